@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright the godwit authors
+/*
+ * The divergent tail: writes that this side acknowledged in a reign that ended without them, found
+ * in an undo file: blocks of the undo file that were in the side's *own* set (`own-<i>`, coarse
+ * extents included) and whose old content differs from what the volume holds now.
+ *
+ * The list is a superset (`exact` false) as long as the survivor may have written the same blocks
+ * after the fork. Nothing here changes a volume.
+ */
+#pragma once
+
+#include "engine/undo.h"
+
+struct gw_tail_range { /* merged neighbours */
+    unsigned volume;
+    uint64_t offset, length; /* bytes; clipped to the volume */
+};
+
+struct gw_tail {
+    uint64_t blocks, bytes;
+    bool exact;
+    size_t n;
+    struct gw_tail_range *range; /* sorted by volume, offset */
+};
+
+/* `volumes[i]` is the open volume i. Free with gw_tail_done. */
+int gw_tail_find(struct gw_io *io, const char *dir, const char *id, struct gw_file *const *volumes,
+                 struct gw_tail *ret, struct gw_error *err);
+void gw_tail_done(struct gw_tail *t);
+
+/*
+ * Write the kept blocks of the tail to `out_dir` (created; must not exist): for each volume with a
+ * tail a sparse raw file `<volume name>.tail` of the volume's size that holds the old content at
+ * its place, and `ranges.txt`, one "volume offset length" a line.
+ */
+int gw_tail_export(struct gw_io *io, const char *dir, const char *id, const struct gw_tail *t,
+                   const char *out_dir, struct gw_error *err);

@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright the godwit authors
+/*
+ * Connections: blocking byte streams between two sites, TCP with TLS 1.3 and mutual
+ * authentication (GnuTLS), or plain TCP on loopback when asked for.
+ *
+ * Addresses: "host:port", "[ipv6]:port". Port 0 at a listener takes a free one.
+ *
+ * Threads: one thread may send and another receive at the same time; gw_conn_shutdown may be called
+ * from any thread and makes both return with -ECONNABORTED. Close when no other thread uses it.
+ * Session tickets and renegotiation are off, so that sending and receiving do not meet inside TLS.
+ */
+#pragma once
+
+#include "base/error.h"
+
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/uio.h>
+
+/* Files are PEM. Loaded at gw_tls_load; errors name the file. */
+struct gw_tls_files {
+    const char *ca;   /* who signs the peer */
+    const char *cert; /* ours, with its chain */
+    const char *key;
+    const char *peer; /* name that must be in the peer's certificate; NULL: any signed by ca */
+};
+struct gw_tls;
+int gw_tls_load(const struct gw_tls_files *files, struct gw_tls **ret, struct gw_error *err);
+void gw_tls_free(struct gw_tls *t);
+
+struct gw_conn;
+
+/*
+ * Connect (and shake hands) within timeout_ms. tls NULL: plain TCP, allowed only if the address is
+ * loopback. `server_name` is sent as the TLS server name (the plan's uuid) and is not what the
+ * certificate is checked against: tls->peer is. cancel_fd: readable = give up (-ECONNABORTED); -1.
+ * Errors tell the layer: cannot resolve, cannot connect, TLS: the peer's certificate ....
+ */
+int gw_conn_connect(const char *address, struct gw_tls *tls, const char *server_name,
+                    unsigned timeout_ms, int cancel_fd, struct gw_conn **ret,
+                    struct gw_error *err);
+
+struct gw_listener;
+/* Plain listeners (tls NULL) bind to loopback addresses only. */
+int gw_listener_open(const char *address, struct gw_tls *tls, struct gw_listener **ret,
+                     struct gw_error *err);
+/* "127.0.0.1:34567": the address really bound. */
+const char *gw_listener_address(const struct gw_listener *l);
+/*
+ * Wait for one connection and shake hands (at most timeout_ms for the handshake; a slow or garbage
+ * client costs only that and is reported as an error with -EPROTO; call again). -ECONNABORTED when
+ * cancel_fd became readable.
+ */
+int gw_listener_accept(struct gw_listener *l, unsigned timeout_ms, int cancel_fd,
+                       struct gw_conn **ret, struct gw_error *err);
+void gw_listener_close(struct gw_listener *l);
+
+/* "127.0.0.1:43210", for logs. */
+const char *gw_conn_peer(const struct gw_conn *c);
+/*
+ * Give up a send or receive that makes no progress for so long: -ETIMEDOUT. 0 = for ever.
+ * Default 0. Both directions, at any time.
+ */
+void gw_conn_idle_timeout(struct gw_conn *c, unsigned ms);
+/* Send all of it. */
+int gw_conn_send(struct gw_conn *c, const struct iovec *iov, int n, struct gw_error *err);
+/* Receive exactly len bytes. -ECONNRESET "the peer closed the connection" on an early end. */
+int gw_conn_recv(struct gw_conn *c, void *buf, size_t len, struct gw_error *err);
+/* Stop both directions at once, from any thread. */
+void gw_conn_shutdown(struct gw_conn *c);
+void gw_conn_close(struct gw_conn *c); /* NULL is fine */
