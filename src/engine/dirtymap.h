@@ -12,20 +12,26 @@
  *                       ^                  |
  *                       +---- mark --------+   (marked again: the ack clears nothing)
  *                       +---- link lost ---+
- * What is durable is dirty | in flight.
+ * What is durable is dirty | in flight. A block that is marked while in flight is dirty at once, so
+ * that it is sent again before the end is; its older acknowledgement, which comes first because
+ * acknowledgements are in order, is swallowed. So each inject is followed by exactly one acked of
+ * the same blocks, in the same order, or by a requeue, after which none of the older ones counts.
  *
  * Invariants
  *  D1 A set bit is on disk before persist() returns 0.
  *  D2 A bit cleared in memory may stay set on disk for a while; never the reverse.
- *  D3 cleared-through {uuid, seq} (R5) is on disk before or with the first cleared bit of that
- *     clear: persist() writes and syncs the header first whenever cleared-through has moved.
+ *  D3 cleared-through {uuid, seq} (R5) is on disk before the first cleared bit of that clear, and
+ *     so is every set made before it (an extent that was compared loses its coarse bit only when
+ *     the fine bits of its differences are durable). The owner moves cleared-through and clears
+ *     under one hold of the lock, or cleared-through first.
  *  D4 A page that is damaged on disk counts as all dirty (R20), and is reported.
  *
  * File: header page {magic "GWDIRTY\1", format, volume uuid, volume bytes, block bytes, extent
- * bytes, cleared uuid, cleared seq, XXH3}, two copies (page 0 and page 1, alternating with a
- * generation number); then fine pages, then coarse pages. A page is {magic u32, kind u8, pad,
- * page number u64, volume uuid, ..., XXH3 of all the rest} 64 bytes, then 4032 bytes of bits. A
- * page of zeros (a hole) is all clear.
+ * bytes, cleared uuid, cleared seq, XXH3}, two copies (page 0 and page 1, with a generation number;
+ * both are written, the second only when the first is durable); then fine pages, then coarse pages.
+ * A page is {magic u32, kind u8, format u8, length u16, page number u64, volume uuid, zeros, XXH3 of
+ * all the rest} 64 bytes, then 4032 bytes of bits. A page of zeros (a hole) is all clear; a file
+ * shorter than its full size was cut and counts as one without headers.
  *
  * Threads: the owner locks around every call but persist, which takes a snapshot of the dirty pages
  * under `lock` (given at open) and writes outside it.
@@ -45,8 +51,10 @@ int gw_dirtymap_create(struct gw_io *io, const char *path, const struct gw_uuid 
                        uint64_t bytes, struct gw_error *err);
 /*
  * Open and load. `lock` is the owner's mutex (may be NULL in single-threaded use). With
- * read_only, persist fails. *ret_damaged: pages that were damaged and now count as all dirty (NULL
- * to ignore). A damaged pair of headers makes everything coarse-dirty and cleared-through none.
+ * read_only, persist fails if there is something to save. *ret_damaged: pages that were damaged
+ * (or cannot be read) and now count as all dirty (NULL to ignore). A damaged pair of headers makes
+ * everything coarse-dirty and cleared-through none; one bad copy is what a crash leaves, and is
+ * mended by the next persist. What was loaded is durable when this returns (not with read_only).
  */
 int gw_dirtymap_open(struct gw_io *io, const char *path, const struct gw_uuid *volume,
                      uint64_t bytes, bool read_only, pthread_mutex_t *lock,
@@ -85,8 +93,10 @@ bool gw_dirtymap_unsaved(const struct gw_dirtymap *m);
 /*
  * Make everything set until now durable (and cleared bits, D3). Takes and releases `lock` itself:
  * call without it. One persist at a time per map (the caller's duty). Order of a file's writes:
- * header if cleared-through moved (synced) -> pages with new set bits -> cleared pages -> datasync.
- * Crash points dirty.before, dirty.header, dirty.after. A failure is sticky.
+ * pages with new set bits, and the header if cleared-through moved -> datasync -> cleared pages ->
+ * datasync. What changes while it runs is left to the next one. Crash points dirty.before,
+ * dirty.header (the first sync is done), dirty.after; none when nothing is unsaved. A failure is
+ * sticky.
  */
 int gw_dirtymap_persist(struct gw_dirtymap *m, struct gw_error *err);
 
@@ -101,6 +111,7 @@ int gw_dirtymap_or_page(struct gw_dirtymap *m, int kind, uint64_t page, const ui
 bool gw_dirtymap_get_page(const struct gw_dirtymap *m, int kind, uint64_t page,
                           uint8_t bits[GW_BITMAP_PAGE_BYTES]);
 /* Save the present set (dirty | in flight, coarse) to a new file of the same format, durable:
- * the target's own set, before the union with its peer's. */
+ * the target's own set, before the union with its peer's. All or nothing (path.tmp, renamed);
+ * -EEXIST if it is there. */
 int gw_dirtymap_save_copy(const struct gw_dirtymap *m, struct gw_io *io, const char *path,
                           struct gw_error *err);

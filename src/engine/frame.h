@@ -67,8 +67,15 @@ struct gw_frame {
 };
 
 void gw_frame_encode(const struct gw_frame *f, uint8_t ret[GW_FRAME_HEADER_BYTES]);
-/* Checks magic, checksum, type, limits (GW_FRAME_BYTES_MAX). -EBADMSG or 0. */
+/*
+ * Checks magic, checksum, type, flags and the limit of the type (GW_FRAME_BYTES_MAX for DATA, the
+ * size of its codec for another, nothing for MAP_END and BARRIER). -EBADMSG or 0. The version is
+ * left to the session: that of HELLO is not agreed yet.
+ */
 int gw_frame_decode(const uint8_t data[GW_FRAME_HEADER_BYTES], struct gw_frame *ret);
+/* What belongs into payload_hash, by type, flags and bytes: 0 for uncompressed DATA; a frame
+ * without payload carries the hash of nothing, which is not 0. */
+uint64_t gw_frame_payload_hash(const struct gw_frame *f, const uint8_t *payload);
 /* Does the payload match the header (always true for uncompressed DATA)? */
 bool gw_frame_payload_ok(const struct gw_frame *f, const uint8_t *payload);
 
@@ -81,6 +88,7 @@ struct gw_hello {
 #define GW_HELLO_BYTES_MAX 16384u
 /* Bytes written, or 0 if it does not fit. */
 size_t gw_hello_encode(const struct gw_hello *h, uint8_t *buf, size_t cap);
+/* What follows the known fields is ignored if the peer's version_max is above ours. */
 bool gw_hello_decode(const uint8_t *buf, size_t len, struct gw_hello *ret);
 
 #define GW_VERDICT_BYTES_MAX 512u
@@ -129,12 +137,13 @@ bool gw_ready_decode(const uint8_t *buf, size_t len, struct gw_ready *ret);
 struct gw_ack {
     struct gw_uuid uuid; /* R4: of the incarnation whose seqs these are */
     uint64_t received, durable, applied;
+    uint64_t chain;      /* running hash at `durable`: the source compares it with its own */
     bool finished;       /* FIN was adopted: the target is consistent at `durable` */
     bool token_matched;  /* the HANDOVER record was applied, chain equal, token durable */
     uint64_t journal_used_bytes, journal_max_bytes;
     uint64_t echo_ns;    /* boot_ns of the last heartbeat, as received: round-trip time */
 };
-#define GW_ACK_BYTES 72u
+#define GW_ACK_BYTES 80u
 size_t gw_ack_encode(const struct gw_ack *a, uint8_t *buf, size_t cap);
 bool gw_ack_decode(const uint8_t *buf, size_t len, struct gw_ack *ret);
 
@@ -175,6 +184,8 @@ enum gw_goodbye_reason {
 const char *gw_goodbye_name(enum gw_goodbye_reason reason);
 struct gw_goodbye {
     enum gw_goodbye_reason reason;
+    /* One printable line: the encoders of sentences write a space for a control character, the
+     * decoders refuse them. */
     char sentence[GW_ERROR_MSG_MAX];
 };
 #define GW_GOODBYE_BYTES_MAX (4u + GW_ERROR_MSG_MAX)

@@ -14,8 +14,10 @@
  *
  * Two generations are live: current and previous. A write to an extent of the *previous* one goes
  * on at once and asks for a carry into the current one; the previous generation cannot retire
- * before its carries are durable. When the current one is full, it becomes previous as soon as the
- * old previous is retired; until then writers of cold extents wait.
+ * before its carries are durable. When the current one is full (GW_HOT_EXTENTS_PER_GENERATION), it
+ * becomes previous as soon as the old previous is retired; until then writers of cold extents wait.
+ * Carries may go beyond that number, to 2,048 extents in all; while anyone waits they may not, and
+ * then writers of the previous generation wait too (else busy extents would keep the others out).
  *
  *     fill current -> full --(previous retired)--> rotate: current = new, previous = old current
  *     previous: wait for writes in flight when the rotation happened -> fdatasync volumes ->
@@ -23,16 +25,20 @@
  *               -> retire (one durable log write)
  *
  * The file: GW_HOT_SLOTS slots of GW_HOT_SLOT_BLOCKS blocks of 512 bytes, written once, in order,
- * within a generation; generation g uses slot g % GW_HOT_SLOTS. Block: {magic u32, count u16, pad,
- * generation u64, txn u64 (grows by one a block, over all generations), oldest live generation
- * u64, cleared uuid, cleared seq (R5), plan uuid's hash u64, count entries {volume u16, extent
- * u48}, XXH3 in the last 8 bytes}. The blocks are allocated and zeroed at creation, so that an
+ * within a generation; generation g uses slot g % GW_HOT_SLOTS. Block: {magic u32, count u16, index
+ * in the slot u16, generation u64, txn u64 (grows by one a block, over all generations), oldest live
+ * generation u64, cleared uuid, cleared seq (R5), plan uuid's hash u64, txn of the oldest live
+ * generation's first block u64, txn of the first block of this transaction u64, format u16, length
+ * u16, zeros, count entries {volume u16, extent u48}, XXH3 in the last 8 bytes}. The blocks are allocated and zeroed at creation, so that an
  * append is a pure data write. A block is never rewritten within a generation: a torn append can
  * harm nothing that was durable.
  *
  * Recovery: the highest txn tells the oldest live generation; the hot set is every entry of a valid
- * block of a live generation. A bad block with a valid later one of the same generation is damage,
- * not a torn tail: the set is unknown and *everything* counts as coarse-dirty (reported).
+ * block of a live generation. Every txn from the first block of that generation on must be there,
+ * but for blocks of the last transaction, whose write a crash may have torn into any subset. A block
+ * that is missing before that, or a bad one within it with a valid later one, is damage: the set is
+ * unknown and *everything* counts as coarse-dirty (reported). So is a file without any block, or
+ * one that was cut. (Damage of the very last block alone looks like a torn append.)
  *
  * Threads: this is a state machine without a lock. The owner serialises all calls, except that
  * gw_hotset_write() (the I/O) runs without the owner's lock between _begin and _end; one at a time.
@@ -61,8 +67,9 @@ struct gw_hot_recovered {
 
 /*
  * Open. For each extent found hot `fn` is called (the owner marks it coarse). The recovered
- * generations stay live in the file until gw_hotset_forget(). extents[i] is the number of extents
- * of volume i.
+ * generations stay live in the file until gw_hotset_forget(), which has to come before the first
+ * ask if anything was found (any or unknown). extents[i] is the number of extents of volume i. fn
+ * may be called twice for an extent, and is not called when the set is unknown.
  */
 int gw_hotset_open(struct gw_io *io, const char *path, const struct gw_uuid *plan, bool read_only,
                    unsigned n_volumes, const uint64_t *extents,
@@ -73,39 +80,45 @@ void gw_hotset_close(struct gw_hotset *h);
 
 /*
  * Everything recovered is durable in the dirty maps (or the side stopped cleanly, R12): start with
- * an empty set. Durable when it returns 0. Also used by R11, R12 at a stop. I/O inside: call where
- * no writer runs. Crash points hot.forget.before, hot.forget.after.
+ * an empty set; what was asked for is forgotten too. Durable when it returns 0; a failure is sticky.
+ * Also used by R11, R12 at a stop. I/O inside: call where no writer and no transaction runs. Crash points hot.forget.before, hot.forget.after.
  */
 int gw_hotset_forget(struct gw_hotset *h, struct gw_error *err);
 
-/* A writer asks for one extent. True: hot, go on now. False: wait until a later ask says true. */
+/* A writer asks for one extent. True: hot, go on now. False: wait until a later ask says true; what
+ * was asked for once stays wanted. Wake the waiting after _end, _rotate and _retire. */
 bool gw_hotset_ask(struct gw_hotset *h, unsigned volume, uint64_t extent);
 
 /* Is there something to log (wanted or carried entries that fit into the current generation)? */
 bool gw_hotset_has_work(const struct gw_hotset *h);
-/* Writers wait because the current generation is full. */
+/* Writers wait for room: a transaction will not help them, a retirement or rotation will. */
 bool gw_hotset_is_full(const struct gw_hotset *h);
 
 /* One log transaction: begin (under the lock) takes what is wanted; write (no lock) does the I/O
  * and datasync, crash points hot.before, hot.after; end (under the lock) makes them hot.
- * On an I/O error the set is failed for good: asks never say true again. */
+ * begin returns the number of blocks to write; 0: nothing to do (write and end then do nothing);
+ * -EIO: failed. A transaction takes at most 1,664 entries: look at has_work again after it. On an
+ * I/O error the set is failed for good: asks never say true again. */
 int gw_hotset_begin(struct gw_hotset *h);
 int gw_hotset_write(struct gw_hotset *h, struct gw_error *err);
 void gw_hotset_end(struct gw_hotset *h, int result);
 bool gw_hotset_failed(const struct gw_hotset *h);
 
-/* True if the current generation is at least half full and the previous one is retired (or full
- * and the same): the owner should rotate. */
+/* True if the current generation is at least half full, or somebody waits for room, and the
+ * previous one is retired: the owner should rotate. */
 bool gw_hotset_wants_rotation(const struct gw_hotset *h);
-/* Current becomes previous. Only when the previous one is retired. */
+/* Current becomes previous. Only when the previous one is retired and no transaction runs. Does
+ * nothing while the current one is empty. */
 void gw_hotset_rotate(struct gw_hotset *h);
 /* A previous generation exists; the owner works to retire it. */
 bool gw_hotset_has_previous(const struct gw_hotset *h);
 /* Carries out of the previous generation are all durable. */
 bool gw_hotset_previous_carried(const struct gw_hotset *h);
 /*
- * R2 is fulfilled for the previous generation: forget it. The next log transaction says so (has_work
- * becomes true); until that is durable its extents still count after a crash, which is safe.
+ * R2 is fulfilled for the previous generation: forget it. previous_carried() must be true under the
+ * same hold of the lock (it may have been true, and a writer come since). The next log transaction
+ * says so (has_work becomes true); until that is durable its extents still count after a crash,
+ * which is safe.
  * cleared_* is R5's mark, made durable by the same transaction.
  */
 void gw_hotset_retire(struct gw_hotset *h, const struct gw_uuid *cleared_uuid, uint64_t cleared_seq);

@@ -50,7 +50,7 @@ struct gw_io_ops {
     int (*size)(struct gw_file *f, uint64_t *ret_bytes); /* also of a block device */
     int (*truncate)(struct gw_file *f, uint64_t bytes);
     int (*allocate)(struct gw_file *f, uint64_t off, uint64_t len); /* -ENOSPC now, not later */
-    /* Make the range read as zeros. */
+    /* Make the range read as zeros; never changes the size. */
     int (*zero)(struct gw_file *f, uint64_t off, uint64_t len, unsigned flags);
     /*
      * The first run of data at or after off and before end: [*ret_start, *ret_stop). None:
@@ -70,13 +70,15 @@ struct gw_io_ops {
     int (*list)(struct gw_io *io, const char *path, int (*fn)(void *arg, const char *name),
                 void *arg);
     int (*free_bytes)(struct gw_io *io, const char *path, uint64_t *ret_bytes);
-    /* Exclusive lock that ends with the process; -EWOULDBLOCK if another holds it. */
+    /* Exclusive lock (the file is created) that ends with the close or the process; -EWOULDBLOCK
+     * if another holds it. No program that the process starts inherits it. */
     int (*lock)(struct gw_io *io, const char *path, struct gw_file **ret);
 
     uint64_t (*boot_ns)(struct gw_io *io); /* CLOCK_BOOTTIME */
     uint64_t (*wall_ns)(struct gw_io *io);
     struct gw_uuid (*new_uuid)(struct gw_io *io);
-    struct gw_uuid (*boot_id)(struct gw_io *io); /* changes with each boot of the machine */
+    /* Changes with each boot of the machine. Aborts if it cannot be known, as gw_uuid_new does. */
+    struct gw_uuid (*boot_id)(struct gw_io *io);
     /* A named durable step was reached; a test may end the process or the world here. */
     void (*crash_point)(struct gw_io *io, const char *name);
 };
@@ -92,12 +94,15 @@ struct gw_file {
 /*
  * The real one; static, never freed. With the environment variable GODWIT_CRASH_POINT=NAME[:N] the
  * process kills itself (SIGKILL) the Nth time (default first) that crash point NAME is reached:
- * that is how tests take a process away exactly there.
+ * that is how tests take a process away exactly there. A name that is not in crashpoints.def aborts
+ * at the first crash point that is reached.
  */
 struct gw_io *gw_io_posix(void);
 
 /* Every crash point, for tests that walk them all; ends with NULL. See crashpoints.def. */
 extern const char *const gw_crash_points[];
+/* What gw_io_posix does at a crash point; one load where the variable is not set. */
+void gw_crash_point_env(const char *name);
 
 #define gw_io_open(io, path, flags, ret) ((io)->ops->open((io), (path), (flags), (ret)))
 #define gw_io_pread(f, buf, len, off) ((f)->io->ops->pread((f), (buf), (len), (off)))
@@ -137,6 +142,8 @@ static inline void gw_cleanup_file(struct gw_file **f)
 /*
  * Replace a small file as a whole: temp file beside it, datasync, rename, sync_dir.
  * Crash points replace.temp (written), replace.synced, replace.renamed, replace.done.
+ * One writer of DIR/name at a time. If only the last step (sync_dir) failed, the new content is in
+ * place but may be lost with the power.
  */
 int gw_io_replace(struct gw_io *io, const char *dir, const char *name, const void *data, size_t len,
                   struct gw_error *err);

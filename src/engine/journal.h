@@ -7,16 +7,20 @@
  * A *journal address* is a byte position over all segments: segment n covers
  * [n * GW_SEGMENT_BYTES, (n + 1) * GW_SEGMENT_BYTES). It only grows, over the plan's whole life.
  *
- * Segment: 4 KiB header {magic "GWJOURN\1", u32 format, plan uuid, u64 segment number, XXH3}, then
- * batches. A batch never crosses a segment. Batch header, 64 bytes little endian:
+ * Segment: 4 KiB header {magic "GWJOURN\1", u32 format, u32 segment bytes, plan uuid, u64 segment
+ * number, u64 address where the batches before this segment end, zeros, XXH3 of all before}, then
+ * batches. It is made as `<name>.new` and renamed when its space and header are durable. A batch
+ * never crosses a segment: what does not fit begins the next one. Batch header, 64 bytes little
+ * endian:
  *
  *      0 u32 magic "GWJB"       4 u32 bytes of the batch with this header
  *      8 incarnation uuid      24 u64 first seq      32 u64 last seq
  *     40 u64 synced-through: journal address known durable when this batch was written
  *     48 u32 records           52 u32 flags (GW_BATCH_*)
  *     56 u64 XXH3-64 of bytes 0..55, seed: the batch's own address ^ low 64 bits of the plan uuid
+ *            (its bytes 8..15, little endian)
  *
- * then `records` records (record.h). The seed makes a stale batch of a recycled segment fail.
+ * then `records` records (record.h), at least one. The seed makes a stale or misplaced batch fail.
  *
  * Recovery from an address (what is before is applied): batches are read and verified, payloads
  * included, until one does not verify. That is a *torn tail* if no later valid batch claims
@@ -47,10 +51,10 @@ struct gw_journal_batch {
     uint32_t bytes; /* with the batch header; filled by read */
 };
 
-struct gw_journal_report { /* of an open */
-    uint64_t batches, bytes;   /* replayable after `from` */
-    uint64_t torn_bytes;       /* length of the torn tail that was cut off (at least) */
-    uint64_t end;              /* address where the next batch goes */
+struct gw_journal_report {   /* of an open */
+    uint64_t batches, bytes; /* replayable after `from` */
+    uint64_t torn_bytes;     /* length of the torn tail that was cut off (at least) */
+    uint64_t end;            /* address where the next batch goes */
 };
 
 /* Make DIR/journal (empty). */
@@ -59,8 +63,12 @@ int gw_journal_create(struct gw_io *io, const char *dir, struct gw_error *err);
 /*
  * Open; `dir` is the plan directory. Recovers from address `from` (meta.journal_pos) as above.
  * R14: before it returns (not with read_only) every segment with batches at or after `from` is
- * datasynced, so that what was seen is durable, and a torn tail is overwritten (zeroed header) and
- * synced, so that it cannot come back.
+ * datasynced, so that what was seen is durable, and a torn tail is zeroed as a whole, its later
+ * segments removed, and that synced, so that nothing of it can come back behind new batches.
+ * -EBADMSG as well if a segment that is needed is missing, damaged in its header or another plan's.
+ * Reads only what is at or after `from`. read_only changes nothing, and may run beside the process
+ * that owns the journal: it sees what was there at the open; only the read and position calls are
+ * allowed then.
  * max_bytes bounds the whole journal; append fails with -ENOSPC beyond it.
  */
 int gw_journal_open(struct gw_io *io, const char *dir, const struct gw_uuid *plan, uint64_t from,
@@ -70,7 +78,9 @@ void gw_journal_close(struct gw_journal *j);
 
 /*
  * Append one batch. `buf` is the batch with GW_JOURNAL_BATCH_HEADER_BYTES of room in front of the
- * records: one pwrite does it, no copy. `len` counts the room. Not durable when it returns.
+ * records: one pwrite does it, no copy. `len` counts the room; batch->bytes is not looked at. Not
+ * durable when it returns.
+ * -EINVAL if lengths, count, first or last seq do not agree with the records: nothing is written.
  * -ENOSPC (journal limit or disk full) leaves the journal as it was. Other errors are sticky.
  * Crash points journal.append.before, journal.append.after, journal.segment (new segment made).
  */
@@ -85,18 +95,22 @@ int gw_journal_sync(struct gw_journal *j, uint64_t *ret_durable, struct gw_error
 /*
  * Read the batch at `address` (any appended one; the caller must keep below the durable address to
  * fulfil R13) into buf: records only, batch header stripped, `*ret_len` bytes. The batch header is
- * verified, records are not. *ret_next: address of the next batch.
+ * verified, records are not. *ret_next: address of the next batch (where a segment ends there, the
+ * next read goes on in the next one by itself).
  * -ERANGE: no batch there yet (end). -ENOBUFS: cap is too small. -ESTALE: trimmed away.
  */
 int gw_journal_read(struct gw_journal *j, uint64_t address, uint8_t *buf, size_t cap,
                     size_t *ret_len, struct gw_journal_batch *ret, uint64_t *ret_next,
                     struct gw_error *err);
 
-uint64_t gw_journal_end(struct gw_journal *j);     /* where the next batch goes */
+/* Where the next batch goes, unless it does not fit into the segment. It may lie beyond *ret_next
+ * of the last batch: the end of reading is -ERANGE, not a comparison with this. */
+uint64_t gw_journal_end(struct gw_journal *j);
 uint64_t gw_journal_durable(struct gw_journal *j); /* everything below is durable */
 uint64_t gw_journal_oldest(struct gw_journal *j);  /* address of the oldest batch kept */
 uint64_t gw_journal_used_bytes(struct gw_journal *j);
 uint64_t gw_journal_max_bytes(struct gw_journal *j);
 
-/* Remove whole segments that end at or below `keep_from`. Crash point journal.trim. */
+/* Remove whole segments that end at or below `keep_from`; the last one always stays. Durable when
+ * it returns. Crash point journal.trim. */
 int gw_journal_trim(struct gw_journal *j, uint64_t keep_from, struct gw_error *err);

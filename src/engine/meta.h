@@ -11,7 +11,8 @@
  *
  * Slot layout (little endian): magic "GWMETA\0\1", u32 format, u32 length, u64 generation, fields
  * in the order of the struct, zero padding, u64 XXH3 of all before it in the last 8 bytes.
- * A format newer than GW_FORMAT is refused with a sentence.
+ * A format newer than GW_FORMAT is refused with a sentence, also if only one of the slots has it: a
+ * newer godwit has been here, and what it wrote last must not be passed over.
  *
  * Threads: none of its own. The owner (struct gw_plan) serialises.
  */
@@ -48,7 +49,7 @@ struct gw_meta {
     struct gw_uuid plan;
     uint8_t site; /* which of the two this directory is */
     enum gw_role role;
-    bool clean;      /* an active side: stopped cleanly; seq and chain are exact */
+    bool clean; /* an active side: stopped cleanly; seq and chain are exact */
     bool consistent;
     bool blank, seed_me;
     bool seed_compare; /* the blank target may hold data: compare before copying */
@@ -57,15 +58,18 @@ struct gw_meta {
     uint32_t n_volumes;
     struct gw_side_volume volume[GW_VOLUMES_MAX];
 
-    uint64_t seq, chain;       /* standby: applied through; active: exact when clean */
-    uint64_t journal_pos;      /* standby: applied through here, journal address */
-    uint64_t seq_reserved;     /* active: numbers below this may have been used */
-    uint64_t highest_epoch;    /* ever seen, grows only (kept outside points and undo files) */
-    uint64_t reigns;           /* times this side became active: tells if a point is older */
+    uint64_t seq, chain;    /* standby: applied through; active: exact when clean */
+    uint64_t journal_pos;   /* standby: applied through here, journal address */
+    uint64_t seq_reserved;  /* active: numbers below this may have been used */
+    uint64_t highest_epoch; /* ever seen, grows only (kept outside points and undo files) */
+    uint64_t reigns;        /* times this side became active: tells if a point is older */
+    struct gw_uuid reached_uuid; /* standby: durably received through this position of any stream, */
+    uint64_t reached_seq;        /*     also of a resync that is not finished (R5) */
+    bool may_serve; /* promoted and not started yet: the next start need not ask the peer */
     enum gw_recorded recorded;
     struct gw_uuid sync_boot;
     uint64_t recorded_seq, recorded_wall_ns; /* watermark of the record */
-    struct gw_uuid active_boot; /* boot id under which this side was last active */
+    struct gw_uuid active_boot;              /* boot id under which this side was last active */
 
     enum gw_pending pending;
     char pending_id[GW_ID_MAX];
@@ -82,15 +86,19 @@ struct gw_meta {
     char signed_by[GW_PERSON_MAX];
 };
 
-/* Pure codec; `slot` is GW_META_SLOT_BYTES. Decode refuses with the sentence. */
+/* Pure codec; `slot` is GW_META_SLOT_BYTES. Decode refuses with the sentence: -EBADMSG damaged,
+ * -EPROTONOSUPPORT a newer format. *ret is untouched on failure. */
 int gw_meta_encode(const struct gw_meta *m, uint8_t *slot, struct gw_error *err);
 int gw_meta_decode(const uint8_t *slot, struct gw_meta *ret, struct gw_error *err);
 
 struct gw_metafile; /* DIR/meta, open */
 
-/* Create with generation 1 in slot 0 (and the same in slot 1); fails if DIR/meta exists. */
+/* Create with generation 1 in slot 0 (and the same in slot 1), whole and durable or not at all
+ * (gw_io_replace); -EEXIST if DIR/meta exists. */
 int gw_metafile_create(struct gw_io *io, const char *dir, const struct gw_meta *m,
                        struct gw_error *err);
+/* -ENOENT: no plan here; -EBADMSG: both slots are bad; -EPROTONOSUPPORT: written by a newer godwit.
+ * `ret_slot_lost` may be NULL. With read_only, store fails with -EROFS. */
 int gw_metafile_open(struct gw_io *io, const char *dir, bool read_only, struct gw_metafile **ret,
                      struct gw_meta *ret_meta, bool *ret_slot_lost, struct gw_error *err);
 /* Durable when it returns 0. A failure is sticky: every later store fails too (R20).

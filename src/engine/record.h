@@ -12,6 +12,7 @@
  *     16 u64 seq              24 u64 offset in the volume
  *     32 u64 XXH3-64 of the payload (seed: seq); 0 without payload
  *     40 u64 XXH3-64 of bytes 0..39, seed: low 64 bits of the incarnation's uuid
+ *                                    (its bytes 8..15, little endian)
  *
  * The header's checksum covers seq and offset and is seeded by the incarnation, so that a stale or
  * misplaced record does not pass. The *chain* of a stream is h(n) = XXH3-64({h(n-1), header
@@ -35,9 +36,8 @@ enum gw_record_type {
                              the range; the target answers with a DIFF frame */
     GW_RECORD_VERIFY = 6, /* the same, for an online verify */
     GW_RECORD_FIN = 7,    /* end of a resync; payload: gw_fin */
-    GW_RECORD_EPOCH = 8,  /* the target adopts this lineage in-band; payload: lineage */
-    GW_RECORD_HANDOVER = 9, /* payload: gw_token; the last record of a reign */
-    GW_RECORD_POINT = 10, /* make a recovery point here; payload: id text, NUL, tag text, NUL */
+    GW_RECORD_HANDOVER = 8, /* payload: gw_token; the last record of a reign */
+    GW_RECORD_POINT = 9, /* make a recovery point here; payload: id text, NUL, tag text, NUL */
     GW_RECORD_TYPE_MAX,
 };
 
@@ -60,14 +60,15 @@ static inline uint64_t gw_record_bytes(uint32_t payload_bytes)
 
 /* Seed of header checksums for an incarnation. */
 uint64_t gw_record_seed(const struct gw_uuid *incarnation);
-/* Writes the 48 bytes and sets rec->header_hash. */
+/* Writes the 48 bytes and sets rec->header_hash; payload_hash is the caller's. */
 void gw_record_encode(struct gw_record *rec, uint64_t seed,
                       uint8_t ret[GW_RECORD_HEADER_BYTES]);
 
 /*
  * Decode one record at the start of [data, data + len): checks magic, header checksum, type,
  * limits, the relation of lengths (WRITE/INJECT: length == payload; HASH/VERIFY: 16 bytes a block;
- * a data record stays inside one extent) and that all of it, padding included, is there.
+ * a data record stays inside one extent; ZERO: no payload; the rest: volume, offset and length 0)
+ * and that all of it, padding (zeros) included, is there.
  * With check_payload the payload's checksum as well.
  * Returns bytes used, -EBADMSG if damaged, -EAGAIN if more bytes are needed.
  */
@@ -75,6 +76,15 @@ int64_t gw_record_decode(const uint8_t *data, size_t len, uint64_t seed, bool ch
                          struct gw_record *ret);
 
 uint64_t gw_chain_next(uint64_t chain, uint64_t header_hash);
+
+/*
+ * FIN, HANDOVER and POINT are the last record of their batch: what they make durable at the target
+ * is a position between two batches.
+ */
+static inline bool gw_record_ends_batch(enum gw_record_type t)
+{
+    return t >= GW_RECORD_FIN;
+}
 
 /* True for records that change a volume. */
 static inline bool gw_record_changes(enum gw_record_type t)

@@ -6,9 +6,18 @@
  *
  * Addresses: "host:port", "[ipv6]:port". Port 0 at a listener takes a free one.
  *
+ * Certificates are checked by both sides: signed by `ca`, valid now, and for exactly `peer` (a
+ * dNSName or, without any, the common name; no wildcards). -EKEYREJECTED: one was refused, theirs
+ * by us or ours by them. In TLS 1.3 a client whose certificate is refused learns it from its first
+ * gw_conn_recv, not from gw_conn_connect.
+ *
  * Threads: one thread may send and another receive at the same time; gw_conn_shutdown may be called
  * from any thread and makes both return with -ECONNABORTED. Close when no other thread uses it.
- * Session tickets and renegotiation are off, so that sending and receiving do not meet inside TLS.
+ * Session tickets and renegotiation are off.
+ *
+ * After a failed send or receive that direction stays failed; only a receive that timed out before
+ * its first byte may be repeated. gw_conn_close does not wait for what is on its way to the peer: a
+ * last word must be answered (GOODBYE) to be known to have arrived.
  */
 #pragma once
 
@@ -26,6 +35,8 @@ struct gw_tls_files {
     const char *peer; /* name that must be in the peer's certificate; NULL: any signed by ca */
 };
 struct gw_tls;
+/* Connections and listeners keep what they need of it: it may be freed at any time, e.g. after the
+ * files were renewed and loaded again. */
 int gw_tls_load(const struct gw_tls_files *files, struct gw_tls **ret, struct gw_error *err);
 void gw_tls_free(struct gw_tls *t);
 
@@ -63,7 +74,7 @@ const char *gw_conn_peer(const struct gw_conn *c);
  * Default 0. Both directions, at any time.
  */
 void gw_conn_idle_timeout(struct gw_conn *c, unsigned ms);
-/* Send all of it. */
+/* Send all of it. Pieces smaller than a TLS record are put together: a header costs no record. */
 int gw_conn_send(struct gw_conn *c, const struct iovec *iov, int n, struct gw_error *err);
 /* Receive exactly len bytes. -ECONNRESET "the peer closed the connection" on an early end. */
 int gw_conn_recv(struct gw_conn *c, void *buf, size_t len, struct gw_error *err);

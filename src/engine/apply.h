@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright the godwit authors
+/*
+ * The applier: replays journal records onto the volumes, in order. Used by a running replica, at
+ * its start, and by a promotion; so there is one way in which a record becomes data.
+ *
+ * It keeps the position that the volumes have (address, seq, chain), writes the mark into meta
+ * after an fdatasync, keeps the undo file while a resync is pending (T3, R16), adopts the source's
+ * identity at FIN (R8), and records a matched handover token (R17).
+ *
+ * Threads: one user at a time; takes plan->mu where it touches meta or maps.
+ */
+#pragma once
+
+#include "engine/frame.h"
+#include "engine/journal.h"
+#include "engine/plan.h"
+#include "engine/undo.h"
+
+struct gw_applier;
+
+struct gw_applier_hooks { /* may be NULL: at a replay nobody is listening */
+    void *arg;
+    /* A HASH or VERIFY record was compared. */
+    void (*diff)(void *arg, uint64_t address, const struct gw_diff *d);
+    /* FIN was adopted. */
+    void (*finished)(void *arg, uint64_t address);
+    /* A handover token was matched (true) or voided (false), durably. */
+    void (*token)(void *arg, uint64_t address, bool matched);
+    /* A POINT record: the volumes are synced and marked. */
+    void (*point)(void *arg, const char *id, const char *tag);
+    /* Seed of content hashes of the record at `address`; false: not of the present session. */
+    bool (*hash_seed)(void *arg, uint64_t address, uint64_t *ret);
+};
+
+int gw_applier_new(struct gw_plan *plan, struct gw_journal *journal,
+                   const struct gw_applier_hooks *hooks, struct gw_applier **ret,
+                   struct gw_error *err);
+void gw_applier_free(struct gw_applier *a);
+
+/* Apply what lies before `limit` (a durable journal address), at most about 1 MiB of it.
+ * Returns 1 if it applied something, 0 if there was nothing. -ENOSPC may be retried. */
+int gw_applier_step(struct gw_applier *a, uint64_t limit, struct gw_error *err);
+/* fdatasync the volumes and write the position into meta. */
+int gw_applier_mark(struct gw_applier *a, struct gw_error *err);
+bool gw_applier_marked(const struct gw_applier *a); /* the mark in meta is the position */
+
+/* With plan->mu held. */
+uint64_t gw_applier_address(const struct gw_applier *a);
+uint64_t gw_applier_seq(const struct gw_applier *a);   /* of the last record applied */
+uint64_t gw_applier_chain(const struct gw_applier *a); /* after it */
+/* A session begins a stream here: numbers and chain of what follows. */
+void gw_applier_begin(struct gw_applier *a, uint64_t seq, uint64_t chain);
+
+/* The undo file of a pending resync; NULL when none. */
+const struct gw_undo *gw_applier_undo(const struct gw_applier *a);
+/* A resync was prepared (meta.pending_id names the undo): open it. */
+int gw_applier_open_undo(struct gw_applier *a, struct gw_error *err);

@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright the godwit authors
+/*
+ * A plan directory, open: everything durable that one side knows of one plan.
+ *
+ *     DIR/lock            held (flock) by the process that serves the plan; ends with it
+ *     DIR/meta            role, lineage, positions (meta.h)
+ *     DIR/volumes/<name>  symbolic link to the raw file or block device, adopted in place
+ *     DIR/dirty/<name>    dirty map (dirtymap.h);  DIR/dirty/hot  hot-extent log (hotset.h)
+ *     DIR/journal/        received records (journal.h)
+ *     DIR/points/<id>/    recovery points (points.h)
+ *     DIR/undo/<id>/      undo files of resyncs (undo.h)
+ *
+ * gw_plan_open replays the hot-extent log: every extent that was hot when the side stopped is
+ * marked coarse-dirty durably, and only then the log starts anew (R2).
+ *
+ * Threads: `mu` guards meta, maps and hot set. gw_plan_store_meta is called with mu held and keeps
+ * it over its small write: the identity of a side must not change under a reader's feet.
+ */
+#pragma once
+
+#include "engine/dirtymap.h"
+#include "engine/hotset.h"
+#include "engine/io.h"
+#include "engine/meta.h"
+#include "engine/verdict.h"
+
+#include <limits.h>
+#include <pthread.h>
+
+struct gw_plan {
+    struct gw_io *io;
+    char dir[PATH_MAX];
+    struct gw_file *lock;
+    bool read_only;
+
+    pthread_mutex_t mu;
+    struct gw_metafile *metafile;
+    struct gw_meta meta;
+    bool slot_lost;      /* a meta slot was damaged when the plan was opened (R20) */
+    bool confirmed;      /* a crashed active was confirmed in this process's life */
+    uint64_t map_damaged; /* map pages found damaged, now all dirty */
+    uint64_t hot_recovered; /* extents found hot at open */
+    bool hot_unknown;    /* the hot log was damaged: everything is compared */
+    struct gw_dirtymap *map[GW_VOLUMES_MAX];
+    struct gw_hotset *hot;
+    struct gw_file *vol[GW_VOLUMES_MAX];
+};
+
+struct gw_plan_volume_spec {
+    char name[GW_VOLUME_NAME_MAX];
+    char path[PATH_MAX]; /* raw file or block device */
+    uint64_t bytes;      /* 0: take the size of what is there */
+    struct gw_uuid uuid; /* none: make one (first side) */
+};
+
+struct gw_plan_spec {
+    char plan_name[GW_PLAN_NAME_MAX];
+    char site_name[2][GW_SITE_NAME_MAX];
+    uint8_t site;
+    struct gw_uuid plan; /* none: make one */
+    bool active;         /* true: the side that holds the data now; false: a blank standby */
+    bool adopt_data;     /* standby: the volumes may hold data already; compare before copying */
+    uint32_t n_volumes;
+    struct gw_plan_volume_spec volume[GW_VOLUMES_MAX];
+};
+
+/*
+ * Make a plan directory (must not exist or be empty). Volumes: existing files and devices are
+ * adopted in place, missing files are created sparse (0600) when `bytes` is given. A standby's
+ * volume that exists and holds data is refused unless adopt_data.
+ */
+int gw_plan_create(struct gw_io *io, const char *dir, struct gw_plan_spec *spec,
+                   struct gw_error *err);
+
+enum gw_plan_open_flags {
+    GW_PLAN_READ_ONLY = 1, /* no lock, no replay, nothing written: for inspection at any time */
+};
+
+int gw_plan_open(struct gw_io *io, const char *dir, unsigned flags, struct gw_plan **ret,
+                 struct gw_error *err);
+void gw_plan_close(struct gw_plan *p);
+
+/* Durable when it returns 0. Call with p->mu held. */
+int gw_plan_store_meta(struct gw_plan *p, struct gw_error *err);
+/* Persist all dirty maps. Call without p->mu; one at a time. */
+int gw_plan_persist_maps(struct gw_plan *p, struct gw_error *err);
+/* fdatasync all volumes. A failure is for good (R20): the caller fails the side. */
+int gw_plan_sync_volumes(struct gw_plan *p, struct gw_error *err);
+
+/* This side was active, did not stop cleanly, and nobody has confirmed it since. */
+bool gw_plan_crashed_active(const struct gw_plan *p);
+/* The side's own statement but for what only a running source knows. Call with mu held. */
+void gw_plan_side(const struct gw_plan *p, struct gw_side *ret);
+
+/* Sums over all maps; with mu held. */
+uint64_t gw_plan_dirty_blocks(const struct gw_plan *p);
+uint64_t gw_plan_coarse_extents(const struct gw_plan *p);
+bool gw_plan_maps_empty(const struct gw_plan *p);
+uint64_t gw_plan_volume_bytes(const struct gw_plan *p);
+
+/* A number above every epoch seen, of this site's parity (P1). */
+uint64_t gw_plan_next_epoch(const struct gw_plan *p);
+
+/* path = DIR/sub[/name]; false if it does not fit. */
+bool gw_plan_path(const struct gw_plan *p, char ret[PATH_MAX], const char *sub, const char *name);

@@ -1,0 +1,245 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright the godwit authors
+/* Becoming the target of a resync: sets exchanged, old state kept, marked inconsistent. */
+#include "base/checked.h"
+#include "base/log.h"
+#include "engine/compare.h"
+#include "engine/replica_internal.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static uint64_t pages_of(const struct gw_replica *r, unsigned i, int kind)
+{
+    return gw_bitmap_pages(kind == GW_MAP_FINE ? gw_dirtymap_fine(r->plan->map[i])
+                                               : gw_dirtymap_coarse(r->plan->map[i]));
+}
+
+/* This side's own set, to the source. */
+static int send_set(struct gw_replica *r, struct gw_error *err)
+{
+    uint8_t buf[GW_MAP_BYTES], bits[GW_BITMAP_PAGE_BYTES];
+    for (unsigned i = 0; i < r->plan->meta.n_volumes; i++) {
+        for (int kind = GW_MAP_FINE; kind <= GW_MAP_COARSE; kind++) {
+            uint64_t pages = pages_of(r, i, kind);
+            for (uint64_t p = 0; p < pages; p++) {
+                pthread_mutex_lock(r->mu);
+                bool any = gw_dirtymap_get_page(r->plan->map[i], kind, p, bits);
+                pthread_mutex_unlock(r->mu);
+                if (!any)
+                    continue;
+                struct gw_map_page m = {
+                    .volume = (uint16_t)i, .kind = (uint8_t)kind, .page = p, .bits = bits
+                };
+                size_t n = gw_map_encode(&m, buf, sizeof buf);
+                int x = gw_replica_send(r, GW_FRAME_MAP, buf, n, err);
+                if (x < 0)
+                    return x;
+            }
+        }
+    }
+    return gw_replica_send(r, GW_FRAME_MAP_END, NULL, 0, err);
+}
+
+/* The union, from the source. */
+static int receive_union(struct gw_replica *r, struct gw_error *err)
+{
+    uint8_t buf[GW_MAP_BYTES];
+    for (;;) {
+        struct gw_frame f;
+        int x = gw_replica_recv(r->ses.conn, &f, buf, sizeof buf, err);
+        if (x < 0)
+            return x;
+        struct gw_map_page m;
+        struct gw_goodbye g;
+        if (f.type == GW_FRAME_MAP_END)
+            return 0;
+        if (f.type == GW_FRAME_GOODBYE && gw_goodbye_decode(buf, f.bytes, &g))
+            return gw_error_set(err, -ECONNABORTED, "the source ended the session: %s", g.sentence);
+        if (f.type != GW_FRAME_MAP || !gw_map_decode(buf, f.bytes, &m) ||
+            m.volume >= r->plan->meta.n_volumes || m.page >= pages_of(r, m.volume, m.kind))
+            return gw_error_set(err, -EPROTO, "the source's set is malformed");
+        LOCK_SCOPE(r->mu);
+        if (gw_dirtymap_or_page(r->plan->map[m.volume], m.kind, m.page, m.bits) < 0)
+            return gw_error_set(err, -EPROTO, "the source's set is out of range");
+    }
+}
+
+/*
+ * The undo file, durable and empty, with this side's own set beside it, before anything changes.
+ * Fail closed: no undo file, no resync.
+ */
+static int make_undo(struct gw_replica *r, char id[GW_ID_MAX], struct gw_error *err)
+{
+    struct gw_undo_manifest *um = calloc(1, sizeof *um);
+    if (um == NULL)
+        return gw_error_set(err, -ENOMEM, "out of memory");
+    struct gw_plan *p = r->plan;
+    pthread_mutex_lock(r->mu);
+    const struct gw_meta *m = &p->meta;
+    um->lineage = m->lineage;
+    um->seq = m->seq;
+    um->chain = m->chain;
+    um->wall_ns = gw_io_wall_ns(p->io);
+    um->source = gw_lineage_uuid(&r->ses.hello.side.lineage);
+    um->fork_seq = r->ses.verdict.fork_seq;
+    um->reigns = m->reigns;
+    um->diverged = r->ses.verdict.diverged;
+    memcpy(um->signed_by, m->signed_by, sizeof um->signed_by);
+    um->signed_wall_ns = m->signed_wall_ns;
+    um->n_volumes = m->n_volumes;
+    memcpy(um->volume, m->volume, sizeof um->volume);
+    snprintf(id, GW_ID_MAX, "e%llu-%llu", (unsigned long long)gw_lineage_epoch(&m->lineage),
+             (unsigned long long)(um->wall_ns / 1000000));
+    pthread_mutex_unlock(r->mu);
+    int x = gw_undo_create(p->io, p->dir, id, um, err);
+    free(um);
+    for (unsigned i = 0; x == 0 && i < p->meta.n_volumes; i++) {
+        char path[PATH_MAX];
+        if (snprintf(path, sizeof path, "%s/undo/%s/own-%u", p->dir, id, i) >= (int)sizeof path)
+            x = gw_error_set(err, -ENAMETOOLONG, "path too long");
+        else
+            x = gw_dirtymap_save_copy(p->map[i], p->io, path, err);
+    }
+    return x < 0 ? gw_error_wrap(err, "cannot keep the old state, so nothing is overwritten") : 0;
+}
+
+/* From here on the image is a target's: inconsistent until FIN. R6: the set is durable before. */
+static int become_target(struct gw_replica *r, const char *undo_id, struct gw_error *err)
+{
+    int x = gw_plan_persist_maps(r->plan, err);
+    if (x < 0)
+        return x;
+    LOCK_SCOPE(r->mu);
+    struct gw_meta *m = &r->plan->meta;
+    m->pending = GW_PENDING_RESYNC;
+    snprintf(m->pending_id, sizeof m->pending_id, "%s", undo_id);
+    m->resync_source = gw_lineage_uuid(&r->ses.hello.side.lineage);
+    m->consistent = false;
+    m->role = GW_ROLE_STANDBY;
+    m->released = false;
+    m->clean = true;
+    m->token_valid = false;
+    x = gw_plan_store_meta(r->plan, err);
+    gw_crash_point(r->plan->io, "replica.prepared");
+    return x;
+}
+
+static void positions_from(struct gw_replica *r, const struct gw_start *start)
+{
+    /* Numbers and chain of the session's stream; nothing of it is received yet. */
+    uint64_t seq = start->first_seq - 1;
+    gw_applier_begin(r->applier, seq, start->chain);
+    r->received_seq = r->durable_seq = r->applied_seq = seq;
+    r->received_chain = r->durable_chain = start->chain;
+}
+
+static void keep_own_set(struct gw_replica *r)
+{
+    for (unsigned i = 0; i < r->plan->meta.n_volumes; i++) {
+        const struct gw_bitmap *fine = gw_dirtymap_fine(r->plan->map[i]);
+        const struct gw_bitmap *coarse = gw_dirtymap_coarse(r->plan->map[i]);
+        struct gw_bitmap *own = gw_bitmap_new(gw_bitmap_size(fine));
+        gw_bitmap_or(own, fine);
+        for (uint64_t e = gw_bitmap_next(coarse, 0); e != UINT64_MAX;
+             e = gw_bitmap_next(coarse, e + 1))
+            gw_bitmap_set(own, e * GW_BLOCKS_PER_EXTENT, GW_BLOCKS_PER_EXTENT);
+        gw_bitmap_free(r->ses.own_fine[i]);
+        r->ses.own_fine[i] = own;
+    }
+}
+
+int gw_replica_prepare(struct gw_replica *r, const struct gw_start *start, struct gw_error *err)
+{
+    /* R7: the whole journal is applied first; what is old is then exactly what the volumes hold. */
+    int x = gw_replica_settle(r, err);
+    if (x == 0)
+        x = send_set(r, err);
+    if (x < 0)
+        return x;
+    if (start->mode == GW_SESSION_ASSESS) {
+        LOCK_SCOPE(r->mu);
+        keep_own_set(r);
+        positions_from(r, start);
+        r->st.tail = (struct gw_replica_tail){ .known = false };
+        r->state = GW_REPLICA_ASSESSING;
+        return 0;
+    }
+    const struct gw_meta *m = &r->plan->meta;
+    char undo_id[GW_ID_MAX] = "";
+    bool resumed = m->pending == GW_PENDING_RESYNC;
+    if (resumed)
+        memcpy(undo_id, m->pending_id, sizeof undo_id); /* R16: the undo file it has */
+    else if (!m->blank)
+        x = make_undo(r, undo_id, err);
+    if (x == 0)
+        x = receive_union(r, err);
+    if (x == 0)
+        x = become_target(r, undo_id, err);
+    if (x == 0 && !resumed)
+        x = gw_applier_open_undo(r->applier, err);
+    if (x < 0)
+        return x;
+    LOCK_SCOPE(r->mu);
+    positions_from(r, start);
+    r->state = start->mode == GW_SESSION_FULL ? GW_REPLICA_SEEDING : GW_REPLICA_RESYNC;
+    return 0;
+}
+
+/*
+ * Assess: hashes are answered at once; no journal, no change of any kind. The numbers of the
+ * session are acknowledged so that the source can go on.
+ */
+int gw_replica_assess(struct gw_replica *r, const uint8_t *records, size_t len,
+                      struct gw_error *err)
+{
+    uint8_t *scratch = malloc(GW_EXTENT_BYTES);
+    if (scratch == NULL)
+        return gw_error_set(err, -ENOMEM, "out of memory");
+    int x = 0;
+    for (size_t at = 0; x == 0 && at < len;) {
+        struct gw_record rec;
+        int64_t used = gw_record_decode(records + at, len - at, r->ses.seed, true, &rec);
+        uint64_t end;
+        if (used < 0 || rec.type != GW_RECORD_HASH || rec.seq <= r->received_seq ||
+            rec.volume >= r->plan->meta.n_volumes ||
+            ckd_add(&end, rec.offset, (uint64_t)rec.length) ||
+            end > r->plan->meta.volume[rec.volume].bytes) {
+            x = gw_error_set(err, -EPROTO, "the source sends more than hashes while it compares");
+            break;
+        }
+        struct gw_diff d = {
+            .seq = rec.seq, .volume = rec.volume, .offset = rec.offset, .length = rec.length
+        };
+        uint64_t found = 0;
+        x = gw_compare_blocks(r->plan->vol[rec.volume], &rec,
+                              records + at + GW_RECORD_HEADER_BYTES, r->ses.hello.hash_seed,
+                              scratch, d.differs, &found);
+        if (x < 0) {
+            gw_error_errno(err, x, "cannot read volume '%s'",
+                           r->plan->meta.volume[rec.volume].name);
+            break;
+        }
+        pthread_mutex_lock(r->mu);
+        r->st.tail.known = true;
+        for (uint64_t i = 0; found > 0 && i * GW_BLOCK_BYTES < rec.length; i++) {
+            if ((d.differs[i / 8] >> (i % 8)) & 1)
+                r->st.tail.blocks += gw_bitmap_test(r->ses.own_fine[rec.volume],
+                                                    rec.offset / GW_BLOCK_BYTES + i);
+        }
+        r->received_seq = r->durable_seq = r->applied_seq = rec.seq;
+        r->received_chain = gw_chain_next(r->received_chain, rec.header_hash);
+        r->durable_chain = r->received_chain;
+        pthread_mutex_unlock(r->mu);
+        at += (size_t)used;
+        uint8_t buf[GW_DIFF_BYTES];
+        size_t n = gw_diff_encode(&d, buf, sizeof buf);
+        x = gw_replica_send(r, GW_FRAME_DIFF, buf, n, err);
+        if (x == 0)
+            x = gw_replica_send_ack(r, err);
+    }
+    free(scratch);
+    return x;
+}

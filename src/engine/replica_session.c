@@ -1,0 +1,592 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright the godwit authors
+/* Connections of a replica: accepted, said hello to, judged, received from. */
+#include "base/checked.h"
+#include "base/clock.h"
+#include "base/hash.h"
+#include "base/log.h"
+#include "engine/replica_internal.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <zstd.h>
+
+#define HANDSHAKE_MS 5000u
+
+/* ---- frames -------------------------------------------------------------------------------- */
+
+static int send_on(struct gw_conn *conn, enum gw_frame_type type, const void *payload, size_t len,
+                   struct gw_error *err)
+{
+    struct gw_frame f = {
+        .type = type,
+        .version = GW_PROTOCOL_MAX,
+        .bytes = (uint32_t)len,
+        .raw_bytes = (uint32_t)len,
+        .payload_hash = gw_hash64(payload, len, 0),
+    };
+    uint8_t head[GW_FRAME_HEADER_BYTES];
+    gw_frame_encode(&f, head);
+    struct iovec iov[2] = { { .iov_base = head, .iov_len = sizeof head } };
+    memcpy(&iov[1].iov_base, &payload, sizeof payload); /* sent, not written to */
+    iov[1].iov_len = len;
+    return gw_conn_send(conn, iov, len > 0 ? 2 : 1, err);
+}
+
+int gw_replica_send(struct gw_replica *r, enum gw_frame_type type, const void *payload, size_t len,
+                    struct gw_error *err)
+{
+    LOCK_SCOPE(&r->send_mu);
+    pthread_mutex_lock(r->mu);
+    struct gw_conn *conn = r->ses.live ? r->ses.conn : NULL;
+    pthread_mutex_unlock(r->mu);
+    /* The session thread takes send_mu before it closes the connection. */
+    return conn == NULL ? gw_error_set(err, -ENOTCONN, "no session")
+                        : send_on(conn, type, payload, len, err);
+}
+
+int gw_replica_recv(struct gw_conn *conn, struct gw_frame *ret, uint8_t *buf, size_t cap,
+                    struct gw_error *err)
+{
+    uint8_t head[GW_FRAME_HEADER_BYTES];
+    int x = gw_conn_recv(conn, head, sizeof head, err);
+    if (x < 0)
+        return x;
+    if (gw_frame_decode(head, ret) < 0)
+        return gw_error_set(err, -EPROTO, "the peer does not speak godwit's protocol");
+    if (ret->bytes > cap)
+        return gw_error_set(err, -EPROTO, "the peer sent a frame of %u bytes where %zu are allowed",
+                            ret->bytes, cap);
+    x = gw_conn_recv(conn, buf, ret->bytes, err);
+    if (x < 0)
+        return x;
+    if (!gw_frame_payload_ok(ret, buf))
+        return gw_error_set(err, -EBADMSG, "a frame from the peer is damaged");
+    return 0;
+}
+
+static size_t encode_goodbye(uint8_t *buf, size_t cap, enum gw_goodbye_reason reason,
+                             const char *sentence)
+{
+    struct gw_goodbye g = { .reason = reason };
+    snprintf(g.sentence, sizeof g.sentence, "%s", sentence);
+    return gw_goodbye_encode(&g, buf, cap);
+}
+
+void gw_replica_goodbye(struct gw_replica *r, enum gw_goodbye_reason reason, const char *sentence)
+{
+    uint8_t buf[GW_GOODBYE_BYTES_MAX];
+    struct gw_error err;
+    size_t n = encode_goodbye(buf, sizeof buf, reason, sentence);
+    gw_replica_send(r, GW_FRAME_GOODBYE, buf, n, &err);
+}
+
+/* ---- accept -------------------------------------------------------------------------------- */
+
+/* Read the hello of a new connection; a stranger costs HANDSHAKE_MS at most. */
+static int greet(struct gw_replica *r, struct gw_conn *conn, struct gw_hello *ret,
+                 struct gw_error *err)
+{
+    gw_conn_idle_timeout(conn, HANDSHAKE_MS);
+    uint8_t *buf = malloc(GW_HELLO_BYTES_MAX);
+    if (buf == NULL)
+        return gw_error_set(err, -ENOMEM, "out of memory");
+    struct gw_frame f;
+    int x = gw_replica_recv(conn, &f, buf, GW_HELLO_BYTES_MAX, err);
+    if (x == 0 && (f.type != GW_FRAME_HELLO || !gw_hello_decode(buf, f.bytes, ret)))
+        x = gw_error_set(err, -EPROTO, "the hello is malformed");
+    free(buf);
+    if (x < 0)
+        return x;
+    if (ret->version_min > GW_PROTOCOL_MAX || ret->version_max < GW_PROTOCOL_MIN)
+        return gw_error_set(err, -EPROTO,
+                            "the source speaks protocol %u to %u, this side %u to %u; upgrade the "
+                            "older",
+                            ret->version_min, ret->version_max, GW_PROTOCOL_MIN, GW_PROTOCOL_MAX);
+    if (!gw_uuid_equal(&ret->side.plan, &r->plan->meta.plan)) {
+        char theirs[GW_UUID_TEXT], mine[GW_UUID_TEXT];
+        gw_uuid_format(&ret->side.plan, theirs);
+        gw_uuid_format(&r->plan->meta.plan, mine);
+        return gw_error_set(err, -EPERM,
+                            "the source serves plan %s, this directory belongs to plan %s", theirs,
+                            mine);
+    }
+    return 0;
+}
+
+void *gw_replica_accept_main(void *arg)
+{
+    struct gw_replica *r = arg;
+    for (;;) {
+        struct gw_conn *conn = NULL;
+        struct gw_error err;
+        int x = gw_listener_accept(r->listener, HANDSHAKE_MS, r->stop_fd, &conn, &err);
+        if (x == -ECONNABORTED)
+            return NULL;
+        struct gw_hello *hello = calloc(1, sizeof *hello);
+        if (x == 0 && hello != NULL) {
+            x = greet(r, conn, hello, &err);
+            if (x == -EPERM || x == -EPROTO) {
+                uint8_t buf[GW_GOODBYE_BYTES_MAX];
+                struct gw_error ignored;
+                size_t n = encode_goodbye(buf, sizeof buf, GW_GOODBYE_REFUSED, err.msg);
+                send_on(conn, GW_FRAME_GOODBYE, buf, n, &ignored);
+            }
+        }
+        pthread_mutex_lock(r->mu);
+        if (x < 0 || hello == NULL) {
+            r->st.bad_frames++;
+            gw_log(GW_LOG_WARNING, "refused a connection%s%s: %s", conn != NULL ? " from " : "",
+                   conn != NULL ? gw_conn_peer(conn) : "", err.msg);
+            gw_conn_close(conn);
+        } else {
+            /* The newest connection counts: the old one may be a dead link not yet noticed. */
+            gw_conn_close(r->waiting);
+            r->waiting = conn;
+            r->waiting_hello = *hello;
+            if (r->ses.conn != NULL) {
+                r->ses.dead = true;
+                gw_conn_shutdown(r->ses.conn);
+            }
+            pthread_cond_signal(&r->cv_session);
+        }
+        bool stop = r->stop;
+        pthread_mutex_unlock(r->mu);
+        free(hello);
+        if (stop)
+            return NULL;
+    }
+}
+
+/* ---- hello and verdict --------------------------------------------------------------------- */
+
+/*
+ * Our statement. While streaming, the position is what is durable in the journal: all of it will be
+ * applied. In every other state the journal is applied first, so that meta says it all.
+ */
+static int own_hello(struct gw_replica *r, struct gw_hello *ret, struct gw_error *err)
+{
+    pthread_mutex_lock(r->mu);
+    bool whole = r->plan->meta.pending == GW_PENDING_NONE && !r->plan->meta.blank;
+    pthread_mutex_unlock(r->mu);
+    if (!whole) {
+        int x = gw_replica_settle(r, err);
+        if (x < 0)
+            return x;
+    }
+    pthread_mutex_lock(r->mu);
+    uint64_t addr = r->received_addr;
+    r->ses.barrier = true;
+    pthread_cond_signal(&r->cv_sync);
+    while (!r->stop && !r->failed && r->durable_addr < addr)
+        gw_replica_wait(r, &r->cv_change, 100);
+    bool ok = !r->stop && !r->failed;
+    *ret = (struct gw_hello){
+        .version_min = GW_PROTOCOL_MIN,
+        .version_max = GW_PROTOCOL_MAX,
+        .changes = r->plan->meta.generation,
+    };
+    gw_plan_side(r->plan, &ret->side);
+    const struct gw_meta *m = &r->plan->meta;
+    if (m->pending == GW_PENDING_NONE && !m->blank && m->role != GW_ROLE_ACTIVE) {
+        ret->side.seq = r->durable_seq;
+        ret->side.chain = r->durable_chain;
+    }
+    pthread_mutex_unlock(r->mu);
+    return ok ? 0 : gw_error_set(err, -ESHUTDOWN, "the replica is stopping or has failed");
+}
+
+static int judge(struct gw_replica *r, const struct gw_hello *own, struct gw_error *err)
+{
+    struct gw_conn *conn = r->ses.conn;
+    struct gw_verdict v, theirs;
+    gw_verdict_decide(&own->side, &r->ses.hello.side, &v);
+    uint8_t buf[GW_GOODBYE_BYTES_MAX + GW_VERDICT_BYTES_MAX];
+    size_t n = gw_verdict_encode(&v, buf, sizeof buf);
+    int x = gw_replica_send(r, GW_FRAME_VERDICT, buf, n, err);
+    struct gw_frame f;
+    if (x == 0)
+        x = gw_replica_recv(conn, &f, buf, sizeof buf, err);
+    if (x < 0)
+        return x;
+    struct gw_goodbye g;
+    if (f.type == GW_FRAME_GOODBYE && gw_goodbye_decode(buf, f.bytes, &g))
+        return gw_error_set(err, -ECONNABORTED, "the source ends the session: %s", g.sentence);
+    if (f.type != GW_FRAME_VERDICT || !gw_verdict_decode(buf, f.bytes, &theirs))
+        return gw_error_set(err, -EPROTO, "the source's verdict is malformed");
+    gw_log(GW_LOG_INFO, "verdict row %d, %s: %s", v.row, gw_verdict_action_name(v.action),
+           v.sentence);
+    LOCK_SCOPE(r->mu);
+    r->ses.verdict = v;
+    r->st.verdict = v;
+    r->st.have_verdict = true;
+    if (!gw_verdict_equal(&v, &theirs))
+        return gw_error_set(err, -EPROTO, "the sides do not agree: row %d here, row %d there",
+                            v.row, theirs.row);
+    if (v.target != own->side.site)
+        return gw_error_set(err, -EPERM, "%s", v.sentence);
+    return 0;
+}
+
+static int receive_start(struct gw_replica *r, struct gw_start *ret, struct gw_error *err)
+{
+    uint8_t buf[GW_GOODBYE_BYTES_MAX];
+    struct gw_frame f;
+    int x = gw_replica_recv(r->ses.conn, &f, buf, sizeof buf, err);
+    if (x < 0)
+        return x;
+    struct gw_goodbye g;
+    if (f.type == GW_FRAME_GOODBYE && gw_goodbye_decode(buf, f.bytes, &g))
+        return gw_error_set(err, -ECONNABORTED, "the source looks again: %s", g.sentence);
+    if (f.type != GW_FRAME_START || !gw_start_decode(buf, f.bytes, ret))
+        return gw_error_set(err, -EPROTO, "the source's START is malformed");
+    enum gw_verdict_action a = r->ses.verdict.action;
+    bool stream = a == GW_VERDICT_STREAM || a == GW_VERDICT_IN_SYNC;
+    bool fits = ret->mode == GW_SESSION_STREAM   ? stream
+                : ret->mode == GW_SESSION_ASSESS ? a == GW_VERDICT_RESYNC
+                : ret->mode == GW_SESSION_FULL   ? a == GW_VERDICT_FULL
+                                                 : a == GW_VERDICT_RESYNC;
+    if (!fits)
+        return gw_error_set(err, -EPROTO, "the source starts what the verdict did not say");
+    return 0;
+}
+
+/* Row 8: we stand exactly at the fork of a newer reign, everything applied and durable. Adopt it. */
+static int adopt_at_fork(struct gw_replica *r, const struct gw_start *start, struct gw_error *err)
+{
+    int x = gw_replica_settle(r, err);
+    if (x < 0)
+        return x;
+    LOCK_SCOPE(r->mu);
+    struct gw_meta *m = &r->plan->meta;
+    const struct gw_side *src = &r->ses.hello.side;
+    struct gw_uuid theirs = gw_lineage_uuid(&src->lineage);
+    if (!gw_uuid_equal(&theirs, &start->uuid) || m->seq != r->ses.verdict.fork_seq)
+        return gw_error_set(err, -EPROTO, "the source's stream is not at the fork");
+    m->lineage = src->lineage;
+    m->role = GW_ROLE_STANDBY;
+    m->clean = true;
+    m->released = false;
+    m->token_valid = false;
+    m->recorded = GW_RECORDED_UNSYNC; /* of a reign that is over */
+    m->reached_uuid = theirs;
+    m->reached_seq = m->seq;
+    return gw_plan_store_meta(r->plan, err);
+}
+
+static int begin_stream(struct gw_replica *r, const struct gw_start *start, struct gw_error *err)
+{
+    struct gw_uuid mine = gw_lineage_uuid(&r->plan->meta.lineage);
+    if (!gw_uuid_equal(&mine, &start->uuid)) {
+        int x = adopt_at_fork(r, start, err);
+        if (x < 0)
+            return x;
+    }
+    LOCK_SCOPE(r->mu);
+    if (start->first_seq != r->durable_seq + 1 || start->chain != r->durable_chain)
+        return gw_error_set(err, -EPROTO,
+                            "the source starts at %llu with another chain, this side is at %llu",
+                            (unsigned long long)start->first_seq,
+                            (unsigned long long)r->durable_seq);
+    r->state = GW_REPLICA_STREAMING;
+    return 0;
+}
+
+static int begin(struct gw_replica *r, const struct gw_start *start, struct gw_error *err)
+{
+    int x = start->mode == GW_SESSION_STREAM ? begin_stream(r, start, err)
+                                             : gw_replica_prepare(r, start, err);
+    if (x < 0)
+        return x;
+    pthread_mutex_lock(r->mu);
+    struct gw_replica_session *ses = &r->ses;
+    ses->mode = start->mode;
+    ses->sync = start->sync;
+    ses->session_numbers = start->session_numbers;
+    ses->uuid = start->uuid;
+    ses->seed = gw_record_seed(&start->uuid);
+    ses->start_addr = r->received_addr;
+    ses->started = true;
+    gw_replica_set_reason(r, "%s", "");
+    gw_replica_changed(r);
+    struct gw_ready ready = {
+        .dirty_blocks = gw_plan_dirty_blocks(r->plan),
+        .coarse_extents = gw_plan_coarse_extents(r->plan),
+    };
+    pthread_mutex_unlock(r->mu);
+    uint8_t buf[GW_READY_BYTES];
+    size_t n = gw_ready_encode(&ready, buf, sizeof buf);
+    return gw_replica_send(r, GW_FRAME_READY, buf, n, err);
+}
+
+/* ---- data ---------------------------------------------------------------------------------- */
+
+/* Verify every record of a batch before anything of it is stored. */
+static int check_batch(struct gw_replica *r, const uint8_t *data, size_t len, bool gaps,
+                       struct gw_journal_batch *b, uint64_t *ret_chain, struct gw_error *err)
+{
+    const struct gw_replica_session *ses = &r->ses;
+    uint64_t seq = r->received_seq, chain = r->received_chain;
+    for (size_t at = 0; at < len;) {
+        struct gw_record rec;
+        int64_t used = gw_record_decode(data + at, len - at, ses->seed, true, &rec);
+        if (used < 0)
+            return gw_error_set(err, -EBADMSG, "a record from the source is damaged");
+        uint64_t end;
+        if (gw_record_has_range(rec.type) &&
+            (rec.volume >= r->plan->meta.n_volumes || rec.length == 0 ||
+             ckd_add(&end, rec.offset, (uint64_t)rec.length) ||
+             end > r->plan->meta.volume[rec.volume].bytes))
+            return gw_error_set(err, -EPROTO, "record %llu names a range outside of its volume",
+                                (unsigned long long)rec.seq);
+        if (rec.seq <= seq || (!gaps && rec.seq != seq + 1))
+            return gw_error_set(err, -EPROTO, "record %llu came after %llu: out of order",
+                                (unsigned long long)rec.seq, (unsigned long long)seq);
+        at += (size_t)used;
+        if (gw_record_ends_batch(rec.type) && at != len)
+            return gw_error_set(err, -EPROTO, "record %llu does not end its batch",
+                                (unsigned long long)rec.seq);
+        if (b->records++ == 0)
+            b->first_seq = rec.seq;
+        b->last_seq = seq = rec.seq;
+        chain = gw_chain_next(chain, rec.header_hash);
+        if (rec.type == GW_RECORD_FIN) {
+            struct gw_fin *fin = malloc(sizeof *fin);
+            bool ok = fin != NULL && gw_fin_decode(data + at - used + GW_RECORD_HEADER_BYTES,
+                                                   rec.payload_bytes, fin);
+            chain = ok ? fin->chain : 0;
+            free(fin);
+            if (!ok)
+                return gw_error_set(err, -EPROTO, "the FIN record is malformed");
+        }
+    }
+    *ret_chain = chain;
+    return 0;
+}
+
+/* The journal is full: the applier gets a moment to make room before the session is given up. */
+static int append_patiently(struct gw_replica *r, size_t len, const struct gw_journal_batch *b,
+                            struct gw_error *err)
+{
+    for (unsigned tries = 0;; tries++) {
+        uint64_t address;
+        int x = gw_journal_append(r->journal, r->rx, len, b, &address, err);
+        if (x != -ENOSPC || tries == 20)
+            return x;
+        LOCK_SCOPE(r->mu);
+        if (r->stop || r->ses.dead)
+            return x;
+        r->ses.barrier = true;
+        pthread_cond_signal(&r->cv_sync);
+        gw_replica_wait(r, &r->cv_change, 100);
+    }
+}
+
+static int on_data(struct gw_replica *r, const struct gw_frame *f, struct gw_error *err)
+{
+    uint8_t *records = r->rx + GW_JOURNAL_BATCH_HEADER_BYTES;
+    size_t len = f->bytes;
+    if (f->flags & GW_FRAME_ZSTD) {
+        len = ZSTD_decompress(records, GW_FRAME_BYTES_MAX, r->zx, f->bytes);
+        if (ZSTD_isError(len) || len != f->raw_bytes)
+            return gw_error_set(err, -EBADMSG, "a compressed batch from the source is damaged");
+    }
+    pthread_mutex_lock(r->mu);
+    enum gw_session_mode mode = r->ses.mode; /* the applier makes it STREAM at FIN */
+    pthread_mutex_unlock(r->mu);
+    if (mode == GW_SESSION_ASSESS)
+        return gw_replica_assess(r, records, len, err);
+    struct gw_journal_batch b = {
+        .uuid = r->ses.uuid,
+        .flags = r->ses.session_numbers ? GW_BATCH_SESSION : 0,
+    };
+    uint64_t chain;
+    int x = check_batch(r, records, len, mode != GW_SESSION_STREAM, &b, &chain, err);
+    if (x < 0 || b.records == 0)
+        return x;
+    x = append_patiently(r, len + GW_JOURNAL_BATCH_HEADER_BYTES, &b, err);
+    if (x < 0)
+        return x;
+    pthread_mutex_lock(r->mu);
+    if (r->received_addr == r->durable_addr)
+        r->unsynced_since_ns = gw_io_boot_ns(r->plan->io);
+    r->received_addr = gw_journal_end(r->journal);
+    r->received_seq = b.last_seq;
+    r->received_chain = chain;
+    pthread_cond_signal(&r->cv_sync);
+    pthread_mutex_unlock(r->mu);
+    /* Sync mode: received means written to the journal file; say so at once. */
+    return r->ses.sync ? gw_replica_send_ack(r, err) : 0;
+}
+
+static int on_heartbeat(struct gw_replica *r, const struct gw_frame *f, struct gw_error *err)
+{
+    struct gw_heartbeat hb;
+    if (!gw_heartbeat_decode(r->rx + GW_JOURNAL_BATCH_HEADER_BYTES, f->bytes, &hb))
+        return gw_error_set(err, -EPROTO, "a heartbeat is malformed");
+    pthread_mutex_lock(r->mu);
+    r->st.heartbeat = hb;
+    r->st.heartbeat_ns = gw_io_boot_ns(r->plan->io);
+    r->ses.echo_ns = hb.boot_ns;
+    pthread_mutex_unlock(r->mu);
+    return gw_replica_send_ack(r, err);
+}
+
+static int on_frame(struct gw_replica *r, const struct gw_frame *f, struct gw_error *err)
+{
+    struct gw_goodbye g;
+    switch (f->type) {
+    case GW_FRAME_DATA:
+        return on_data(r, f, err);
+    case GW_FRAME_HEARTBEAT:
+        return on_heartbeat(r, f, err);
+    case GW_FRAME_BARRIER:
+        pthread_mutex_lock(r->mu);
+        r->ses.barrier = true;
+        pthread_cond_signal(&r->cv_sync);
+        pthread_mutex_unlock(r->mu);
+        return 0;
+    case GW_FRAME_GOODBYE:
+        if (!gw_goodbye_decode(r->rx + GW_JOURNAL_BATCH_HEADER_BYTES, f->bytes, &g))
+            break;
+        return gw_error_set(err, -ECONNABORTED, "the source ended the session: %s", g.sentence);
+    case GW_FRAME_HELLO:
+    case GW_FRAME_VERDICT:
+    case GW_FRAME_START:
+    case GW_FRAME_MAP:
+    case GW_FRAME_MAP_END:
+    case GW_FRAME_READY:
+    case GW_FRAME_ACK:
+    case GW_FRAME_DIFF:
+    case GW_FRAME_TYPE_MAX:
+        break;
+    }
+    return gw_error_set(err, -EPROTO, "an unexpected or malformed frame (type %d)", (int)f->type);
+}
+
+/* One frame: a compressed payload goes to zx, everything else in front of the journal's place. */
+static int receive_one(struct gw_replica *r, struct gw_error *err)
+{
+    uint8_t head[GW_FRAME_HEADER_BYTES];
+    struct gw_frame f;
+    int x = gw_conn_recv(r->ses.conn, head, sizeof head, err);
+    if (x < 0)
+        return x;
+    if (gw_frame_decode(head, &f) < 0 || f.raw_bytes > GW_FRAME_BYTES_MAX)
+        return gw_error_set(err, -EBADMSG, "a frame header from the source is damaged");
+    uint8_t *to = f.flags & GW_FRAME_ZSTD ? r->zx : r->rx + GW_JOURNAL_BATCH_HEADER_BYTES;
+    x = gw_conn_recv(r->ses.conn, to, f.bytes, err);
+    if (x < 0)
+        return x;
+    if (!gw_frame_payload_ok(&f, to))
+        return gw_error_set(err, -EBADMSG, "a frame from the source is damaged");
+    pthread_mutex_lock(r->mu);
+    r->st.received_bytes += sizeof head + f.bytes;
+    pthread_mutex_unlock(r->mu);
+    return on_frame(r, &f, err);
+}
+
+/* ---- session ------------------------------------------------------------------------------- */
+
+static int run_session(struct gw_replica *r, struct gw_error *err)
+{
+    struct gw_hello *own = calloc(1, sizeof *own);
+    uint8_t *buf = malloc(GW_HELLO_BYTES_MAX);
+    int x = own == NULL || buf == NULL ? gw_error_set(err, -ENOMEM, "out of memory")
+                                       : own_hello(r, own, err);
+    if (x == 0) {
+        size_t n = gw_hello_encode(own, buf, GW_HELLO_BYTES_MAX);
+        x = gw_replica_send(r, GW_FRAME_HELLO, buf, n, err);
+    }
+    if (x == 0)
+        x = judge(r, own, err);
+    free(own);
+    free(buf);
+    struct gw_start start;
+    if (x == 0)
+        x = receive_start(r, &start, err);
+    if (x == 0)
+        x = begin(r, &start, err);
+    while (x == 0)
+        x = receive_one(r, err);
+    return x;
+}
+
+static enum gw_goodbye_reason goodbye_for(int code)
+{
+    switch (code) {
+    case -ENOSPC:
+    case -EDQUOT:
+        return GW_GOODBYE_NO_SPACE;
+    case -EPROTO:
+    case -EBADMSG:
+        return GW_GOODBYE_BAD_DATA;
+    case -EPERM:
+        return GW_GOODBYE_REFUSED;
+    case -ECONNABORTED:
+    case -ECONNRESET:
+    case -ETIMEDOUT:
+        return 0; /* the peer is gone, or said goodbye itself */
+    }
+    return GW_GOODBYE_FAILED;
+}
+
+static void end_session(struct gw_replica *r, int x, const struct gw_error *err)
+{
+    enum gw_goodbye_reason reason = goodbye_for(x);
+    if (reason != 0)
+        gw_replica_goodbye(r, reason, err->msg);
+    pthread_mutex_lock(&r->send_mu); /* no other thread is in the middle of a frame */
+    pthread_mutex_lock(r->mu);
+    struct gw_conn *conn = r->ses.conn;
+    if (r->ses.mode == GW_SESSION_ASSESS) {
+        /* It moved nothing: back to the image's own position. */
+        const struct gw_meta *m = &r->plan->meta;
+        gw_applier_begin(r->applier, m->seq, m->chain);
+        r->received_seq = r->durable_seq = r->applied_seq = m->seq;
+        r->received_chain = r->durable_chain = m->chain;
+    }
+    for (unsigned i = 0; i < GW_VOLUMES_MAX; i++)
+        gw_bitmap_free(r->ses.own_fine[i]);
+    r->ses = (struct gw_replica_session){ .barrier = true }; /* what came is made durable */
+    if (reason == GW_GOODBYE_BAD_DATA)
+        r->st.bad_frames++;
+    if (!r->failed) {
+        r->state = x == -EPERM ? GW_REPLICA_REFUSED : GW_REPLICA_LISTENING;
+        gw_replica_set_reason(r, "%s", err->msg);
+    }
+    pthread_cond_signal(&r->cv_sync);
+    gw_replica_changed(r);
+    pthread_mutex_unlock(r->mu);
+    pthread_mutex_unlock(&r->send_mu);
+    gw_conn_close(conn);
+}
+
+void *gw_replica_session_main(void *arg)
+{
+    struct gw_replica *r = arg;
+    pthread_mutex_lock(r->mu);
+    for (;;) {
+        while (!r->stop && (r->waiting == NULL || r->failed))
+            gw_replica_wait(r, &r->cv_session, 1000);
+        if (r->stop)
+            break;
+        r->ses.conn = r->waiting;
+        r->ses.hello = r->waiting_hello;
+        r->ses.live = true;
+        r->waiting = NULL;
+        snprintf(r->st.peer, sizeof r->st.peer, "%s (%s)", r->ses.hello.side.site_name,
+                 gw_conn_peer(r->ses.conn));
+        gw_conn_idle_timeout(r->ses.conn, r->cfg.link_timeout_ms);
+        pthread_mutex_unlock(r->mu);
+        struct gw_error err = { .code = 0 };
+        int x = run_session(r, &err);
+        end_session(r, x, &err);
+        pthread_mutex_lock(r->mu);
+    }
+    pthread_mutex_unlock(r->mu);
+    return NULL;
+}

@@ -1,0 +1,223 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright the godwit authors
+/*
+ * Two background threads of a source: the hot log (writers wait for it, so it does nothing else),
+ * and the keeper, which does what is slow: retire extents, persist maps, reserve numbers, record
+ * SYNC and UNSYNC.
+ */
+#include "base/checked.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "engine/source_internal.h"
+
+#include <errno.h>
+
+void *gw_source_hot_main(void *arg)
+{
+    struct gw_source *s = arg;
+    struct gw_hotset *hot = s->plan->hot;
+    pthread_mutex_lock(s->mu);
+    for (;;) {
+        while (!s->stop && !gw_hotset_has_work(hot))
+            gw_source_wait(s, &s->cv_hot, 1000);
+        if (s->stop)
+            break;
+        if (gw_hotset_begin(hot) < 0) {
+            gw_source_wait(s, &s->cv_hot, 1000);
+            continue;
+        }
+        pthread_mutex_unlock(s->mu);
+        struct gw_error err = { .code = 0 };
+        int r = gw_hotset_write(hot, &err);
+        pthread_mutex_lock(s->mu);
+        gw_hotset_end(hot, r);
+        if (r < 0)
+            gw_source_fail(s, &err);
+        pthread_cond_broadcast(&s->cv_write);
+        pthread_cond_signal(&s->cv_keeper);
+    }
+    pthread_mutex_unlock(s->mu);
+    return NULL;
+}
+
+/* Run a step that does I/O without the lock; a failure is for good (R20). */
+static int unlocked(struct gw_source *s, int (*step)(struct gw_plan *, struct gw_error *))
+{
+    struct gw_error err = { .code = 0 };
+    pthread_mutex_unlock(s->mu);
+    int r = step(s->plan, &err);
+    pthread_mutex_lock(s->mu);
+    if (r < 0)
+        gw_source_fail(s, &err);
+    return r;
+}
+
+static bool maps_unsaved(const struct gw_source *s)
+{
+    for (unsigned i = 0; i < s->plan->meta.n_volumes; i++) {
+        if (gw_dirtymap_unsaved(s->plan->map[i]))
+            return true;
+    }
+    return false;
+}
+
+/* Bits that only this session's numbers vouch for stay durable until FIN (R5 has no number). */
+static bool may_persist_clears(const struct gw_source *s)
+{
+    return !(s->ses.up && s->ses.session_numbers && !s->ses.finished);
+}
+
+static bool peer_has(const struct gw_source *s, uint64_t seq)
+{
+    if (!s->attached)
+        return true; /* they are bits, and the bits were made durable before this is asked */
+    const struct gw_slot *oldest = gw_ring_oldest(s->ring);
+    return oldest == NULL || oldest->rec.seq > seq;
+}
+
+/*
+ * R2: the previous generation leaves after a local fdatasync since its last write, and when no
+ * record in it is undurable at the peer, or its bits are durable. One step a call; true: did one.
+ */
+static bool retire_step(struct gw_source *s)
+{
+    struct gw_hotset *hot = s->plan->hot;
+    switch (s->retire) {
+    case GW_RETIRE_NONE:
+        if (gw_hotset_has_previous(hot) || !gw_hotset_wants_rotation(hot))
+            return false;
+        gw_hotset_rotate(hot);
+        s->parity ^= 1;
+        s->retire = GW_RETIRE_WAIT_OPS;
+        pthread_cond_signal(&s->cv_hot);
+        pthread_cond_broadcast(&s->cv_write);
+        return true;
+    case GW_RETIRE_WAIT_OPS:
+        if (s->in_flight[s->parity ^ 1] > 0)
+            return false;
+        s->retire_seq = s->seq;
+        s->retire = GW_RETIRE_DATASYNC;
+        return true;
+    case GW_RETIRE_DATASYNC:
+        if (unlocked(s, gw_plan_sync_volumes) == 0)
+            s->retire = GW_RETIRE_PEER;
+        return !s->io_failed;
+    case GW_RETIRE_PEER:
+        if (!gw_hotset_previous_carried(hot))
+            return false;
+        if (!peer_has(s, s->retire_seq)) {
+            /* Nobody acknowledges and writers wait: bits take the place of the ring. */
+            if (s->ses.up || !gw_hotset_is_full(hot) || s->sync_on)
+                return false;
+            gw_source_fall_behind(s, "the hot set is full and the peer is away");
+        }
+        if (maps_unsaved(s) && unlocked(s, gw_plan_persist_maps) < 0)
+            return false;
+        if (!peer_has(s, s->retire_seq))
+            return true;
+        {
+            struct gw_uuid uuid;
+            uint64_t seq;
+            gw_dirtymap_get_cleared(s->plan->map[0], &uuid, &seq);
+            gw_hotset_retire(hot, &uuid, seq);
+        }
+        s->retire = GW_RETIRE_NONE;
+        pthread_cond_signal(&s->cv_hot);
+        return true;
+    }
+    return false;
+}
+
+static void reserve_numbers(struct gw_source *s)
+{
+    if (s->service != GW_SERVICE_SERVING ||
+        s->seq + GW_SEQ_RESERVE / 2 < s->plan->meta.seq_reserved)
+        return;
+    struct gw_error err;
+    s->plan->meta.seq_reserved = s->seq + GW_SEQ_RESERVE;
+    if (gw_plan_store_meta(s->plan, &err) < 0)
+        gw_source_fail(s, &err);
+    pthread_cond_broadcast(&s->cv_write);
+}
+
+static int record(struct gw_source *s, enum gw_recorded what, const struct gw_uuid *boot)
+{
+    struct gw_meta *m = &s->plan->meta;
+    struct gw_error err;
+    m->recorded = what;
+    m->sync_boot = boot != NULL ? *boot : (struct gw_uuid){ { 0 } };
+    m->recorded_seq = s->seq;
+    m->recorded_wall_ns = gw_io_wall_ns(s->plan->io);
+    int r = gw_plan_store_meta(s->plan, &err);
+    if (r < 0)
+        gw_source_fail(s, &err);
+    gw_source_changed(s);
+    return r;
+}
+
+/*
+ * What this side may claim about its peer, durable before it is relied on.
+ * W2: a write counts as needing the peer from the moment SYNC is being recorded, and until UNSYNC
+ * has been recorded. R18: SYNC names the replica's boot id.
+ */
+static void record_sync(struct gw_source *s)
+{
+    if (s->service != GW_SERVICE_SERVING && s->service != GW_SERVICE_QUIESCED)
+        return;
+    bool streaming = gw_source_streaming(s);
+    if (!s->cfg.sync) {
+        if (s->ses.up && s->plan->meta.recorded != GW_RECORDED_ASYNC && streaming)
+            record(s, GW_RECORDED_ASYNC, NULL);
+        return;
+    }
+    if (!s->sync_on && streaming && s->ses.received == s->seq) {
+        s->sync_on = true;
+        record(s, GW_RECORDED_SYNC, &s->ses.peer.boot_id);
+        if (gw_source_streaming(s))
+            s->repl = GW_REPL_SYNC;
+        return;
+    }
+    if (!s->sync_on || streaming)
+        return;
+    if (s->cfg.on_link_loss == GW_LINK_LOSS_SUSPEND) {
+        gw_source_set_reason(s, "the link is lost and the plan says suspend: writes wait");
+        return;
+    }
+    uint64_t now = gw_io_boot_ns(s->plan->io);
+    if (now - s->link_lost_ns < s->cfg.unsync_ms * GW_NS_PER_MS)
+        return;
+    gw_crash_point(s->plan->io, "source.unsync");
+    if (record(s, GW_RECORDED_UNSYNC, NULL) < 0)
+        return;
+    s->sync_on = false;
+    gw_source_set_reason(s, "the link is lost: recorded UNSYNC, going on alone");
+    pthread_cond_broadcast(&s->cv_ack);
+    pthread_cond_broadcast(&s->cv_write);
+}
+
+void *gw_source_keeper_main(void *arg)
+{
+    struct gw_source *s = arg;
+    uint64_t persisted_ns = 0;
+    pthread_mutex_lock(s->mu);
+    while (!s->stop) {
+        if (s->io_failed) {
+            gw_source_wait(s, &s->cv_keeper, 1000);
+            continue;
+        }
+        reserve_numbers(s);
+        record_sync(s);
+        bool did = retire_step(s);
+        /* Clears are made durable lazily: a set bit on disk is a superset. */
+        uint64_t now = gw_io_boot_ns(s->plan->io);
+        if (maps_unsaved(s) && may_persist_clears(s) && now - persisted_ns > 2 * GW_NS_PER_S) {
+            persisted_ns = now;
+            unlocked(s, gw_plan_persist_maps);
+            did = true;
+        }
+        if (!did)
+            gw_source_wait(s, &s->cv_keeper, s->cfg.sync ? 20 : 100);
+    }
+    pthread_mutex_unlock(s->mu);
+    return NULL;
+}

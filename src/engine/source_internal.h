@@ -1,0 +1,161 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright the godwit authors
+/* The inside of a source, shared by source*.c. See source.h for the states and invariants. */
+#pragma once
+
+#include "base/cleanup.h"
+#include "engine/bucket.h"
+#include "engine/frame.h"
+#include "engine/plan.h"
+#include "engine/rangelock.h"
+#include "engine/ring.h"
+#include "engine/source.h"
+
+#include <pthread.h>
+
+/* One run of blocks or one extent read for the stream at a time. */
+#define GW_INJECT_BLOCKS_MAX 64u
+
+enum gw_retire_step {
+    GW_RETIRE_NONE,
+    GW_RETIRE_WAIT_OPS, /* writes that began before the rotation are still in flight */
+    GW_RETIRE_DATASYNC, /* the volumes are being made durable */
+    GW_RETIRE_PEER,     /* records not durable at the peer, bits not durable here */
+};
+
+/* A session with the peer. Everything but conn and buffers is guarded by the plan's mutex. */
+struct gw_session {
+    struct gw_conn *conn; /* NULL: none */
+    bool up;              /* START was answered: frames flow */
+    bool dead;            /* to be torn down */
+    struct gw_goodbye goodbye; /* what to tell the peer; reason 0 = it is gone anyway */
+    enum gw_session_mode mode;
+    bool session_numbers, target_zero;
+    struct gw_side peer;
+    struct gw_verdict verdict;
+    uint64_t hash_seed;
+    uint64_t generation; /* of our meta when the hello was sent (row 0) */
+    uint64_t received, durable, applied;
+    uint64_t sent_seq; /* last seq handed to the connection */
+    bool barrier;      /* ask the target to be durable at once */
+    bool fin_queued, finished;
+    uint64_t fin_chain; /* the chain after FIN: chosen at START */
+    bool token_matched;
+    uint64_t token_seq; /* of the HANDOVER record in the stream; 0 = none */
+    uint64_t last_heard_ns, next_beat_ns;
+    /* resync and assess */
+    unsigned scan_volume;  /* next place to look for bits */
+    uint64_t scan_block;
+    bool scan_wrapped;
+    uint64_t hashes_sent, diffs_received;
+    struct gw_bitmap *asked[GW_VOLUMES_MAX];     /* extents with a HASH on its way */
+    struct gw_bitmap *peer_fine[GW_VOLUMES_MAX]; /* the target's own set (assess) */
+    struct gw_bitmap *peer_coarse[GW_VOLUMES_MAX];
+    uint8_t *read_buf; /* GW_EXTENT_BYTES, of the link thread */
+    uint8_t *frame_buf; /* GW_FRAME_BYTES_MAX + header, of the link thread (compression) */
+};
+
+struct gw_source {
+    struct gw_plan *plan;
+    pthread_mutex_t *mu; /* = &plan->mu: guards everything below; never held over I/O or a copy,
+                            except the small meta store */
+    struct gw_source_config cfg;
+    char peer_address[256];
+    pthread_cond_t cv_write;  /* writers: hot set, range, ring, service */
+    pthread_cond_t cv_link;   /* the sender: something to send */
+    pthread_cond_t cv_hot;    /* the hot thread: something to log */
+    pthread_cond_t cv_keeper; /* the keeper */
+    pthread_cond_t cv_ack;    /* acknowledgements came (sync waiters, handover) */
+    pthread_cond_t cv_change; /* whoever watches */
+    pthread_t link_thread, hot_thread, keeper_thread;
+    bool threads_running;
+    bool stop;
+    int stop_fd; /* eventfd: readable when stopping, wakes connects */
+    uint64_t changes;
+
+    enum gw_service_state service;
+    char reason[GW_ERROR_MSG_MAX];
+    bool io_failed; /* a datasync or a plan file failed: sticky (R20) */
+
+    struct gw_rangelock range[GW_VOLUMES_MAX];
+    uint64_t in_flight[2]; /* requests by parity: see the keeper's retire */
+    unsigned parity;
+    unsigned write_waiters; /* on cv_write */
+    uint64_t detached_ops; /* writes in flight that will only mark bits */
+
+    /* identity of the stream */
+    struct gw_uuid uuid;
+    uint64_t seed;
+    uint64_t seq;
+    uint64_t chain;     /* at acked_seq */
+    bool chain_known;   /* false after falling behind: the next START begins a new chain */
+    uint64_t acked_seq; /* everything up to here left the ring */
+    struct gw_ring *ring;
+    bool attached;       /* writes go to the ring */
+    bool sender_waits;   /* a filled slot must signal cv_link */
+    uint64_t full_since_ns; /* ring full: since when writers wait; 0 = not */
+
+    struct gw_session ses;
+    enum gw_repl_state repl;
+    bool sync_on; /* acknowledge only what the peer received (W2: from the moment SYNC is stored) */
+    uint64_t link_lost_ns; /* boot time; 0 = the link is up, or never was */
+    bool had_session;
+
+    enum gw_retire_step retire;
+    uint64_t retire_seq;
+
+    struct gw_bucket bucket;
+    uint64_t deadline_ns;
+    bool verify_wanted;
+    uint64_t verify_rate;
+    unsigned verify_volume;
+    uint64_t verify_at, verify_sent, verify_answered;
+    struct gw_bucket verify_bucket;
+    struct gw_token token; /* the last sent */
+
+    struct gw_source_status st; /* counters; the rest is filled when asked */
+};
+
+/* Wait on cv with mu held for at most ms. */
+void gw_source_wait(struct gw_source *s, pthread_cond_t *cv, unsigned ms);
+/* Something an observer may want to know changed (mu held). */
+void gw_source_changed(struct gw_source *s);
+void gw_source_set_reason(struct gw_source *s, const char *fmt, ...)
+    __attribute__((format(printf, 2, 3)));
+
+/* All with mu held unless said otherwise. */
+
+/* R20: a local flush or plan file failed; nothing is assumed written. */
+void gw_source_fail(struct gw_source *s, const struct gw_error *err);
+/* Begin to serve: crashed sides take a new incarnation first. May store meta. */
+int gw_source_begin_serving(struct gw_source *s, struct gw_error *err);
+/* Turn records not durable at the peer into bits; writes only mark from now on. */
+void gw_source_fall_behind(struct gw_source *s, const char *why);
+/* End the session: `reason` 0 = the connection is gone. */
+void gw_session_kill(struct gw_source *s, enum gw_goodbye_reason reason, const char *fmt, ...)
+    __attribute__((format(printf, 3, 4)));
+/* Is the ring in use and complete for a peer that holds `acked_seq`? */
+bool gw_source_streaming(const struct gw_source *s);
+/* Put a small control record into the ring; its seq, or 0 if there is no room now. */
+uint64_t gw_source_put_record(struct gw_source *s, enum gw_record_type type, const void *payload,
+                              uint32_t len);
+
+/* source_hot.c */
+void *gw_source_hot_main(void *arg);
+void *gw_source_keeper_main(void *arg);
+/* source_link.c */
+void *gw_source_link_main(void *arg);
+/* source_start.c: hello, verdict, start; conn is up. -ECANCELED: session over, no error. */
+int gw_session_open(struct gw_source *s, struct gw_error *err);
+/* Frames over the session's connection; no lock. */
+int gw_session_send(struct gw_source *s, enum gw_frame_type type, const void *payload, size_t len,
+                    struct gw_error *err);
+/* Receive one frame's header and payload into buf (cap bytes). */
+int gw_session_recv(struct gw_source *s, struct gw_frame *ret, uint8_t *buf, size_t cap,
+                    struct gw_error *err);
+/* source_ack.c: what the target says; -errno ends the session. */
+int gw_source_on_frame(struct gw_source *s, const struct gw_frame *f, const uint8_t *payload,
+                       struct gw_error *err);
+/* source_inject.c: put the next thing of a resync, assess or verify into the ring. Called without
+ * mu by the link thread. 1: did something; 0: nothing to do now; -errno ends the session. */
+int gw_source_inject(struct gw_source *s, struct gw_error *err);

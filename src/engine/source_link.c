@@ -1,0 +1,347 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright the godwit authors
+/* The link thread of a source: connect, open a session, send what the ring holds, start again. */
+#include "base/checked.h"
+#include "base/clock.h"
+#include "base/hash.h"
+#include "base/log.h"
+#include "engine/source_internal.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <zstd.h>
+
+void gw_session_kill(struct gw_source *s, enum gw_goodbye_reason reason, const char *fmt, ...)
+{
+    struct gw_session *ses = &s->ses;
+    if (ses->dead)
+        return;
+    ses->dead = true;
+    ses->goodbye.reason = reason;
+    va_list ap;
+    va_start(ap, fmt);
+    vsnprintf(ses->goodbye.sentence, sizeof ses->goodbye.sentence, fmt, ap);
+    va_end(ap);
+    pthread_cond_broadcast(&s->cv_link);
+    pthread_cond_broadcast(&s->cv_ack);
+    gw_source_changed(s);
+}
+
+int gw_session_send(struct gw_source *s, enum gw_frame_type type, const void *payload, size_t len,
+                    struct gw_error *err)
+{
+    struct gw_frame f = {
+        .type = type,
+        .version = GW_PROTOCOL_MAX,
+        .bytes = (uint32_t)len,
+        .raw_bytes = (uint32_t)len,
+        .payload_hash = type == GW_FRAME_DATA ? 0 : gw_hash64(payload, len, 0),
+    };
+    uint8_t head[GW_FRAME_HEADER_BYTES];
+    gw_frame_encode(&f, head);
+    struct iovec iov[2] = { { .iov_base = head, .iov_len = sizeof head } };
+    memcpy(&iov[1].iov_base, &payload, sizeof payload); /* sent, not written to */
+    iov[1].iov_len = len;
+    return gw_conn_send(s->ses.conn, iov, len > 0 ? 2 : 1, err);
+}
+
+int gw_session_recv(struct gw_source *s, struct gw_frame *ret, uint8_t *buf, size_t cap,
+                    struct gw_error *err)
+{
+    uint8_t head[GW_FRAME_HEADER_BYTES];
+    int r = gw_conn_recv(s->ses.conn, head, sizeof head, err);
+    if (r < 0)
+        return r;
+    if (gw_frame_decode(head, ret) < 0)
+        return gw_error_set(err, -EPROTO, "the peer does not speak godwit's protocol");
+    if (ret->bytes > cap)
+        return gw_error_set(err, -EPROTO, "the peer sent a frame of %u bytes where %zu are allowed",
+                            ret->bytes, cap);
+    r = gw_conn_recv(s->ses.conn, buf, ret->bytes, err);
+    if (r < 0)
+        return r;
+    if (!gw_frame_payload_ok(ret, buf))
+        return gw_error_set(err, -EBADMSG, "a frame from the peer is damaged");
+    return 0;
+}
+
+struct receiver {
+    struct gw_source *s;
+    uint8_t buf[4096];
+};
+
+static void *receiver_main(void *arg)
+{
+    struct receiver *rx = arg;
+    struct gw_source *s = rx->s;
+    struct gw_error err = { .code = 0 };
+    for (;;) {
+        struct gw_frame f;
+        int r = gw_session_recv(s, &f, rx->buf, sizeof rx->buf, &err);
+        if (r == 0)
+            r = gw_source_on_frame(s, &f, rx->buf, &err);
+        if (r < 0)
+            break;
+    }
+    pthread_mutex_lock(s->mu);
+    bool protocol = err.code == -EPROTO || err.code == -EBADMSG;
+    gw_session_kill(s, protocol ? GW_GOODBYE_BAD_DATA : 0, "%s", err.msg);
+    pthread_mutex_unlock(s->mu);
+    return NULL;
+}
+
+/* One batch from the ring as a DATA frame; zstd where it pays. */
+static int send_batch(struct gw_source *s, const uint8_t *data, size_t len, struct gw_error *err)
+{
+    uint8_t *packed = s->ses.frame_buf + GW_FRAME_HEADER_BYTES;
+    size_t n = 0;
+    if (s->cfg.zstd_level > 0 && len >= 512) {
+        n = ZSTD_compress(packed, GW_FRAME_BYTES_MAX, data, len, s->cfg.zstd_level);
+        if (ZSTD_isError(n) || n >= len - len / 16)
+            n = 0; /* it does not shrink: send it as it is */
+    }
+    size_t on_wire = (n > 0 ? n : len) + GW_FRAME_HEADER_BYTES;
+    pthread_mutex_lock(s->mu);
+    uint64_t wait_ns = gw_bucket_take(&s->bucket, on_wire, gw_io_boot_ns(s->plan->io));
+    s->st.sent_bytes += on_wire;
+    s->st.sent_raw_bytes += len;
+    while (wait_ns > 0 && !s->stop && !s->ses.dead) {
+        uint64_t slice = GW_MIN(wait_ns, 50 * GW_NS_PER_MS);
+        uint64_t before = gw_io_boot_ns(s->plan->io);
+        gw_source_wait(s, &s->cv_link, (unsigned)(slice / GW_NS_PER_MS) + 1);
+        uint64_t passed = gw_io_boot_ns(s->plan->io) - before;
+        wait_ns = passed < wait_ns ? wait_ns - passed : 0;
+    }
+    pthread_mutex_unlock(s->mu);
+    if (n == 0)
+        return gw_session_send(s, GW_FRAME_DATA, data, len, err);
+    struct gw_frame f = {
+        .type = GW_FRAME_DATA,
+        .flags = GW_FRAME_ZSTD,
+        .version = GW_PROTOCOL_MAX,
+        .bytes = (uint32_t)n,
+        .raw_bytes = (uint32_t)len,
+        .payload_hash = gw_hash64(packed, n, 0),
+    };
+    gw_frame_encode(&f, s->ses.frame_buf);
+    struct iovec iov = { .iov_base = s->ses.frame_buf, .iov_len = n + GW_FRAME_HEADER_BYTES };
+    return gw_conn_send(s->ses.conn, &iov, 1, err);
+}
+
+static int send_heartbeat(struct gw_source *s, struct gw_error *err)
+{
+    pthread_mutex_lock(s->mu);
+    struct gw_heartbeat hb = {
+        .wall_ns = gw_io_wall_ns(s->plan->io),
+        .boot_ns = gw_io_boot_ns(s->plan->io),
+        .head_seq = s->seq,
+        .pending_bytes = gw_ring_used_bytes(s->ring),
+        .resync_left_bytes = gw_plan_dirty_blocks(s->plan) * GW_BLOCK_BYTES +
+                             gw_plan_coarse_extents(s->plan) * GW_EXTENT_BYTES,
+    };
+    s->ses.next_beat_ns = hb.boot_ns + GW_HEARTBEAT_MS * GW_NS_PER_MS;
+    pthread_mutex_unlock(s->mu);
+    uint8_t buf[GW_HEARTBEAT_BYTES];
+    size_t n = gw_heartbeat_encode(&hb, buf, sizeof buf);
+    return gw_session_send(s, GW_FRAME_HEARTBEAT, buf, n, err);
+}
+
+/* Live records first, then what resync and verify inject; heartbeats in between. */
+static int send_loop(struct gw_source *s, struct gw_error *err)
+{
+    for (;;) {
+        pthread_mutex_lock(s->mu);
+        if (s->stop || s->ses.dead) {
+            pthread_mutex_unlock(s->mu);
+            return 0;
+        }
+        const uint8_t *data = NULL;
+        size_t len = 0;
+        unsigned n = gw_ring_batch(s->ring, GW_BATCH_BYTES, &data, &len);
+        if (n > 0) {
+            /* Before the bytes leave, so that no acknowledgement can be ahead of the cursor. */
+            s->ses.sent_seq = gw_ring_unsent(s->ring, n - 1)->rec.seq;
+            gw_ring_sent(s->ring, n);
+        }
+        bool barrier = s->ses.barrier && n == 0;
+        if (barrier)
+            s->ses.barrier = false;
+        bool beat = gw_io_boot_ns(s->plan->io) >= s->ses.next_beat_ns;
+        bool room = gw_ring_used_bytes(s->ring) < gw_ring_size_bytes(s->ring) / 2;
+        pthread_mutex_unlock(s->mu);
+
+        int r = 0;
+        if (n > 0)
+            r = send_batch(s, data, len, err);
+        if (r == 0 && barrier)
+            r = gw_session_send(s, GW_FRAME_BARRIER, NULL, 0, err);
+        if (r == 0 && beat)
+            r = send_heartbeat(s, err);
+        if (r == 0 && room)
+            r = gw_source_inject(s, err);
+        if (r < 0)
+            return r;
+        if (n > 0 || r > 0 || barrier)
+            continue;
+        pthread_mutex_lock(s->mu);
+        if (!s->stop && !s->ses.dead && !s->ses.barrier &&
+            gw_ring_batch(s->ring, 1, &data, &len) == 0) {
+            s->sender_waits = true;
+            gw_source_wait(s, &s->cv_link, 20);
+            s->sender_waits = false;
+        }
+        pthread_mutex_unlock(s->mu);
+    }
+}
+
+static void requeue_all(struct gw_source *s)
+{
+    for (unsigned i = 0; i < s->plan->meta.n_volumes; i++)
+        gw_dirtymap_requeue(s->plan->map[i]);
+}
+
+/* After the connection is gone: what the session held goes back to where it is safe. */
+static void session_over(struct gw_source *s)
+{
+    struct gw_session *ses = &s->ses;
+    pthread_mutex_lock(s->mu);
+    bool was_up = ses->up;
+    bool stream = ses->mode == GW_SESSION_STREAM;
+    ses->dead = true;
+    if (was_up && !stream)
+        /* The target is not consistent: records in flight to it are worth bits only. */
+        gw_source_fall_behind(s, "the session ended before the resync was complete");
+    ses->up = false;
+    requeue_all(s);
+    if (was_up && s->attached)
+        gw_ring_rewind(s->ring, s->acked_seq);
+    for (unsigned i = 0; i < GW_VOLUMES_MAX; i++) {
+        gw_bitmap_free(ses->asked[i]);
+        gw_bitmap_free(ses->peer_fine[i]);
+        gw_bitmap_free(ses->peer_coarse[i]);
+    }
+    struct gw_conn *conn = ses->conn;
+    struct gw_session clean = { .read_buf = ses->read_buf, .frame_buf = ses->frame_buf };
+    if (s->verify_wanted) {
+        s->verify_wanted = false;
+        s->st.verify.running = false;
+    }
+    if (was_up)
+        s->link_lost_ns = gw_io_boot_ns(s->plan->io);
+    s->repl = GW_REPL_DISCONNECTED;
+    *ses = clean;
+    pthread_cond_broadcast(&s->cv_write);
+    pthread_cond_broadcast(&s->cv_ack);
+    pthread_cond_signal(&s->cv_keeper);
+    gw_source_changed(s);
+    pthread_mutex_unlock(s->mu);
+    gw_conn_close(conn);
+}
+
+static void say_goodbye(struct gw_source *s)
+{
+    pthread_mutex_lock(s->mu);
+    struct gw_goodbye g = s->ses.goodbye;
+    pthread_mutex_unlock(s->mu);
+    if (g.reason == 0)
+        return;
+    struct gw_error err;
+    uint8_t buf[GW_GOODBYE_BYTES_MAX];
+    size_t n = gw_goodbye_encode(&g, buf, sizeof buf);
+    gw_conn_idle_timeout(s->ses.conn, 500);
+    gw_session_send(s, GW_FRAME_GOODBYE, buf, n, &err);
+}
+
+/* One connection from hello to end. The reason it ended is in ses.goodbye or err. */
+static int run_session(struct gw_source *s, struct gw_error *err)
+{
+    struct gw_session *ses = &s->ses;
+    gw_conn_idle_timeout(ses->conn, s->cfg.link_timeout_ms);
+    int r = gw_session_open(s, err);
+    if (r == 0) {
+        struct receiver *rx = malloc(sizeof *rx);
+        pthread_t thread;
+        if (rx == NULL)
+            return gw_error_set(err, -ENOMEM, "out of memory");
+        rx->s = s;
+        if (pthread_create(&thread, NULL, receiver_main, rx) != 0) {
+            free(rx);
+            return gw_error_set(err, -EAGAIN, "cannot start a thread");
+        }
+        r = send_loop(s, err);
+        say_goodbye(s);
+        gw_conn_shutdown(ses->conn);
+        pthread_join(thread, NULL);
+        free(rx);
+        return r;
+    }
+    say_goodbye(s);
+    return r;
+}
+
+/* How long until the next try: at once when both sides only have to look again. */
+static unsigned pause_ms(struct gw_source *s, int r, unsigned *backoff_ms)
+{
+    enum gw_goodbye_reason reason = s->ses.goodbye.reason;
+    if (r == 0 && (reason == GW_GOODBYE_RETRY || reason == GW_GOODBYE_FELL_BEHIND)) {
+        *backoff_ms = GW_RECONNECT_MS_MIN;
+        return 1;
+    }
+    unsigned ms = *backoff_ms;
+    *backoff_ms = GW_MIN(*backoff_ms * 2, GW_RECONNECT_MS_MAX);
+    if (s->had_session)
+        *backoff_ms = GW_RECONNECT_MS_MIN;
+    s->had_session = false;
+    return ms;
+}
+
+void *gw_source_link_main(void *arg)
+{
+    struct gw_source *s = arg;
+    unsigned backoff_ms = GW_RECONNECT_MS_MIN;
+    char name[GW_UUID_TEXT];
+    gw_uuid_format(&s->plan->meta.plan, name);
+    for (;;) {
+        pthread_mutex_lock(s->mu);
+        bool idle = s->cfg.peer == NULL || s->service == GW_SERVICE_FAILED ||
+                    s->service == GW_SERVICE_RELEASED;
+        while (!s->stop && idle) {
+            gw_source_wait(s, &s->cv_link, 1000);
+            idle = s->cfg.peer == NULL || s->service == GW_SERVICE_FAILED ||
+                   s->service == GW_SERVICE_RELEASED;
+        }
+        bool stop = s->stop;
+        pthread_mutex_unlock(s->mu);
+        if (stop)
+            return NULL;
+
+        struct gw_error err = { .code = 0 };
+        struct gw_conn *conn = NULL;
+        int r = gw_conn_connect(s->cfg.peer, s->cfg.tls, name, s->cfg.link_timeout_ms, s->stop_fd,
+                                &conn, &err);
+        if (r == 0) {
+            pthread_mutex_lock(s->mu);
+            s->ses.conn = conn;
+            pthread_mutex_unlock(s->mu);
+            r = run_session(s, &err);
+        }
+        pthread_mutex_lock(s->mu);
+        if (!s->stop) {
+            if (r < 0)
+                gw_source_set_reason(s, "no link to %s: %s", s->cfg.peer, err.msg);
+            else if (s->ses.goodbye.sentence[0] != '\0')
+                gw_source_set_reason(s, "%s", s->ses.goodbye.sentence);
+        }
+        unsigned ms = pause_ms(s, r, &backoff_ms);
+        pthread_mutex_unlock(s->mu);
+        session_over(s);
+        pthread_mutex_lock(s->mu);
+        uint64_t until = gw_io_boot_ns(s->plan->io) + ms * GW_NS_PER_MS;
+        while (!s->stop && gw_io_boot_ns(s->plan->io) < until)
+            gw_source_wait(s, &s->cv_link, ms);
+        pthread_mutex_unlock(s->mu);
+    }
+}

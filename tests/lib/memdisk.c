@@ -1,0 +1,358 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright the godwit authors
+/* The files of a memory disk; memdisk_names.c holds its names and its ways to stop. */
+#include "memdisk_internal.h"
+
+#include "base/checked.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Versions of a page kept apart between two syncs; of more, a middle one is forgotten. */
+#define VERSIONS_MAX 6u
+
+void *memdisk_must(void *p)
+{
+    if (!p)
+        abort();
+    return p;
+}
+
+/* ---- pages ----------------------------------------------------------------------------------- */
+
+static const uint8_t *page_now(const struct mem_page *p)
+{
+    return p->n ? p->version[p->n - 1] : p->durable;
+}
+
+static struct mem_page *page_at(struct mem_inode *inode, uint64_t i)
+{
+    if (i >= inode->n_pages) {
+        uint64_t n = GW_MAX(i + 1, inode->n_pages * 2);
+        inode->page = memdisk_must(realloc(inode->page, n * sizeof *inode->page));
+        memset(inode->page + inode->n_pages, 0, (n - inode->n_pages) * sizeof *inode->page);
+        inode->n_pages = n;
+    }
+    return &inode->page[i];
+}
+
+static int page_push(struct memdisk *d, struct mem_page *p, uint8_t *content)
+{
+    bool had = page_now(p) != NULL;
+    if (!had && content && d->blocks >= d->capacity) {
+        free(content);
+        return -ENOSPC;
+    }
+    d->blocks = d->blocks + (!had && content) - (had && !content);
+    if (p->n == VERSIONS_MAX) {
+        free(p->version[1]);
+        memmove(p->version + 1, p->version + 2, (VERSIONS_MAX - 2) * sizeof *p->version);
+        p->n--;
+    }
+    p->version = memdisk_must(realloc(p->version, VERSIONS_MAX * sizeof *p->version));
+    p->version[p->n++] = content;
+    p->in_doubt = false;
+    return 0;
+}
+
+/* Make content the durable one. */
+static void page_settle(struct mem_page *p, uint8_t *content)
+{
+    for (unsigned i = 0; i < p->n; i++) {
+        if (p->version[i] != content)
+            free(p->version[i]);
+    }
+    if (p->durable != content)
+        free(p->durable);
+    free(p->version);
+    *p = (struct mem_page){ .durable = content };
+}
+
+/* data NULL: zeros; a whole page of them becomes a hole. */
+static int put(struct memdisk *d, struct mem_inode *inode, const uint8_t *data, uint64_t len,
+               uint64_t off)
+{
+    for (uint64_t done = 0; done < len;) {
+        uint64_t at = off + done, in = at % MEM_PAGE;
+        uint64_t n = GW_MIN(len - done, MEM_PAGE - in);
+        struct mem_page *p = page_at(inode, at / MEM_PAGE);
+        const uint8_t *now = page_now(p);
+        if (data || (now && n < MEM_PAGE)) {
+            uint8_t *copy = memdisk_must(calloc(1, MEM_PAGE));
+            if (now)
+                memcpy(copy, now, MEM_PAGE);
+            if (data)
+                memcpy(copy + in, data + done, n);
+            else
+                memset(copy + in, 0, n);
+            int r = page_push(d, p, copy);
+            if (r < 0)
+                return r;
+        } else if (now) {
+            page_push(d, p, NULL);
+        }
+        done += n;
+    }
+    return 0;
+}
+
+void memdisk_inode_settle(struct mem_inode *inode, uint64_t off, uint64_t len)
+{
+    inode->durable_size = inode->size;
+    for (uint64_t i = off / MEM_PAGE; i < inode->n_pages && i * MEM_PAGE < off + len; i++) {
+        struct mem_page *p = &inode->page[i];
+        if (p->n && !p->in_doubt)
+            page_settle(p, p->version[p->n - 1]);
+    }
+}
+
+static void inode_doubt(struct mem_inode *inode)
+{
+    for (uint64_t i = 0; i < inode->n_pages; i++)
+        inode->page[i].in_doubt = inode->page[i].n > 0;
+}
+
+void memdisk_inode_lose(struct memdisk *d, struct mem_inode *inode, unsigned granule,
+                        memdisk_pick_fn *pick, void *arg)
+{
+    if (inode->size != inode->durable_size && pick(arg, 2) == 0)
+        inode->size = inode->durable_size;
+    inode->durable_size = inode->size;
+    for (uint64_t i = 0; i < inode->n_pages; i++) {
+        struct mem_page *p = &inode->page[i];
+        bool had = page_now(p) != NULL;
+        if (p->n) {
+            uint8_t *mix = memdisk_must(calloc(1, MEM_PAGE));
+            for (unsigned g = 0; g < MEM_PAGE; g += granule) {
+                unsigned v = pick(arg, p->n + 1);
+                const uint8_t *from = v == 0 ? p->durable : p->version[v - 1];
+                if (from)
+                    memcpy(mix + g, from + g, granule);
+            }
+            page_settle(p, mix);
+        }
+        if (i * MEM_PAGE >= inode->size)
+            page_settle(p, NULL);
+        d->blocks = d->blocks + (!had && p->durable) - (had && !p->durable);
+    }
+}
+
+void memdisk_inode_free(struct mem_inode *inode)
+{
+    for (uint64_t i = 0; i < inode->n_pages; i++)
+        page_settle(&inode->page[i], NULL);
+    free(inode->page);
+    free(inode);
+}
+
+/* ---- operations on files --------------------------------------------------------------------- */
+
+static void op_close(struct gw_file *file)
+{
+    struct mem_file *f = (struct mem_file *)file;
+    struct memdisk *d = f->d;
+    LOCK_SCOPE(&d->mu);
+    if (f->locks && f->life == d->life)
+        f->inode->locked = false;
+    free(f);
+}
+
+static int op_pread(struct gw_file *file, void *buf, size_t len, uint64_t off)
+{
+    struct mem_file *f = (struct mem_file *)file;
+    LOCK_SCOPE(&f->d->mu);
+    int r = memdisk_allow(f->d, f, MEMDISK_READ, false);
+    if (r < 0)
+        return r;
+    memset(buf, 0, len);
+    for (uint64_t done = 0; done < len && off + done < f->inode->size;) {
+        uint64_t at = off + done, in = at % MEM_PAGE;
+        uint64_t n = GW_MIN(len - done, MEM_PAGE - in);
+        n = GW_MIN(n, f->inode->size - at);
+        const uint8_t *now = at / MEM_PAGE < f->inode->n_pages
+                                 ? page_now(&f->inode->page[at / MEM_PAGE])
+                                 : NULL;
+        if (now)
+            memcpy((uint8_t *)buf + done, now + in, n);
+        done += n;
+    }
+    return 0;
+}
+
+static int op_pwrite(struct gw_file *file, const void *buf, size_t len, uint64_t off)
+{
+    struct mem_file *f = (struct mem_file *)file;
+    memdisk_call_hook(f->d);
+    LOCK_SCOPE(&f->d->mu);
+    int r = memdisk_allow(f->d, f, MEMDISK_WRITE, true);
+    if (r == 0)
+        r = put(f->d, f->inode, buf, len, off);
+    if (r == 0)
+        f->inode->size = GW_MAX(f->inode->size, off + len);
+    return r;
+}
+
+static int op_pwrite_durable(struct gw_file *file, const void *buf, size_t len, uint64_t off)
+{
+    struct mem_file *f = (struct mem_file *)file;
+    memdisk_call_hook(f->d);
+    LOCK_SCOPE(&f->d->mu);
+    /* Two steps, so that the world can stop between the write and its durability. */
+    int r = memdisk_allow(f->d, f, MEMDISK_WRITE, true);
+    if (r == 0)
+        r = put(f->d, f->inode, buf, len, off);
+    if (r < 0)
+        return r;
+    f->inode->size = GW_MAX(f->inode->size, off + len);
+    r = memdisk_allow(f->d, f, MEMDISK_SYNC, true);
+    if (r == 0)
+        memdisk_inode_settle(f->inode, off, len);
+    else if (!f->d->stopped)
+        inode_doubt(f->inode);
+    return r;
+}
+
+static int op_datasync(struct gw_file *file)
+{
+    struct mem_file *f = (struct mem_file *)file;
+    memdisk_call_hook(f->d);
+    LOCK_SCOPE(&f->d->mu);
+    int r = memdisk_allow(f->d, f, MEMDISK_SYNC, true);
+    if (r == 0)
+        memdisk_inode_settle(f->inode, 0, f->inode->n_pages * MEM_PAGE);
+    else if (!f->d->stopped)
+        inode_doubt(f->inode);
+    return r;
+}
+
+static int op_size(struct gw_file *file, uint64_t *ret)
+{
+    struct mem_file *f = (struct mem_file *)file;
+    LOCK_SCOPE(&f->d->mu);
+    int r = memdisk_allow(f->d, f, 0, false);
+    if (r == 0)
+        *ret = f->inode->size;
+    return r;
+}
+
+static int op_truncate(struct gw_file *file, uint64_t bytes)
+{
+    struct mem_file *f = (struct mem_file *)file;
+    memdisk_call_hook(f->d);
+    LOCK_SCOPE(&f->d->mu);
+    int r = memdisk_allow(f->d, f, MEMDISK_TRUNCATE, true);
+    if (r < 0)
+        return r;
+    uint64_t end = f->inode->n_pages * MEM_PAGE;
+    if (bytes < end)
+        put(f->d, f->inode, NULL, end - bytes, bytes);
+    f->inode->size = bytes;
+    return 0;
+}
+
+static int op_allocate(struct gw_file *file, uint64_t off, uint64_t len)
+{
+    struct mem_file *f = (struct mem_file *)file;
+    memdisk_call_hook(f->d);
+    LOCK_SCOPE(&f->d->mu);
+    int r = memdisk_allow(f->d, f, MEMDISK_ALLOCATE, true);
+    if (r < 0)
+        return r;
+    if (f->d->blocks + len / MEM_PAGE > f->d->capacity)
+        return -ENOSPC;
+    f->inode->size = GW_MAX(f->inode->size, off + len);
+    return 0;
+}
+
+static int op_zero(struct gw_file *file, uint64_t off, uint64_t len, unsigned flags)
+{
+    struct mem_file *f = (struct mem_file *)file;
+    memdisk_call_hook(f->d);
+    LOCK_SCOPE(&f->d->mu);
+    int r = memdisk_allow(f->d, f, MEMDISK_ZERO, true);
+    if (r < 0)
+        return r;
+    if (off >= f->inode->size)
+        return 0;
+    return put(f->d, f->inode, NULL, GW_MIN(len, f->inode->size - off), off);
+}
+
+static int op_next_data(struct gw_file *file, uint64_t off, uint64_t end, uint64_t *ret_start,
+                        uint64_t *ret_stop)
+{
+    struct mem_file *f = (struct mem_file *)file;
+    LOCK_SCOPE(&f->d->mu);
+    int r = memdisk_allow(f->d, f, 0, false);
+    if (r < 0)
+        return r;
+    uint64_t limit = GW_MIN(end, f->inode->size), at = off;
+    *ret_start = *ret_stop = end;
+    while (at < limit) {
+        uint64_t next = (at / MEM_PAGE + 1) * MEM_PAGE;
+        bool data = at / MEM_PAGE < f->inode->n_pages && page_now(&f->inode->page[at / MEM_PAGE]);
+        if (data && *ret_start == end)
+            *ret_start = at;
+        if (!data && *ret_start != end)
+            break;
+        at = next;
+    }
+    if (*ret_start != end)
+        *ret_stop = GW_MIN(at, limit);
+    return 0;
+}
+
+static int op_clone(struct gw_file *dst, struct gw_file *src)
+{
+    struct mem_file *to = (struct mem_file *)dst, *from = (struct mem_file *)src;
+    memdisk_call_hook(to->d);
+    LOCK_SCOPE(&to->d->mu);
+    if (!to->d->clones)
+        return -EOPNOTSUPP;
+    int r = memdisk_allow(to->d, to, MEMDISK_CLONE, true);
+    for (uint64_t i = 0; r == 0 && i < from->inode->n_pages; i++) {
+        const uint8_t *now = page_now(&from->inode->page[i]);
+        r = put(to->d, to->inode, now, MEM_PAGE, i * MEM_PAGE);
+    }
+    if (r == 0)
+        to->inode->size = from->inode->size;
+    return r;
+}
+
+const struct gw_io_ops memdisk_file_ops = {
+    .close = op_close,
+    .pread = op_pread,
+    .pwrite = op_pwrite,
+    .pwrite_durable = op_pwrite_durable,
+    .datasync = op_datasync,
+    .size = op_size,
+    .truncate = op_truncate,
+    .allocate = op_allocate,
+    .zero = op_zero,
+    .next_data = op_next_data,
+    .clone = op_clone,
+};
+
+bool memdisk_damage(struct memdisk *d, const char *path, uint64_t off, const void *data, size_t len)
+{
+    LOCK_SCOPE(&d->mu);
+    struct mem_inode *inode = memdisk_find(d, path);
+    if (!inode || put(d, inode, data, len, off) < 0)
+        return false;
+    memdisk_inode_settle(inode, off, len);
+    return true;
+}
+
+bool memdisk_cut(struct memdisk *d, const char *path, uint64_t bytes)
+{
+    LOCK_SCOPE(&d->mu);
+    struct mem_inode *inode = memdisk_find(d, path);
+    if (!inode)
+        return false;
+    if (bytes < inode->n_pages * MEM_PAGE)
+        put(d, inode, NULL, inode->n_pages * MEM_PAGE - bytes, bytes);
+    inode->size = bytes;
+    memdisk_inode_settle(inode, 0, inode->n_pages * MEM_PAGE);
+    return true;
+}

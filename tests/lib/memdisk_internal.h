@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright the godwit authors
+/* Inside of memdisk.c and memdisk_names.c. */
+#pragma once
+
+#include "memdisk.h"
+
+#include "base/cleanup.h"
+
+#define MEM_PAGE 4096u
+
+struct mem_page {
+    uint8_t *durable; /* content at the last sync; NULL: zeros */
+    uint8_t **version;
+    unsigned n;
+    bool in_doubt; /* a sync of these versions failed: no later one settles them */
+};
+
+struct mem_inode {
+    struct mem_page *page;
+    uint64_t n_pages, size, durable_size;
+    bool directory, locked;
+    struct mem_inode *next; /* of all that ever were */
+};
+
+struct mem_name {
+    char *path;
+    struct mem_inode *now, *durable;
+};
+
+/* A change of up to two names that no sync_dir has settled. */
+struct mem_change {
+    char *path[2];
+    struct mem_inode *inode[2];
+    bool settled[2];
+};
+
+struct mem_file {
+    struct gw_file file;
+    struct memdisk *d;
+    struct mem_inode *inode;
+    unsigned life;
+    bool locks, read_only;
+};
+
+struct memdisk {
+    struct gw_io io;
+    struct gw_io_ops ops;
+    pthread_mutex_t mu;
+    struct mem_inode *inodes;
+    struct mem_name *name;
+    size_t n_names;
+    struct mem_change *change;
+    size_t n_changes;
+    uint64_t blocks, capacity;
+    uint64_t boot_ns, wall_ns, uuids;
+    struct gw_uuid boot_id;
+    unsigned life; /* grows at each loss: older files are stale */
+    bool clones;
+
+    unsigned done, left;
+    bool stopped;
+    char stop_at[64];
+    unsigned stop_nth;
+    unsigned fail_ops, fail_skip, fail_times;
+    int fail_code;
+    void (*hook)(void *arg);
+    void *hook_arg;
+    bool in_hook;
+    char reached[64][64];
+    unsigned reached_n[64];
+};
+
+extern const struct gw_io_ops memdisk_file_ops;
+
+void *memdisk_must(void *p);
+/* Is the operation carried out? `changes`: it counts and may stop the world. Call locked. */
+int memdisk_allow(struct memdisk *d, const struct mem_file *f, unsigned op, bool changes);
+void memdisk_call_hook(struct memdisk *d);
+struct mem_inode *memdisk_find(struct memdisk *d, const char *path);
+void memdisk_inode_settle(struct mem_inode *inode, uint64_t off, uint64_t len);
+void memdisk_inode_lose(struct memdisk *d, struct mem_inode *inode, unsigned granule,
+                        memdisk_pick_fn *pick, void *arg);
+void memdisk_inode_free(struct mem_inode *inode);
