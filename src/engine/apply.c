@@ -176,7 +176,6 @@ static int volume_error(const struct gw_applier *a, const struct gw_record *rec,
 /* T3: what these records overwrite goes to the undo file, durable before the first overwrite. */
 static int save_old(struct gw_applier *a, struct gw_error *err)
 {
-    bool any = false;
     for (unsigned i = 0; i < a->n_changes; i++) {
         const struct gw_record *rec = &a->change[i].rec;
         uint64_t bytes = a->plan->meta.volume[rec->volume].bytes;
@@ -192,10 +191,10 @@ static int save_old(struct gw_applier *a, struct gw_error *err)
             r = gw_undo_save(a->undo, rec->volume, b, a->run, n, err);
             if (r < 0)
                 return r;
-            any = true;
         }
     }
-    return any ? gw_undo_sync(a->undo, err) : 0;
+    /* Always: an earlier try may have queued blocks and failed before it could sync them. */
+    return gw_undo_sync(a->undo, err);
 }
 
 static int by_place(const void *x, const void *y)

@@ -144,11 +144,12 @@ bool gw_bitmap_test(const struct gw_bitmap *b, uint64_t bit)
 
 static struct page *page_need(struct gw_bitmap *b, uint64_t p)
 {
-    if (!b->pages[p]) {
-        b->pages[p] = must_calloc(1, sizeof *b->pages[p]);
+    struct page **slot = &b->pages[p];
+    if (!*slot) {
+        *slot = must_calloc(1, sizeof **slot);
         b->n_allocated++;
     }
-    return b->pages[p];
+    return *slot;
 }
 
 static void page_drop_if_empty(struct gw_bitmap *b, uint64_t p)

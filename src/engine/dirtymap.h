@@ -29,8 +29,8 @@
  * File: header page {magic "GWDIRTY\1", format, volume uuid, volume bytes, block bytes, extent
  * bytes, cleared uuid, cleared seq, XXH3}, two copies (page 0 and page 1, with a generation number;
  * both are written, the second only when the first is durable); then fine pages, then coarse pages.
- * A page is {magic u32, kind u8, format u8, length u16, page number u64, volume uuid, zeros, XXH3 of
- * all the rest} 64 bytes, then 4032 bytes of bits. A page of zeros (a hole) is all clear; a file
+ * A page is {magic u32, kind u8, format u8, length u16, page number u64, volume uuid, zeros, XXH3
+ * of all the rest} 64 bytes, then 4032 bytes of bits. A page of zeros (a hole) is all clear; a file
  * shorter than its full size was cut and counts as one without headers.
  *
  * Threads: the owner locks around every call but persist, which takes a snapshot of the dirty pages

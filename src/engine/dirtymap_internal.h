@@ -62,9 +62,9 @@ struct gw_dirtymap {
 
     struct gw_uuid cleared_uuid;
     uint64_t cleared_seq;
-    bool header_due;   /* cleared-through moved since the last cut, or a copy is bad */
-    bool header_lost;  /* both copies were bad: sets go to disk before a good header does */
-    unsigned good;     /* the header copy that holds the newest durable one */
+    bool header_due;  /* cleared-through moved since the last cut, or a copy is bad */
+    bool header_lost; /* both copies were bad: sets go to disk before a good header does */
+    unsigned good;    /* the header copy that holds the newest durable one */
     uint64_t generation;
 
     bool persisting;

@@ -8,11 +8,12 @@
  *     one only if its carry has room in the current one.
  *  H2 The previous generation is not retired while a carry that was promised to a writer is not
  *     durable (n_uncarried).
- *  H3 What has room (QUEUED) can always be written into the current generation: one block an entry
- *     is kept free. So the queue always drains, then the previous generation retires, then the
+ *  H3 What has room (QUEUED) can always be written into the current generation: its blocks are kept
+ *     free. So the queue always drains, then the previous generation retires, then the
  *     current one rotates: nobody waits for ever.
- *  H4 While somebody waits for room, carries take none beyond GW_HOT_EXTENTS_PER_GENERATION, so
- *     that busy extents cannot keep the others out.
+ *  H4 Each generation takes COLD_MIN extents that were in none, however many were carried: extents
+ *     that are always busy cannot keep the others out. And what is live goes on (a request needs
+ *     all its extents hot at one time).
  */
 #include "engine/hotset_internal.h"
 
@@ -24,24 +25,27 @@
 #include <string.h>
 
 #define BLOCKS_KEPT 4u          /* for transactions without entries */
+#define COLD_MIN 64u            /* as many as the largest request has extents */
 #define UNKNOWN_TXNS (1u << 20) /* after damage: above any number that the damaged blocks held */
 #define UNKNOWN_GENERATIONS 8u
 
 static bool entry_has_room(const struct gw_hotset *h, const struct gw_hot_entry *e)
 {
     uint64_t pending = h->queue.n + h->txn.n;
-    if (h->index + h->txn.blocks + h->queue.n + BLOCKS_KEPT >= GW_HOT_SLOT_BLOCKS)
+    uint64_t blocks = h->queue.n / GW_HOT_ENTRIES_PER_BLOCK + 2; /* the queue, with this one */
+    if (h->index + h->txn.blocks + blocks + BLOCKS_KEPT > GW_HOT_SLOT_BLOCKS)
         return false;
-    bool within = h->n_current + pending < GW_HOT_EXTENTS_PER_GENERATION;
-    if (e->previous)
-        return within || h->waiting.n == 0; /* H4; it is live already */
-    return within && h->n_live + pending < GW_HOT_LIVE_MAX;
+    if (e->previous || h->n_cold < COLD_MIN)
+        return true;
+    return h->n_current + pending < GW_HOT_EXTENTS_PER_GENERATION &&
+           h->n_live + pending < GW_HOT_LIVE_MAX;
 }
 
 static void entry_queue(struct gw_hotset *h, struct gw_hot_entry *e)
 {
     e->want = GW_HOT_QUEUED;
     h->n_uncarried += e->previous;
+    h->n_cold += !e->previous;
     gw_hot_keys_push(&h->queue, e->key);
 }
 
@@ -229,6 +233,7 @@ void gw_hotset_rotate(struct gw_hotset *h)
     h->generation++;
     h->index = 0;
     h->n_current = 0;
+    h->n_cold = h->queue.n;
     admit(h);
 }
 
@@ -303,8 +308,7 @@ static void start(struct gw_hotset *h, const struct gw_hot_found *f)
 int gw_hotset_open(struct gw_io *io, const char *path, const struct gw_uuid *plan, bool read_only,
                    unsigned n_volumes, const uint64_t *extents,
                    void (*fn)(void *arg, unsigned volume, uint64_t extent), void *arg,
-                   struct gw_hotset **ret, struct gw_hot_recovered *ret_found,
-                   struct gw_error *err)
+                   struct gw_hotset **ret, struct gw_hot_recovered *ret_found, struct gw_error *err)
 {
     struct gw_hotset *h = calloc(1, sizeof *h);
     if (!h)
@@ -364,12 +368,11 @@ int gw_hotset_forget(struct gw_hotset *h, struct gw_error *err)
 {
     assert(h->txn.blocks == 0 && !h->read_only);
     if (h->failed)
-        return gw_error_set(err, -EIO,
-                            "hot-extent log %s could not be written earlier; restart the plan",
-                            h->path);
+        return gw_error_set(
+            err, -EIO, "hot-extent log %s could not be written earlier; restart the plan", h->path);
     gw_hot_table_clear(&h->table);
     h->queue.n = h->waiting.n = 0;
-    h->n_current = h->n_live = h->n_uncarried = h->recovered = 0;
+    h->n_current = h->n_cold = h->n_live = h->n_uncarried = h->recovered = 0;
     h->has_previous = h->retire_due = false;
     h->generation++;
     h->index = 0;

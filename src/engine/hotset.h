@@ -16,8 +16,10 @@
  * on at once and asks for a carry into the current one; the previous generation cannot retire
  * before its carries are durable. When the current one is full (GW_HOT_EXTENTS_PER_GENERATION), it
  * becomes previous as soon as the old previous is retired; until then writers of cold extents wait.
- * Carries may go beyond that number, to 2,048 extents in all; while anyone waits they may not, and
- * then writers of the previous generation wait too (else busy extents would keep the others out).
+ * Carries may go beyond that number, and each generation takes at least 64 cold extents whatever
+ * was carried, so that busy extents cannot keep the others out: the set has about 2,048 extents,
+ * more if more than that are written in every generation. Only when a slot runs out of blocks do
+ * writers of the previous generation wait too.
  *
  *     fill current -> full --(previous retired)--> rotate: current = new, previous = old current
  *     previous: wait for writes in flight when the rotation happened -> fdatasync volumes ->
@@ -26,19 +28,19 @@
  *
  * The file: GW_HOT_SLOTS slots of GW_HOT_SLOT_BLOCKS blocks of 512 bytes, written once, in order,
  * within a generation; generation g uses slot g % GW_HOT_SLOTS. Block: {magic u32, count u16, index
- * in the slot u16, generation u64, txn u64 (grows by one a block, over all generations), oldest live
- * generation u64, cleared uuid, cleared seq (R5), plan uuid's hash u64, txn of the oldest live
+ * in the slot u16, generation u64, txn u64 (grows by one a block, over all generations), oldest
+ * live generation u64, cleared uuid, cleared seq (R5), plan uuid's hash u64, txn of the oldest live
  * generation's first block u64, txn of the first block of this transaction u64, format u16, length
- * u16, zeros, count entries {volume u16, extent u48}, XXH3 in the last 8 bytes}. The blocks are allocated and zeroed at creation, so that an
- * append is a pure data write. A block is never rewritten within a generation: a torn append can
- * harm nothing that was durable.
+ * u16, zeros, count entries {volume u16, extent u48}, XXH3 in the last 8 bytes}. The blocks are
+ * allocated and zeroed at creation, so that an append is a pure data write. A block is never
+ * rewritten within a generation: a torn append can harm nothing that was durable.
  *
  * Recovery: the highest txn tells the oldest live generation; the hot set is every entry of a valid
  * block of a live generation. Every txn from the first block of that generation on must be there,
- * but for blocks of the last transaction, whose write a crash may have torn into any subset. A block
- * that is missing before that, or a bad one within it with a valid later one, is damage: the set is
- * unknown and *everything* counts as coarse-dirty (reported). So is a file without any block, or
- * one that was cut. (Damage of the very last block alone looks like a torn append.)
+ * but for blocks of the last transaction, whose write a crash may have torn into any subset. A
+ * block that is missing before that, or a bad one within it with a valid later one, is damage: the
+ * set is unknown and *everything* counts as coarse-dirty (reported). So is a file without any
+ * block, or one that was cut. (Damage of the very last block alone looks like a torn append.)
  *
  * Threads: this is a state machine without a lock. The owner serialises all calls, except that
  * gw_hotset_write() (the I/O) runs without the owner's lock between _begin and _end; one at a time.
@@ -80,8 +82,9 @@ void gw_hotset_close(struct gw_hotset *h);
 
 /*
  * Everything recovered is durable in the dirty maps (or the side stopped cleanly, R12): start with
- * an empty set; what was asked for is forgotten too. Durable when it returns 0; a failure is sticky.
- * Also used by R11, R12 at a stop. I/O inside: call where no writer and no transaction runs. Crash points hot.forget.before, hot.forget.after.
+ * an empty set; what was asked for is forgotten too. Durable when it returns 0; a failure is
+ * sticky. Also used by R11, R12 at a stop. I/O inside: call where no writer and no transaction
+ * runs. Crash points hot.forget.before, hot.forget.after.
  */
 int gw_hotset_forget(struct gw_hotset *h, struct gw_error *err);
 
@@ -121,7 +124,8 @@ bool gw_hotset_previous_carried(const struct gw_hotset *h);
  * which is safe.
  * cleared_* is R5's mark, made durable by the same transaction.
  */
-void gw_hotset_retire(struct gw_hotset *h, const struct gw_uuid *cleared_uuid, uint64_t cleared_seq);
+void gw_hotset_retire(struct gw_hotset *h, const struct gw_uuid *cleared_uuid,
+                      uint64_t cleared_seq);
 
 uint64_t gw_hotset_count(const struct gw_hotset *h); /* live extents, for status */
 /* Calls fn for every extent of the previous generation that was not carried. */

@@ -58,21 +58,14 @@ void gw_hot_block_encode(const struct gw_hot_block *b, uint8_t *data)
     assert(!w.failed);
 }
 
-static bool all_zeros(const uint8_t *data)
-{
-    uint8_t any = 0;
-    for (unsigned i = 0; i < GW_HOT_BLOCK_BYTES; i++)
-        any |= data[i];
-    return any == 0;
-}
-
 int gw_hot_block_decode(const uint8_t *data, struct gw_hot_block *ret)
 {
-    if (all_zeros(data))
-        return 0;
+    static const uint8_t zeros[GW_HOT_BLOCK_BYTES];
     struct gw_reader tail = gw_reader(data + HASH_AT, GW_HOT_BLOCK_BYTES - HASH_AT);
     struct gw_reader r = gw_reader(data, HASH_AT);
-    if (gw_get_u32(&r) != MAGIC || gw_get_u64(&tail) != gw_hash64(data, HASH_AT, 0))
+    if (gw_get_u32(&r) != MAGIC)
+        return memcmp(data, zeros, sizeof zeros) == 0 ? 0 : -EBADMSG;
+    if (gw_get_u64(&tail) != gw_hash64(data, HASH_AT, 0))
         return -EBADMSG;
     struct gw_hot_block b = { 0 };
     b.count = gw_get_u16(&r);
@@ -89,7 +82,7 @@ int gw_hot_block_decode(const uint8_t *data, struct gw_hot_block *ret)
         return -ENOTSUP;
     uint16_t length = gw_get_u16(&r);
     gw_get_view(&r, HEADER_BYTES - r.pos);
-    if (length != GW_HOT_BLOCK_BYTES || b.count > GW_HOT_ENTRIES_PER_BLOCK ||
+    if (length != GW_HOT_BLOCK_BYTES || b.count > GW_HOT_ENTRIES_PER_BLOCK || b.txn == 0 ||
         b.oldest > b.generation || b.oldest_txn > b.batch_txn || b.batch_txn > b.txn)
         return -EBADMSG;
     for (unsigned i = 0; i < b.count; i++)
@@ -163,6 +156,7 @@ struct scan {
     struct gw_file *file;
     uint64_t plan_hash;
     uint8_t *data;
+    uint64_t txn[BLOCKS];       /* of the good block in each place; 0: none */
     struct gw_hot_block newest; /* txn 0: none yet */
     uint64_t generation;        /* the highest of all good blocks */
     bool cut;                   /* the file is shorter than it was made */
@@ -202,6 +196,7 @@ static int scan_all(struct scan *s, struct gw_error *err)
         if (b.txn > s->newest.txn)
             s->newest = b;
         s->generation = GW_MAX(s->generation, b.generation);
+        s->txn[i] = b.txn;
     }
     return 0;
 }
@@ -252,7 +247,7 @@ static bool collect(const struct scan *s, unsigned n_volumes, const uint64_t *ex
         abort();
     for (uint64_t i = 0; i < BLOCKS; i++) {
         struct gw_hot_block b;
-        if (block_at(s, i, &b) != 1 || b.txn < last->oldest_txn)
+        if (s->txn[i] < last->oldest_txn || block_at(s, i, &b) != 1)
             continue;
         if (seen[b.txn - last->oldest_txn] || b.generation < last->oldest ||
             b.generation > last->generation || !take_entries(&b, n_volumes, extents, keys))
@@ -271,19 +266,22 @@ int gw_hot_recover(struct gw_file *file, const struct gw_uuid *plan, unsigned n_
                    const uint64_t *extents, struct gw_hot_found *ret, struct gw_error *err)
 {
     CLEANUP_FREE uint8_t *data = malloc(GW_HOT_FILE_BYTES);
-    if (!data)
+    CLEANUP_FREE struct scan *s = calloc(1, sizeof *s);
+    if (!data || !s)
         return gw_error_set(err, -ENOMEM, "out of memory");
-    struct scan s = { .file = file, .plan_hash = gw_hot_plan_hash(plan), .data = data };
-    int r = scan_all(&s, err);
+    s->file = file;
+    s->data = data;
+    s->plan_hash = gw_hot_plan_hash(plan);
+    int r = scan_all(s, err);
     if (r < 0)
         return r;
-    struct gw_hot_found f = { .generation = s.generation, .txn = s.newest.txn };
-    f.unknown = s.cut || !collect(&s, n_volumes, extents, &f.keys);
+    struct gw_hot_found f = { .generation = s->generation, .txn = s->newest.txn };
+    f.unknown = s->cut || !collect(s, n_volumes, extents, &f.keys);
     if (f.unknown) {
         f.keys.n = 0;
     } else {
-        f.cleared_uuid = s.newest.cleared_uuid;
-        f.cleared_seq = s.newest.cleared_seq;
+        f.cleared_uuid = s->newest.cleared_uuid;
+        f.cleared_seq = s->newest.cleared_seq;
     }
     *ret = f;
     return 0;

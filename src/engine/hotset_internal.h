@@ -59,9 +59,9 @@ void gw_hot_keys_drop(struct gw_hot_keys *k, uint64_t n); /* the first n */
 
 struct gw_hot_block {
     uint64_t generation, txn;
-    uint64_t oldest;      /* live generation */
-    uint64_t oldest_txn;  /* its first block: from there on none may be missing ... */
-    uint64_t batch_txn;   /* ... but of the last transaction, which began here */
+    uint64_t oldest;     /* live generation */
+    uint64_t oldest_txn; /* its first block: from there on none may be missing ... */
+    uint64_t batch_txn;  /* ... but of the last transaction, which began here */
     struct gw_uuid cleared_uuid;
     uint64_t cleared_seq;
     uint64_t plan_hash;
@@ -112,8 +112,9 @@ struct gw_hotset {
     struct gw_hot_table table;
     struct gw_hot_keys queue;   /* QUEUED, in order */
     struct gw_hot_keys waiting; /* WAITING, in order */
-    uint64_t n_current; /* entries durable in the current generation */
-    uint64_t n_live;    /* distinct extents of both generations */
+    uint64_t n_current;         /* entries durable in the current generation */
+    uint64_t n_cold;            /* of the current one, with the queued: were in none before */
+    uint64_t n_live;            /* distinct extents of both generations */
     uint64_t n_uncarried; /* of the previous one, promised to a writer, not yet in the current */
 
     uint64_t generation; /* the current one */

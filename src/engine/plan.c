@@ -64,6 +64,21 @@ static void found_hot(void *arg, unsigned volume, uint64_t extent)
     gw_dirtymap_mark_coarse(p->map[volume], extent * GW_EXTENT_BYTES, GW_EXTENT_BYTES);
 }
 
+/* R5: the log may know of a later clear than a map: later in the lineage, or in the same stretch. */
+static void merge_cleared(struct gw_plan *p, unsigned i, const struct gw_hot_recovered *found)
+{
+    struct gw_uuid uuid;
+    uint64_t seq;
+    if (gw_uuid_is_none(&found->cleared_uuid))
+        return;
+    gw_dirtymap_get_cleared(p->map[i], &uuid, &seq);
+    int map_at = gw_lineage_find(&p->meta.lineage, &uuid);
+    int log_at = gw_lineage_find(&p->meta.lineage, &found->cleared_uuid);
+    bool same = gw_uuid_equal(&uuid, &found->cleared_uuid);
+    if (same ? seq < found->cleared_seq : log_at > map_at || gw_uuid_is_none(&uuid))
+        gw_dirtymap_cleared_through(p->map[i], &found->cleared_uuid, found->cleared_seq);
+}
+
 static int open_hot(struct gw_plan *p, struct gw_error *err)
 {
     char path[PATH_MAX];
@@ -83,16 +98,8 @@ static int open_hot(struct gw_plan *p, struct gw_error *err)
         for (unsigned i = 0; i < p->meta.n_volumes; i++)
             gw_dirtymap_mark_all_coarse(p->map[i]);
     }
-    /* R5: the log may know of a later clear than the maps. */
-    if (!gw_uuid_is_none(&found.cleared_uuid)) {
-        for (unsigned i = 0; i < p->meta.n_volumes; i++) {
-            struct gw_uuid uuid;
-            uint64_t seq;
-            gw_dirtymap_get_cleared(p->map[i], &uuid, &seq);
-            if (!gw_uuid_equal(&uuid, &found.cleared_uuid) || seq < found.cleared_seq)
-                gw_dirtymap_cleared_through(p->map[i], &found.cleared_uuid, found.cleared_seq);
-        }
-    }
+    for (unsigned i = 0; i < p->meta.n_volumes; i++)
+        merge_cleared(p, i, &found);
     if (p->read_only || (!found.any && !found.unknown))
         return 0;
     /* The bits are durable before the log forgets them. */
@@ -141,6 +148,7 @@ int gw_plan_open(struct gw_io *io, const char *dir, unsigned flags, struct gw_pl
     p->io = io;
     p->read_only = (flags & GW_PLAN_READ_ONLY) != 0;
     pthread_mutex_init(&p->mu, NULL);
+    pthread_mutex_init(&p->persist_mu, NULL);
     int r = 0;
     if (strlen(dir) >= sizeof p->dir)
         r = gw_error_set(err, -ENAMETOOLONG, "the path is too long");
@@ -169,6 +177,7 @@ void gw_plan_close(struct gw_plan *p)
     gw_metafile_close(p->metafile);
     gw_file_close(p->lock);
     pthread_mutex_destroy(&p->mu);
+    pthread_mutex_destroy(&p->persist_mu);
     free(p);
 }
 
@@ -180,6 +189,7 @@ int gw_plan_store_meta(struct gw_plan *p, struct gw_error *err)
 
 int gw_plan_persist_maps(struct gw_plan *p, struct gw_error *err)
 {
+    LOCK_SCOPE(&p->persist_mu);
     for (unsigned i = 0; i < p->meta.n_volumes; i++) {
         int r = gw_dirtymap_persist(p->map[i], err);
         if (r < 0)

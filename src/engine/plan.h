@@ -34,6 +34,7 @@ struct gw_plan {
     struct gw_file *lock;
     bool read_only;
 
+    pthread_mutex_t persist_mu; /* one persist at a time; taken before mu */
     pthread_mutex_t mu;
     struct gw_metafile *metafile;
     struct gw_meta meta;
@@ -83,7 +84,7 @@ void gw_plan_close(struct gw_plan *p);
 
 /* Durable when it returns 0. Call with p->mu held. */
 int gw_plan_store_meta(struct gw_plan *p, struct gw_error *err);
-/* Persist all dirty maps. Call without p->mu; one at a time. */
+/* Persist all dirty maps. Call without p->mu. */
 int gw_plan_persist_maps(struct gw_plan *p, struct gw_error *err);
 /* fdatasync all volumes. A failure is for good (R20): the caller fails the side. */
 int gw_plan_sync_volumes(struct gw_plan *p, struct gw_error *err);

@@ -15,7 +15,8 @@
 #include <stdio.h>
 #include <string.h>
 
-static int check(const struct gw_plan *p, const struct gw_promote_options *o, struct gw_error *err)
+int gw_promote_check(const struct gw_plan *p, const struct gw_promote_options *o,
+                     struct gw_error *err)
 {
     const struct gw_meta *m = &p->meta;
     if (m->blank)
@@ -32,6 +33,10 @@ static int check(const struct gw_plan *p, const struct gw_promote_options *o, st
                             "(--confirm-alone): that begins a new reign");
     if (m->role == GW_ROLE_ACTIVE && o->point != NULL)
         return gw_error_set(err, -EINVAL, "an active side has no recovery points to go back to");
+    if (m->pending == GW_PENDING_RESYNC && !o->roll_back && o->point == NULL)
+        return gw_error_set(err, -EUCLEAN,
+                            "a resync of this side is unfinished, its image is a mixture; finish "
+                            "the resync, or promote with --roll-back to the state before it");
     return 0;
 }
 
@@ -73,12 +78,8 @@ static int settle_image(struct gw_plan *p, const struct gw_promote_options *o,
                             &report, err);
     }
     if (r == 0 && (m->pending == GW_PENDING_RESYNC || m->pending == GW_PENDING_ROLLBACK)) {
-        if (m->pending == GW_PENDING_RESYNC && !o->roll_back)
-            r = gw_error_set(err, -EUCLEAN,
-                             "a resync of this side is unfinished, its image is a mixture; finish "
-                             "the resync, or promote with --roll-back to the state before it");
-        else
-            r = gw_rewind_undo(p, ret, err);
+        /* A resync that the journal finished (FIN) is no longer pending here. */
+        r = gw_rewind_undo(p, ret, err);
     }
     const char *point = m->pending == GW_PENDING_REWIND ? m->pending_id : o->point;
     if (r == 0 && point != NULL)
@@ -161,7 +162,7 @@ int gw_promote(struct gw_plan *p, const struct gw_promote_options *o, struct gw_
 {
     uint64_t began = gw_io_boot_ns(p->io);
     *ret = (struct gw_promote_result){ .epoch = 0 };
-    int r = check(p, o, err);
+    int r = gw_promote_check(p, o, err);
     if (r == 0)
         r = settle_image(p, o, ret, err);
     if (r < 0)

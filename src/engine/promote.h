@@ -40,5 +40,8 @@ struct gw_promote_result {
     double seconds;
 };
 
+/* Would a promotion be refused by what the plan is? 0, or the error with its way out. */
+int gw_promote_check(const struct gw_plan *plan, const struct gw_promote_options *options,
+                     struct gw_error *err);
 int gw_promote(struct gw_plan *plan, const struct gw_promote_options *options,
                struct gw_promote_result *ret, struct gw_error *err);

@@ -259,7 +259,7 @@ static int replay(struct gw_replica *r, struct gw_error *err)
     if (x < 0)
         return gw_error_wrap(err, "cannot replay the journal");
     LOCK_SCOPE(r->mu);
-    r->received_addr = r->durable_addr = r->applied_addr = gw_journal_end(r->journal);
+    r->received_addr = r->durable_addr = r->applied_addr = gw_applier_address(r->applier);
     r->received_seq = r->durable_seq = r->applied_seq = gw_applier_seq(r->applier);
     r->received_chain = r->durable_chain = gw_applier_chain(r->applier);
     return 0;

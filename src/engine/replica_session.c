@@ -369,11 +369,10 @@ static int check_batch(struct gw_replica *r, const uint8_t *data, size_t len, bo
 
 /* The journal is full: the applier gets a moment to make room before the session is given up. */
 static int append_patiently(struct gw_replica *r, size_t len, const struct gw_journal_batch *b,
-                            struct gw_error *err)
+                            uint64_t *ret_address, struct gw_error *err)
 {
     for (unsigned tries = 0;; tries++) {
-        uint64_t address;
-        int x = gw_journal_append(r->journal, r->rx, len, b, &address, err);
+        int x = gw_journal_append(r->journal, r->rx, len, b, ret_address, err);
         if (x != -ENOSPC || tries == 20)
             return x;
         LOCK_SCOPE(r->mu);
@@ -403,17 +402,19 @@ static int on_data(struct gw_replica *r, const struct gw_frame *f, struct gw_err
         .uuid = r->ses.uuid,
         .flags = r->ses.session_numbers ? GW_BATCH_SESSION : 0,
     };
-    uint64_t chain;
+    uint64_t chain = 0;
     int x = check_batch(r, records, len, mode != GW_SESSION_STREAM, &b, &chain, err);
     if (x < 0 || b.records == 0)
         return x;
-    x = append_patiently(r, len + GW_JOURNAL_BATCH_HEADER_BYTES, &b, err);
+    uint64_t address;
+    len += GW_JOURNAL_BATCH_HEADER_BYTES;
+    x = append_patiently(r, len, &b, &address, err);
     if (x < 0)
         return x;
     pthread_mutex_lock(r->mu);
     if (r->received_addr == r->durable_addr)
         r->unsynced_since_ns = gw_io_boot_ns(r->plan->io);
-    r->received_addr = gw_journal_end(r->journal);
+    r->received_addr = address + len;
     r->received_seq = b.last_seq;
     r->received_chain = chain;
     pthread_cond_signal(&r->cv_sync);

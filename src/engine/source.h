@@ -83,6 +83,8 @@ struct gw_source_config {
     unsigned unsync_ms;       /* sync: how long a lost link holds writers before UNSYNC */
     unsigned wait_ms_max;     /* how long a request waits (not serving, deadline) before it fails;
                                  0 = for ever */
+    bool (*interrupted)(void);  /* asked by a request that waits: should it give up (shutdown)? May be
+                                   NULL; called with the plan's mutex held, must not block */
     unsigned link_timeout_ms; /* silence after which a link is lost */
 };
 void gw_source_config_init(struct gw_source_config *c); /* the defaults */

@@ -186,6 +186,7 @@ int gw_source_release(struct gw_source *s, struct gw_error *err)
         /* From here on nothing is served, whatever happens to the rest of this function. */
         s->service = GW_SERVICE_RELEASED;
         pthread_cond_broadcast(&s->cv_write);
+        gw_source_park(s);
     }
     pthread_mutex_unlock(s->mu);
     if (!ok)
@@ -233,6 +234,8 @@ int gw_source_fence(struct gw_source *s, const char *why, struct gw_error *err)
         gw_source_wait(s, &s->cv_ack, 10);
     gw_source_fall_behind(s, "fenced");
     gw_session_kill(s, GW_GOODBYE_STOPPING, "fenced: %s", why);
+    if (served)
+        gw_source_park(s);
     pthread_mutex_unlock(s->mu);
     if (!served)
         return 0;

@@ -18,8 +18,12 @@ void *gw_source_hot_main(void *arg)
     struct gw_hotset *hot = s->plan->hot;
     pthread_mutex_lock(s->mu);
     for (;;) {
-        while (!s->stop && !gw_hotset_has_work(hot))
-            gw_source_wait(s, &s->cv_hot, 1000);
+        s->hot_parked = s->park;
+        while (!s->stop && (s->park || !gw_hotset_has_work(hot))) {
+            s->hot_parked = s->park;
+            gw_source_wait(s, &s->cv_hot, s->park ? 10 : 1000);
+        }
+        s->hot_parked = false;
         if (s->stop)
             break;
         if (gw_hotset_begin(hot) < 0) {
@@ -113,7 +117,8 @@ static bool retire_step(struct gw_source *s)
         }
         if (maps_unsaved(s) && unlocked(s, gw_plan_persist_maps) < 0)
             return false;
-        if (!peer_has(s, s->retire_seq))
+        /* The lock was dropped: a writer may have asked for an extent of it, or a ring come back. */
+        if (!peer_has(s, s->retire_seq) || !gw_hotset_previous_carried(hot))
             return true;
         {
             struct gw_uuid uuid;
@@ -195,16 +200,31 @@ static void record_sync(struct gw_source *s)
     pthread_cond_broadcast(&s->cv_write);
 }
 
+/*
+ * Both threads stand still, outside of any I/O, for the rest of this source's life: a release or a
+ * fence has no writer left and is about to clear the hot log itself.
+ */
+void gw_source_park(struct gw_source *s)
+{
+    s->park = true;
+    pthread_cond_broadcast(&s->cv_hot);
+    pthread_cond_broadcast(&s->cv_keeper);
+    while (s->threads_running && (!s->hot_parked || !s->keeper_parked))
+        gw_source_wait(s, &s->cv_change, 5);
+}
+
 void *gw_source_keeper_main(void *arg)
 {
     struct gw_source *s = arg;
     uint64_t persisted_ns = 0;
     pthread_mutex_lock(s->mu);
     while (!s->stop) {
-        if (s->io_failed) {
-            gw_source_wait(s, &s->cv_keeper, 1000);
+        if (s->io_failed || s->park) {
+            s->keeper_parked = true;
+            gw_source_wait(s, &s->cv_keeper, s->park ? 10 : 1000);
             continue;
         }
+        s->keeper_parked = false;
         reserve_numbers(s);
         record_sync(s);
         bool did = retire_step(s);

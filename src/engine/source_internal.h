@@ -70,6 +70,7 @@ struct gw_source {
     pthread_t link_thread, hot_thread, keeper_thread;
     bool threads_running;
     bool stop;
+    bool park, hot_parked, keeper_parked; /* see gw_source_park */
     int stop_fd; /* eventfd: readable when stopping, wakes connects */
     uint64_t changes;
 
@@ -143,6 +144,7 @@ uint64_t gw_source_put_record(struct gw_source *s, enum gw_record_type type, con
 /* source_hot.c */
 void *gw_source_hot_main(void *arg);
 void *gw_source_keeper_main(void *arg);
+void gw_source_park(struct gw_source *s); /* mu held; drops it while waiting */
 /* source_link.c */
 void *gw_source_link_main(void *arg);
 /* source_start.c: hello, verdict, start; conn is up. -ECANCELED: session over, no error. */

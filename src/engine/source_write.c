@@ -50,6 +50,11 @@ static int service_gate(struct gw_source *s)
     return -EIO;
 }
 
+static bool interrupted(const struct gw_source *s)
+{
+    return s->cfg.interrupted != NULL && s->cfg.interrupted();
+}
+
 /* A request that has waited too long at the gate fails. */
 static bool waited_out(const struct gw_source *s, uint64_t since_ns)
 {
@@ -109,9 +114,12 @@ static int ring_gate(struct gw_source *s, struct piece *p)
 static int piece_begin(struct gw_source *s, struct piece *p)
 {
     uint64_t gate_since = 0;
+    bool waited = false;
     LOCK_SCOPE(s->mu);
-    for (;;) {
+    for (;; waited = true) {
         int r = service_gate(s);
+        if (waited && interrupted(s))
+            return -ESHUTDOWN;
         if (r == -EAGAIN) {
             uint64_t now = gw_io_boot_ns(s->plan->io);
             gate_since = gate_since == 0 ? now : gate_since;
@@ -130,7 +138,7 @@ static int piece_begin(struct gw_source *s, struct piece *p)
         }
         if (!all_hot(s, p) ||
             !gw_rangelock_try(&s->range[p->volume], &p->range, p->off, p->len)) {
-            gw_source_wait(s, &s->cv_write, 1000);
+            gw_source_wait(s, &s->cv_write, 200);
             continue;
         }
         r = ring_gate(s, p);
@@ -240,6 +248,8 @@ static int answer(struct gw_source *s, uint64_t seq, bool durable)
             pthread_cond_signal(&s->cv_link);
         }
         gw_source_wait(s, &s->cv_ack, 200);
+        if (interrupted(s))
+            return -ESHUTDOWN;
     }
     uint64_t since = gw_io_boot_ns(s->plan->io);
     for (;;) {
@@ -250,6 +260,8 @@ static int answer(struct gw_source *s, uint64_t seq, bool durable)
             return r;
         if (waited_out(s, since))
             return -EIO;
+        if (interrupted(s))
+            return -ESHUTDOWN;
         gw_source_wait(s, &s->cv_write, 100);
     }
 }
@@ -346,8 +358,8 @@ int gw_source_read(struct gw_source *s, unsigned volume, void *buf, uint64_t len
             r = 0; /* reads harm nothing until the authority is gone */
         if (r != -EAGAIN)
             break;
-        if (waited_out(s, since)) {
-            r = -EIO;
+        if (waited_out(s, since) || interrupted(s)) {
+            r = interrupted(s) ? -ESHUTDOWN : -EIO;
             break;
         }
         gw_source_wait(s, &s->cv_write, 100);

@@ -171,9 +171,8 @@ static int op_pread(struct gw_file *file, void *buf, size_t len, uint64_t off)
         uint64_t at = off + done, in = at % MEM_PAGE;
         uint64_t n = GW_MIN(len - done, MEM_PAGE - in);
         n = GW_MIN(n, f->inode->size - at);
-        const uint8_t *now = at / MEM_PAGE < f->inode->n_pages
-                                 ? page_now(&f->inode->page[at / MEM_PAGE])
-                                 : NULL;
+        const uint8_t *now =
+            at / MEM_PAGE < f->inode->n_pages ? page_now(&f->inode->page[at / MEM_PAGE]) : NULL;
         if (now)
             memcpy((uint8_t *)buf + done, now + in, n);
         done += n;

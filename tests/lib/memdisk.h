@@ -13,9 +13,9 @@
  *     doubt for good, also after a later datasync that succeeds.
  *
  * Ways to stop the world: after a number of changing operations (memdisk_stop_after), or at a crash
- * point (memdisk_stop_at). From then on every operation fails with -EIO and changes nothing, so that
- * the code under test runs out by itself; then memdisk_power_loss() or memdisk_process_loss() and
- * open again. Files that were open before are stale: they can be closed and nothing else.
+ * point (memdisk_stop_at). From then on every operation fails with -EIO and changes nothing, so
+ * that the code under test runs out by itself; then memdisk_power_loss() or memdisk_process_loss()
+ * and open again. Files that were open before are stale: they can be closed and nothing else.
  *
  * A changing operation is: open that creates, pwrite, pwrite_durable, datasync, truncate, allocate,
  * zero, clone, rename, unlink, mkdir, rmdir, sync_dir.

@@ -14,6 +14,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -276,9 +277,8 @@ static void test_read_only(void **state)
     persist(m);
     gw_dirtymap_close(m);
     unsigned ops = memdisk_ops(d);
-    assert_int_equal(gw_dirtymap_open(memdisk_io(d), PATH, &volume, BYTES, true, NULL, &m, NULL,
-                                      &err),
-                     0);
+    assert_int_equal(
+        gw_dirtymap_open(memdisk_io(d), PATH, &volume, BYTES, true, NULL, &m, NULL, &err), 0);
     assert_true(fine(m, 3));
     assert_int_equal(gw_dirtymap_persist(m, &err), 0);
     mark_block(m, 4);
@@ -343,9 +343,8 @@ static void test_sparse(void **state)
     struct gw_dirtymap *m = NULL;
     assert_int_equal(gw_dirtymap_create(memdisk_io(d), PATH, &volume, bytes, &err), 0);
     assert_int_equal(memdisk_blocks(d), 2);
-    assert_int_equal(gw_dirtymap_open(memdisk_io(d), PATH, &volume, bytes, false, NULL, &m, NULL,
-                                      &err),
-                     0);
+    assert_int_equal(
+        gw_dirtymap_open(memdisk_io(d), PATH, &volume, bytes, false, NULL, &m, NULL, &err), 0);
     mark_block(m, bytes / GW_BLOCK_BYTES - 1);
     mark_block(m, 5);
     unsigned ops = memdisk_ops(d);
@@ -365,9 +364,8 @@ static void test_sparse(void **state)
     persist(m);
     assert_int_equal(memdisk_ops(d) - ops, 3);
     gw_dirtymap_close(m);
-    assert_int_equal(gw_dirtymap_open(memdisk_io(d), PATH, &volume, bytes, false, NULL, &m, NULL,
-                                      &err),
-                     0);
+    assert_int_equal(
+        gw_dirtymap_open(memdisk_io(d), PATH, &volume, bytes, false, NULL, &m, NULL, &err), 0);
     assert_int_equal(gw_bitmap_count(gw_dirtymap_fine(m)), 3 + 39ull * GW_BITMAP_PAGE_BITS);
     gw_dirtymap_close(m);
     memdisk_free(d);
@@ -440,7 +438,8 @@ static void test_unreadable_page(void **state)
     assert_int_equal(damaged, 0);
     assert_true(gw_dirtymap_unsaved(m));
     gw_dirtymap_close(m);
-    memdisk_fail_times(d, MEMDISK_READ, 3, 1, -EIO); /* the read of both fine pages, then each by itself */
+    memdisk_fail_times(d, MEMDISK_READ, 3, 1,
+                       -EIO); /* the read of both fine pages, then each by itself */
     m = open_damaged(d, &damaged);
     assert_int_equal(damaged, 0);
     assert_int_equal(gw_bitmap_count(gw_dirtymap_fine(m)), 2);
@@ -451,9 +450,9 @@ static void test_unreadable_page(void **state)
     assert_int_equal(gw_bitmap_count(gw_dirtymap_fine(m)), 1 + GW_BITMAP_PAGE_BITS);
     gw_dirtymap_close(m);
     memdisk_fail_times(d, MEMDISK_READ, 3, 2, -ENOMEM); /* that is no damage */
-    assert_int_equal(gw_dirtymap_open(memdisk_io(d), PATH, &volume, BYTES, false, NULL, &m, NULL,
-                                      &err),
-                     -ENOMEM);
+    assert_int_equal(
+        gw_dirtymap_open(memdisk_io(d), PATH, &volume, BYTES, false, NULL, &m, NULL, &err),
+        -ENOMEM);
     memdisk_free(d);
 }
 
@@ -557,9 +556,9 @@ static void test_newer_format(void **state)
     struct gw_writer w = gw_writer(page + PAGE - 8, 8);
     gw_put_u64(&w, gw_hash64(page, PAGE - 8, 0));
     assert_true(memdisk_damage(d, PATH, 0, page, PAGE));
-    assert_int_equal(gw_dirtymap_open(memdisk_io(d), PATH, &volume, BYTES, false, NULL, &m, NULL,
-                                      &err),
-                     -ENOTSUP);
+    assert_int_equal(
+        gw_dirtymap_open(memdisk_io(d), PATH, &volume, BYTES, false, NULL, &m, NULL, &err),
+        -ENOTSUP);
     assert_non_null(strstr(err.msg, "newer"));
     memdisk_free(d);
 }
@@ -731,7 +730,8 @@ static void test_compared_crash(void **state)
             persist(m);
             mark_block(m, 5 * GW_BLOCKS_PER_EXTENT + 3);
             gw_dirtymap_compared(m, 5);
-            gw_dirtymap_mark_coarse(m, 8ull * GW_EXTENT_BYTES, 1); /* the coarse page has news too */
+            gw_dirtymap_mark_coarse(m, 8ull * GW_EXTENT_BYTES,
+                                    1); /* the coarse page has news too */
             memdisk_stop_after(d, stop);
             finished = gw_dirtymap_persist(m, NULL) == 0;
             gw_dirtymap_close(m);
@@ -846,9 +846,8 @@ static void save_copy_once(unsigned stop, bool *ret_finished)
     if (*ret_finished)
         assert_true(memdisk_exists(d, "/d/own"));
     if (memdisk_exists(d, "/d/own")) { /* then it is whole */
-        assert_int_equal(gw_dirtymap_open(io, "/d/own", &volume, BYTES, true, NULL, &copy, &damaged,
-                                          &err),
-                         0);
+        assert_int_equal(
+            gw_dirtymap_open(io, "/d/own", &volume, BYTES, true, NULL, &copy, &damaged, &err), 0);
         assert_int_equal(damaged, 0);
         assert_true(fine(copy, 3) && fine(copy, GW_BITMAP_PAGE_BITS + 4) && coarse(copy, 0));
         gw_dirtymap_close(copy);
@@ -892,9 +891,8 @@ static void test_threads(void **state)
     struct memdisk *d = disk_with_map();
     pthread_mutex_t mu = PTHREAD_MUTEX_INITIALIZER;
     struct gw_dirtymap *m = NULL;
-    assert_int_equal(gw_dirtymap_open(memdisk_io(d), PATH, &volume, BYTES, false, &mu, &m, NULL,
-                                      NULL),
-                     0);
+    assert_int_equal(
+        gw_dirtymap_open(memdisk_io(d), PATH, &volume, BYTES, false, &mu, &m, NULL, NULL), 0);
     struct marker k = { m, &mu };
     pthread_t t;
     assert_int_equal(pthread_create(&t, NULL, mark_many, &k), 0);
@@ -959,6 +957,40 @@ static void test_model(void **state)
     memdisk_free(d);
 }
 
+/* Once with real files: holes are found and made. */
+static void test_real_file(void **state)
+{
+    char dir[200], path[220];
+    const char *tmp = getenv("TMPDIR");
+    snprintf(dir, sizeof dir, "%s/godwit-dirtymap-XXXXXX", tmp ? tmp : "/tmp");
+    assert_non_null(mkdtemp(dir));
+    snprintf(path, sizeof path, "%s/vol", dir);
+    struct gw_io *io = gw_io_posix();
+    struct gw_dirtymap *m = NULL;
+    struct gw_error err = { 0 };
+    uint64_t bytes = 4ull << 40, far = bytes - 1, damaged = 1;
+    assert_int_equal(gw_dirtymap_create(io, path, &volume, bytes, &err), 0);
+    for (unsigned i = 0; i < 4; i++) {
+        assert_int_equal(
+            gw_dirtymap_open(io, path, &volume, bytes, false, NULL, &m, &damaged, &err), 0);
+        assert_int_equal(damaged, 0);
+        assert_int_equal(gw_bitmap_count(gw_dirtymap_fine(m)), i % 2 ? 2 : 0);
+        assert_int_equal(gw_bitmap_count(gw_dirtymap_coarse(m)), i % 2);
+        if (i % 2) {
+            gw_dirtymap_clear_all(m);
+            gw_dirtymap_cleared_through(m, &epoch_a, i);
+        } else {
+            gw_dirtymap_mark(m, 0, 1);
+            gw_dirtymap_mark(m, far, 1);
+            gw_dirtymap_mark_coarse(m, far, 1);
+        }
+        persist(m);
+        gw_dirtymap_close(m);
+    }
+    assert_int_equal(gw_io_unlink(io, path), 0);
+    assert_int_equal(gw_io_rmdir(io, dir), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -986,6 +1018,7 @@ int main(void)
         cmocka_unit_test(test_save_copy),
         cmocka_unit_test(test_threads),
         cmocka_unit_test(test_model),
+        cmocka_unit_test(test_real_file),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -763,6 +763,7 @@ static bool private_mounts(void)
 {
     static int state = -1;
     if (state < 0) {
+        errno = EPERM;
         state = geteuid() == 0 && unshare(CLONE_NEWNS) == 0 &&
                 mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0;
         if (!state)

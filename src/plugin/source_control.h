@@ -1,0 +1,14 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright the godwit authors
+/*
+ * The control commands of a source, served on a unix socket. The handlers run in the control
+ * server's threads; the source's own functions are safe from any thread.
+ */
+#pragma once
+
+#include "control/server.h"
+#include "engine/source.h"
+
+/* The plan and the source must outlive the server. One a process. */
+int source_control_start(const char *path, struct gw_plan *plan, struct gw_source *source,
+                         struct gw_control **ret, struct gw_error *err);
