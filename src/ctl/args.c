@@ -3,58 +3,13 @@
 #include "ctl/args.h"
 
 #include "base/checked.h"
-#include "base/size.h"
 
 #include <assert.h>
-#include <ctype.h>
 #include <errno.h>
-#include <limits.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
-#define WORD_MAX 48 /* of names that suggestions look at */
 #define WORDS_MAX 64
-
-/* Edits that lead from a to b: insert, delete, replace a letter, swap two neighbours. */
-static unsigned distance(const char *a, const char *b)
-{
-    size_t n = strlen(a), m = strlen(b);
-    unsigned row[3][WORD_MAX + 1];
-    if (n > WORD_MAX || m > WORD_MAX)
-        return UINT_MAX;
-    for (unsigned j = 0; j <= m; j++)
-        row[0][j] = j;
-    for (size_t i = 1; i <= n; i++) {
-        unsigned *now = row[i % 3], *up = row[(i + 2) % 3], *upper = row[(i + 1) % 3];
-        now[0] = (unsigned)i;
-        for (size_t j = 1; j <= m; j++) {
-            unsigned d = up[j - 1] + (a[i - 1] != b[j - 1]);
-            d = GW_MIN(d, up[j] + 1);
-            d = GW_MIN(d, now[j - 1] + 1);
-            if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1])
-                d = GW_MIN(d, upper[j - 2] + 1);
-            now[j] = d;
-        }
-    }
-    return row[n % 3][m];
-}
-
-const char *ctl_nearest(const char *word, const char *const *words)
-{
-    const char *best = NULL;
-    unsigned least = (unsigned)strlen(word) / 3 + 1;
-    for (; *words != NULL; words++) {
-        unsigned d = distance(word, *words);
-        if (strncmp(word, *words, strlen(word)) == 0 && strlen(word) >= 3)
-            d = 1; /* an abbreviation */
-        if (d <= least && (best == NULL || d < least)) {
-            best = *words;
-            least = d;
-        }
-    }
-    return best;
-}
 
 static int unknown(struct gw_error *err, const char *what, const char *word,
                    const char *const *words, const char *dashes, const char *help)
@@ -66,7 +21,8 @@ static int unknown(struct gw_error *err, const char *what, const char *word,
     return gw_error_set(err, -EINVAL, "unknown %s '%s%s'; see %s", what, dashes, word, help);
 }
 
-/* ---- finding the command ---------------------------------------------------------------------- */
+/* ---- finding the command ----------------------------------------------------------------------
+ */
 
 static const struct ctl_option *common(const char *name, size_t len, char letter)
 {
@@ -110,7 +66,7 @@ static bool is_group(const char *word)
 
 static const struct ctl_command *find_command(const char *first, const char *second)
 {
-    char name[2 * WORD_MAX];
+    char name[2 * CTL_WORD_MAX];
     int n = snprintf(name, sizeof name, "%s%s%s", first, second != NULL ? " " : "",
                      second != NULL ? second : "");
     for (size_t i = 0; n > 0 && (size_t)n < sizeof name && i < ctl_n_commands; i++) {
@@ -123,29 +79,30 @@ static const struct ctl_command *find_command(const char *first, const char *sec
 static int unknown_command(const char *group, const char *word, struct gw_error *err)
 {
     const char *words[WORDS_MAX + 1] = { NULL };
-    char firsts[WORDS_MAX][WORD_MAX];
+    char firsts[WORDS_MAX][CTL_WORD_MAX];
     assert(ctl_n_commands <= WORDS_MAX);
     size_t n = 0;
     for (size_t i = 0; i < ctl_n_commands; i++) {
         const char *name = ctl_commands[i].name;
         size_t g = group_len(&ctl_commands[i]);
         if (group == NULL) {
-            snprintf(firsts[i], WORD_MAX, "%.*s", (int)(g > 0 ? g : strlen(name)), name);
+            snprintf(firsts[i], CTL_WORD_MAX, "%.*s", (int)(g > 0 ? g : strlen(name)), name);
             words[n++] = firsts[i];
         } else if (g == strlen(group) && strncmp(group, name, g) == 0) {
             words[n++] = name + g + 1;
         }
     }
-    char help[WORD_MAX * 2];
+    char help[CTL_WORD_MAX * 2];
     snprintf(help, sizeof help, "godwit-ctl %s%s--help", group != NULL ? group : "",
              group != NULL ? " " : "");
-    char what[WORD_MAX * 2];
+    char what[CTL_WORD_MAX * 2];
     snprintf(what, sizeof what, "command%s%s", group != NULL ? " of " : "",
              group != NULL ? group : "");
     return unknown(err, what, word, words, "", help);
 }
 
-/* ---- options ---------------------------------------------------------------------------------- */
+/* ---- options ----------------------------------------------------------------------------------
+ */
 
 static const struct ctl_option *find_option(const struct ctl_command *c, const char *name,
                                             size_t len, char letter)
@@ -184,7 +141,7 @@ static int no_such_option(const struct ctl_command *c, const char *name, size_t 
         if (ctl_command_has(c, &ctl_common_options[i]))
             words[n++] = ctl_common_options[i].option.name;
     }
-    char word[WORD_MAX + 1], help[2 * WORD_MAX];
+    char word[CTL_WORD_MAX + 1], help[2 * CTL_WORD_MAX];
     snprintf(word, sizeof word, "%.*s", letter != 0 ? 1 : (int)len, letter != 0 ? &letter : name);
     snprintf(help, sizeof help, "godwit-ctl %s --help", c->name);
     return unknown(err, "option", word, words, letter != 0 ? "-" : "--", help);
@@ -229,7 +186,8 @@ static int take_option(struct ctl_args *a, const char *word, const char *next, b
     return put(a, o, value != NULL ? value : "", err);
 }
 
-/* ---- the whole line --------------------------------------------------------------------------- */
+/* ---- the whole line ---------------------------------------------------------------------------
+ */
 
 /* The words of the command, wherever they stand: their places in argv, or 0. */
 static void find_words(int argc, char **argv, struct ctl_args *a, int ret_at[2])
@@ -256,9 +214,9 @@ static int find(int argc, char **argv, struct ctl_args *a, int ret_at[2], struct
 {
     find_words(argc, argv, a, ret_at);
     if (ret_at[0] == 0)
-        return a->help || a->version ? 0
-                                     : gw_error_set(err, -EINVAL,
-                                                    "name a command; see godwit-ctl --help");
+        return a->help || a->version
+                   ? 0
+                   : gw_error_set(err, -EINVAL, "name a command; see godwit-ctl --help");
     const char *first = argv[ret_at[0]], *second = ret_at[1] > 0 ? argv[ret_at[1]] : NULL;
     if (strcmp(first, "help") == 0) { /* "help point create" is "point create --help" */
         a->help = true;
@@ -316,10 +274,9 @@ static int check(const struct ctl_args *a, struct gw_error *err)
         return 0;
     if (socket)
         return gw_error_set(err, -EINVAL, "--socket or --dir, not both");
-    return gw_error_set(err, -EINVAL, "%s needs %s%s%s", c->name,
-                        (target & CTL_SOCKET) != 0 ? "--socket PATH" : "",
-                        target == (CTL_SOCKET | CTL_DIR) ? " or " : "",
-                        (target & CTL_DIR) != 0 ? "--dir DIR" : "");
+    return gw_error_set(
+        err, -EINVAL, "%s needs %s%s%s", c->name, (target & CTL_SOCKET) != 0 ? "--socket PATH" : "",
+        target == (CTL_SOCKET | CTL_DIR) ? " or " : "", (target & CTL_DIR) != 0 ? "--dir DIR" : "");
 }
 
 int ctl_args_parse(int argc, char **argv, struct ctl_args *ret, struct gw_error *err)
@@ -351,7 +308,8 @@ int ctl_args_parse(int argc, char **argv, struct ctl_args *ret, struct gw_error 
     return r < 0 ? r : check(ret, err);
 }
 
-/* ---- values ----------------------------------------------------------------------------------- */
+/* ---- values -----------------------------------------------------------------------------------
+ */
 
 const char *ctl_arg_nth(const struct ctl_args *a, const char *name, unsigned i)
 {
@@ -371,75 +329,4 @@ const char *ctl_arg(const struct ctl_args *a, const char *name)
 bool ctl_flag(const struct ctl_args *a, const char *name)
 {
     return ctl_arg(a, name) != NULL;
-}
-
-bool ctl_duration_parse(const char *text, uint64_t *ret_ms)
-{
-    static const struct {
-        const char *unit;
-        uint64_t ms;
-    } units[] = { { "", 1000 },     { "ms", 1 },         { "s", 1000 },
-                  { "m", 60000 },   { "min", 60000 },    { "h", 3600000 },
-                  { "d", 86400000 } };
-    if (!isdigit((unsigned char)text[0]))
-        return false;
-    char *end;
-    errno = 0;
-    unsigned long long n = strtoull(text, &end, 10);
-    for (size_t i = 0; errno == 0 && i < GW_ARRAY_SIZE(units); i++) {
-        if (strcmp(end, units[i].unit) == 0)
-            return !ckd_mul(ret_ms, (uint64_t)n, units[i].ms);
-    }
-    return false;
-}
-
-void ctl_size_hint(const char *text, char *ret, size_t cap)
-{
-    size_t digits = strspn(text, "0123456789");
-    const char *unit = text + digits;
-    ret[0] = '\0';
-    if (digits > 0 && strlen(unit) == 2 && strchr("kKmMgGtT", unit[0]) != NULL &&
-        (unit[1] == 'b' || unit[1] == 'B'))
-        snprintf(ret, cap, "; did you mean \"%.*s%ciB\"?", (int)GW_MIN(digits, 20u), text,
-                 toupper((unsigned char)unit[0]));
-}
-
-int ctl_arg_size(const struct ctl_args *a, const char *name, uint64_t *ret, struct gw_error *err)
-{
-    const char *text = ctl_arg(a, name);
-    if (text == NULL || gw_size_parse(text, ret))
-        return 0;
-    char hint[64];
-    ctl_size_hint(text, hint, sizeof hint);
-    return gw_error_set(err, -EINVAL, "--%s: '%s' is not a size (64MiB, 20GiB)%s", name, text,
-                        hint);
-}
-
-int ctl_arg_number(const struct ctl_args *a, const char *name, uint64_t *ret, struct gw_error *err)
-{
-    const char *text = ctl_arg(a, name);
-    if (text == NULL)
-        return 0;
-    char *end = NULL;
-    errno = 0;
-    unsigned long long n = isdigit((unsigned char)text[0]) ? strtoull(text, &end, 10) : 0;
-    /* Numbers of the control protocol have 63 bits. */
-    if (end == NULL || *end != '\0' || errno != 0 || n > INT64_MAX)
-        return gw_error_set(err, -EINVAL, "--%s: '%s' is not a number", name, text);
-    *ret = n;
-    return 0;
-}
-
-int ctl_arg_ms(const struct ctl_args *a, const char *name, uint64_t *ret, struct gw_error *err)
-{
-    const char *text = ctl_arg(a, name);
-    uint64_t ms;
-    if (text == NULL)
-        return 0;
-    /* What waits is counted in 32 bits everywhere below. */
-    if (!ctl_duration_parse(text, &ms) || ms == 0 || ms > INT32_MAX)
-        return gw_error_set(err, -EINVAL, "--%s: '%s' is not a duration (500ms, 30s, 5m)", name,
-                            text);
-    *ret = ms;
-    return 0;
 }

@@ -3,9 +3,9 @@
 /*
  * The command line, taken apart by the table of commands.
  *
- * Options may stand before, between and after the words of the command; "--" ends them. A value is
- * the next word or follows "=". What is wrong is said with what is near: "unknown option --rat; did
- * you mean --rate?".
+ * Options may stand anywhere after the words of the command, the common ones before them too; "--"
+ * ends them. A value is the next word or follows "=". What is wrong is said with what is near:
+ * "unknown option --rat; did you mean --rate?".
  *
  * Nothing is allocated: values point into argv.
  */
@@ -18,6 +18,7 @@
 
 #define CTL_GIVEN_MAX 160
 #define CTL_OPERANDS_MAX 2
+#define CTL_WORD_MAX 48 /* names longer than this have no suggestions */
 
 struct ctl_given {
     const struct ctl_option *option;

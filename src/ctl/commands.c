@@ -12,8 +12,9 @@ const char *const ctl_exits[CTL_EXIT_MAX] = {
     [CTL_REFUSED] = "refused by a guard, which the message names; nothing was done",
     [CTL_WAITING] = "waiting for approval: a divergent tail waits for its signature",
     [CTL_CANCELLED] = "cancelled: not confirmed, or interrupted while only waiting",
-    [CTL_UNKNOWN] = "unknown outcome: the request was sent and its answer was not seen; look at the "
-                    "status before deciding anything",
+    [CTL_UNKNOWN] =
+        "unknown outcome: the request was sent and its answer was not seen; look at the "
+        "status before deciding anything",
 };
 
 const struct ctl_common_option ctl_common_options[] = {
@@ -26,9 +27,19 @@ const struct ctl_common_option ctl_common_options[] = {
 };
 const size_t ctl_n_common_options = GW_ARRAY_SIZE(ctl_common_options);
 
-#define END { .name = NULL }
-#define OPTIONS(...) (const struct ctl_option[]){ __VA_ARGS__, END }
-#define BY { "by", 0, "NAME", "the person who says so; it is recorded", .required = true }
+#define END                                                                                        \
+    {                                                                                              \
+        .name = NULL                                                                               \
+    }
+#define OPTIONS(...)                                                                               \
+    (const struct ctl_option[])                                                                    \
+    {                                                                                              \
+        __VA_ARGS__, END                                                                           \
+    }
+#define BY                                                                                         \
+    {                                                                                              \
+        "by", 0, "NAME", "the person who says so; it is recorded", .required = true                \
+    }
 
 const struct ctl_command ctl_commands[] = {
     { "create", "DIR", 0, "make a plan directory",
@@ -49,14 +60,15 @@ const struct ctl_command ctl_commands[] = {
               { "adopt-data", 0, NULL,
                 "the standby's volumes may hold data: compare, and copy what differs" }),
       ctl_cmd_create },
-    { "describe", "DIR", CTL_PLAIN, "print what the other side is created from",
-      "Prints the plan's name and uuid, both sites in their order, and the volumes, as the JSON that "
+    { "describe", "DIR", 0, "print what the other side is created from",
+      "Prints the plan's name and uuid, both sites in their order, and the volumes, as the JSON "
+      "that "
       "create --like reads. Works beside a running process.",
       NULL, ctl_cmd_describe },
 
     { "status", NULL, CTL_SOCKET | CTL_DIR | CTL_TIMEOUT, "show state, direction, lag and progress",
-      "Over a socket: what the process says of itself. On a directory: what is recorded there.", NULL,
-      ctl_cmd_status },
+      "Over a socket: what the process says of itself. On a directory: what is recorded there.",
+      NULL, ctl_cmd_status },
     { "watch", NULL, CTL_SOCKET | CTL_DIR | CTL_TIMEOUT, "show the status again and again",
       "With --json one object a line. Goes on until it is interrupted, and also while no process "
       "answers.",
@@ -74,8 +86,10 @@ const struct ctl_command ctl_commands[] = {
 
     { "promote", NULL, CTL_SOCKET | CTL_DIR | CTL_DESTRUCTIVE | CTL_TIMEOUT,
       "begin a new reign at this side",
-      "Makes this side the active one: over the socket of its replica, which ends afterwards, or on "
-      "the directory. The other side must not serve any more: fence it first. Then start the source "
+      "Makes this side the active one: over the socket of its replica, which ends afterwards, or "
+      "on "
+      "the directory. The other side must not serve any more: fence it first. Then start the "
+      "source "
       "on the directory.",
       OPTIONS({ "point", 0, "ID", "go back to this recovery point" },
               { "roll-back", 0, NULL,
@@ -99,23 +113,29 @@ const struct ctl_command ctl_commands[] = {
       NULL, ctl_cmd_unquiesce },
     { "equal", NULL, CTL_SOCKET | CTL_TIMEOUT, "prove that the peer holds exactly this image",
       "Needs a quiesced source. The answer is the handover token.", NULL, ctl_cmd_equal },
-    { "release", NULL, CTL_SOCKET | CTL_DESTRUCTIVE | CTL_TIMEOUT, "give up the authority, after equal",
+    { "release", NULL, CTL_SOCKET | CTL_DESTRUCTIVE | CTL_TIMEOUT,
+      "give up the authority, after equal",
       "The point of no return of a handover: this side serves no more.", NULL, ctl_cmd_release },
     { "handover", NULL, CTL_SOCKET | CTL_DESTRUCTIVE | CTL_TIMEOUT,
       "quiesce, equal and release in one step",
       "Hands the plan over to its peer without losing anything. If it fails before the release the "
       "source serves on. Afterwards stop this process, promote the peer and start its source.",
       NULL, ctl_cmd_handover },
-    { "grant", NULL, CTL_SOCKET | CTL_TIMEOUT, "let a source in granted mode serve until a deadline",
-      "The deadline is counted on the clock that goes on while the machine is suspended. An earlier "
+    { "grant", NULL, CTL_SOCKET | CTL_TIMEOUT,
+      "let a source in granted mode serve until a deadline",
+      "The deadline is counted on the clock that goes on while the machine is suspended. An "
+      "earlier "
       "one shortens.",
       OPTIONS({ "for", 0, "DURATION", "from now" },
               { "until", 0, "NS", "boot time in nanoseconds" }),
       ctl_cmd_grant },
-    { "fence", NULL, CTL_SOCKET | CTL_DESTRUCTIVE | CTL_TIMEOUT, "stop a source from serving, for good",
-      "Requests fail from now on, and after a restart. What was written and is not at the peer stays "
+    { "fence", NULL, CTL_SOCKET | CTL_DESTRUCTIVE | CTL_TIMEOUT,
+      "stop a source from serving, for good",
+      "Requests fail from now on, and after a restart. What was written and is not at the peer "
+      "stays "
       "marked.",
-      OPTIONS({ "reason", 0, "TEXT", "shown to whoever asks why", .required = true }), ctl_cmd_fence },
+      OPTIONS({ "reason", 0, "TEXT", "shown to whoever asks why", .required = true }),
+      ctl_cmd_fence },
     { "bandwidth", "RATE", CTL_SOCKET | CTL_TIMEOUT, "limit what a source sends",
       "RATE is a size per second (50MiB) or \"none\".", NULL, ctl_cmd_bandwidth },
     { "stop", NULL, CTL_SOCKET | CTL_TIMEOUT, "end the process cleanly", "Source or replica.", NULL,
@@ -129,25 +149,28 @@ const struct ctl_command ctl_commands[] = {
       ctl_cmd_resync },
     { "verify", NULL, CTL_SOCKET | CTL_TIMEOUT, "compare all data of both sides while it is in use",
       "Hashes travel in the stream, so that the comparison is exact although writes go on. Blocks "
-      "that differ are marked dirty. With --wait exit code 1 if there are any; --timeout bounds the "
+      "that differ are marked dirty. With --wait exit code 1 if there are any; --timeout bounds "
+      "the "
       "whole waiting.",
       OPTIONS({ "rate", 0, "SIZE", "read at most so much a second" },
               { "wait", 'w', NULL, "wait for the end, with progress" }),
       ctl_cmd_verify },
 
     { "point create", "[ID]", CTL_SOCKET | CTL_TIMEOUT, "make a recovery point",
-      "On a replica's socket: here and now. On a source's socket: at the peer, at exactly this place "
+      "On a replica's socket: here and now. On a source's socket: at the peer, at exactly this "
+      "place "
       "in the stream. Without ID it is named after the time.",
       OPTIONS({ "tag", 0, "TEXT", "what it is for" }), ctl_cmd_point_create },
     { "checkpoint", "[ID]", CTL_SOCKET | CTL_TIMEOUT, "make a recovery point (as point create)",
-      "On a replica's socket: here and now. On a source's socket: at the peer, at exactly this place "
+      "On a replica's socket: here and now. On a source's socket: at the peer, at exactly this "
+      "place "
       "in the stream. Without ID it is named after the time.",
       OPTIONS({ "tag", 0, "TEXT", "what it is for" }), ctl_cmd_point_create },
     { "point list", NULL, CTL_SOCKET | CTL_DIR | CTL_TIMEOUT, "list the recovery points",
       "They are at the standby.", NULL, ctl_cmd_point_list },
     { "point delete", "ID", CTL_DIR | CTL_DESTRUCTIVE, "remove a recovery point",
-      "The plan must not be served. The point that an unfinished rewind needs is not removed.", NULL,
-      ctl_cmd_point_delete },
+      "The plan must not be served. The point that an unfinished rewind needs is not removed.",
+      NULL, ctl_cmd_point_delete },
     { "point check", "ID", CTL_DIR, "compare a recovery point with its stored hashes",
       "Reads all of it. Works beside a running process.",
       OPTIONS({ "store", 0, NULL,
@@ -164,21 +187,24 @@ const struct ctl_command ctl_commands[] = {
       OPTIONS({ "ranges", 0, "N", "print at most N ranges (default 64)" }),
       ctl_cmd_divergence_show },
     { "divergence export", "ID OUT", CTL_DIR, "write a divergent tail to files",
-      "OUT is created: for each volume a sparse file VOLUME.tail with the old content at its place, "
+      "OUT is created: for each volume a sparse file VOLUME.tail with the old content at its "
+      "place, "
       "and ranges.txt.",
       NULL, ctl_cmd_divergence_export },
     { "divergence sign", NULL, CTL_SOCKET | CTL_TIMEOUT,
       "sign that this side's tail is kept aside, so that the resync may begin",
-      "On the socket of the replica whose tail was assessed. Nothing is discarded.",
-      OPTIONS(BY), ctl_cmd_divergence_sign },
+      "On the socket of the replica whose tail was assessed. Nothing is discarded.", OPTIONS(BY),
+      ctl_cmd_divergence_sign },
     { "divergence discard", "ID", CTL_DIR | CTL_DESTRUCTIVE, "remove a kept tail for good",
-      "Only of a finished resync, only in a person's name, and never unlogged: a line is durable in "
+      "Only of a finished resync, only in a person's name, and never unlogged: a line is durable "
+      "in "
       "DIR/divergence.log before anything is removed. The plan must not be served.",
       OPTIONS(BY), ctl_cmd_divergence_discard },
 
     { "man", NULL, CTL_PLAIN, "print the man page", "In the man(7) format.", NULL, ctl_cmd_man },
     { "completion", "SHELL", CTL_PLAIN, "print the completion of a shell",
-      "SHELL is bash. Put it where the shell looks, or say: eval \"$(godwit-ctl completion bash)\".",
+      "SHELL is bash. Put it where the shell looks, or say: eval \"$(godwit-ctl completion "
+      "bash)\".",
       NULL, ctl_cmd_completion },
 };
 const size_t ctl_n_commands = GW_ARRAY_SIZE(ctl_commands);

@@ -30,6 +30,7 @@ struct gw_applier {
     struct gw_uuid stream; /* names the last record applied */
     _Atomic bool marked;
     struct gw_undo *undo;
+    bool undo_diverged; /* it holds a tail: kept after FIN */
 
     uint8_t *buf;  /* one batch */
     uint8_t *run;  /* coalesced neighbours; also old content, also compare */
@@ -93,6 +94,7 @@ int gw_applier_open_undo(struct gw_applier *a, struct gw_error *err)
         return gw_error_set(err, -ENOMEM, "out of memory");
     int r = gw_undo_open(a->plan->io, a->plan->dir, a->plan->meta.pending_id, false, &a->undo, m,
                          err);
+    a->undo_diverged = r == 0 && m->diverged;
     free(m);
     return r;
 }
@@ -382,9 +384,11 @@ static int adopt(struct gw_applier *a, uint64_t next, const struct gw_fin *fin,
     r = gw_plan_persist_maps(p, err);
     gw_undo_close(a->undo);
     a->undo = NULL;
-    if (r == 0 && undo_id[0] != '\0')
-        r = gw_undo_finish(p->io, p->dir, undo_id, err);
-    return r;
+    if (r < 0 || undo_id[0] == '\0')
+        return r;
+    /* A tail is kept until a person discards it; without one the old state is of no more use. */
+    return a->undo_diverged ? gw_undo_finish(p->io, p->dir, undo_id, err)
+                            : gw_undo_remove(p->io, p->dir, undo_id, err);
 }
 
 static bool is_target(const struct gw_applier *a)

@@ -265,11 +265,36 @@ static int replay(struct gw_replica *r, struct gw_error *err)
     return 0;
 }
 
+/* Undo files that a crash left behind: of a resync that finished without a tail, or never began. */
+static int tidy_one(void *arg, const char *id)
+{
+    struct gw_replica *r = arg;
+    struct gw_plan *p = r->plan;
+    struct gw_error err;
+    struct gw_undo *u = NULL;
+    struct gw_undo_manifest *um = malloc(sizeof *um);
+    if (um == NULL || strcmp(id, p->meta.pending_id) == 0) {
+        free(um);
+        return 0;
+    }
+    if (gw_undo_open(p->io, p->dir, id, true, &u, um, &err) == 0 &&
+        (!um->diverged || gw_undo_blocks(u) == 0) && !gw_undo_is_finished(p->io, p->dir, id)) {
+        gw_log(GW_LOG_INFO, "removing the undo file '%s' of a resync that is over", id);
+        if (gw_undo_remove(p->io, p->dir, id, &err) < 0)
+            gw_log(GW_LOG_WARNING, "%s", err.msg);
+    }
+    gw_undo_close(u);
+    free(um);
+    return 0;
+}
+
 int gw_replica_start(struct gw_replica *r, struct gw_error *err)
 {
     int x = open_journal(r, err);
     if (x == 0)
         x = replay(r, err);
+    if (x == 0)
+        x = gw_undo_list(r->plan->io, r->plan->dir, tidy_one, r, err);
     if (x == 0)
         x = gw_listener_open(r->cfg.listen, r->cfg.tls, &r->listener, err);
     if (x < 0)

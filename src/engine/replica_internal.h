@@ -84,8 +84,6 @@ void *gw_replica_apply_main(void *arg);
 /* Frames; without mu. */
 int gw_replica_send(struct gw_replica *r, enum gw_frame_type type, const void *payload, size_t len,
                     struct gw_error *err);
-int gw_replica_recv(struct gw_conn *conn, struct gw_frame *ret, uint8_t *buf, size_t cap,
-                    struct gw_error *err);
 void gw_replica_goodbye(struct gw_replica *r, enum gw_goodbye_reason reason, const char *sentence);
 int gw_replica_send_ack(struct gw_replica *r, struct gw_error *err);
 

@@ -4,6 +4,7 @@
 #include "base/checked.h"
 #include "base/log.h"
 #include "engine/compare.h"
+#include "engine/frame_io.h"
 #include "engine/replica_internal.h"
 
 #include <errno.h>
@@ -49,7 +50,7 @@ static int receive_union(struct gw_replica *r, struct gw_error *err)
     uint8_t buf[GW_MAP_BYTES];
     for (;;) {
         struct gw_frame f;
-        int x = gw_replica_recv(r->ses.conn, &f, buf, sizeof buf, err);
+        int x = gw_frame_recv(r->ses.conn, &f, buf, sizeof buf, err);
         if (x < 0)
             return x;
         struct gw_map_page m;

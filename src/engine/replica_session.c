@@ -5,6 +5,7 @@
 #include "base/clock.h"
 #include "base/hash.h"
 #include "base/log.h"
+#include "engine/frame_io.h"
 #include "engine/replica_internal.h"
 
 #include <assert.h>
@@ -18,24 +19,6 @@
 
 /* ---- frames -------------------------------------------------------------------------------- */
 
-static int send_on(struct gw_conn *conn, enum gw_frame_type type, const void *payload, size_t len,
-                   struct gw_error *err)
-{
-    struct gw_frame f = {
-        .type = type,
-        .version = GW_PROTOCOL_MAX,
-        .bytes = (uint32_t)len,
-        .raw_bytes = (uint32_t)len,
-        .payload_hash = gw_hash64(payload, len, 0),
-    };
-    uint8_t head[GW_FRAME_HEADER_BYTES];
-    gw_frame_encode(&f, head);
-    struct iovec iov[2] = { { .iov_base = head, .iov_len = sizeof head } };
-    memcpy(&iov[1].iov_base, &payload, sizeof payload); /* sent, not written to */
-    iov[1].iov_len = len;
-    return gw_conn_send(conn, iov, len > 0 ? 2 : 1, err);
-}
-
 int gw_replica_send(struct gw_replica *r, enum gw_frame_type type, const void *payload, size_t len,
                     struct gw_error *err)
 {
@@ -45,43 +28,18 @@ int gw_replica_send(struct gw_replica *r, enum gw_frame_type type, const void *p
     pthread_mutex_unlock(r->mu);
     /* The session thread takes send_mu before it closes the connection. */
     return conn == NULL ? gw_error_set(err, -ENOTCONN, "no session")
-                        : send_on(conn, type, payload, len, err);
-}
-
-int gw_replica_recv(struct gw_conn *conn, struct gw_frame *ret, uint8_t *buf, size_t cap,
-                    struct gw_error *err)
-{
-    uint8_t head[GW_FRAME_HEADER_BYTES];
-    int x = gw_conn_recv(conn, head, sizeof head, err);
-    if (x < 0)
-        return x;
-    if (gw_frame_decode(head, ret) < 0)
-        return gw_error_set(err, -EPROTO, "the peer does not speak godwit's protocol");
-    if (ret->bytes > cap)
-        return gw_error_set(err, -EPROTO, "the peer sent a frame of %u bytes where %zu are allowed",
-                            ret->bytes, cap);
-    x = gw_conn_recv(conn, buf, ret->bytes, err);
-    if (x < 0)
-        return x;
-    if (!gw_frame_payload_ok(ret, buf))
-        return gw_error_set(err, -EBADMSG, "a frame from the peer is damaged");
-    return 0;
-}
-
-static size_t encode_goodbye(uint8_t *buf, size_t cap, enum gw_goodbye_reason reason,
-                             const char *sentence)
-{
-    struct gw_goodbye g = { .reason = reason };
-    snprintf(g.sentence, sizeof g.sentence, "%s", sentence);
-    return gw_goodbye_encode(&g, buf, cap);
+                        : gw_frame_send(conn, type, payload, len, err);
 }
 
 void gw_replica_goodbye(struct gw_replica *r, enum gw_goodbye_reason reason, const char *sentence)
 {
-    uint8_t buf[GW_GOODBYE_BYTES_MAX];
-    struct gw_error err;
-    size_t n = encode_goodbye(buf, sizeof buf, reason, sentence);
-    gw_replica_send(r, GW_FRAME_GOODBYE, buf, n, &err);
+    struct gw_error ignored;
+    LOCK_SCOPE(&r->send_mu);
+    pthread_mutex_lock(r->mu);
+    struct gw_conn *conn = r->ses.live ? r->ses.conn : NULL;
+    pthread_mutex_unlock(r->mu);
+    if (conn != NULL)
+        gw_frame_send_goodbye(conn, reason, sentence, &ignored);
 }
 
 /* ---- accept -------------------------------------------------------------------------------- */
@@ -95,17 +53,14 @@ static int greet(struct gw_replica *r, struct gw_conn *conn, struct gw_hello *re
     if (buf == NULL)
         return gw_error_set(err, -ENOMEM, "out of memory");
     struct gw_frame f;
-    int x = gw_replica_recv(conn, &f, buf, GW_HELLO_BYTES_MAX, err);
-    if (x == 0 && (f.type != GW_FRAME_HELLO || !gw_hello_decode(buf, f.bytes, ret)))
+    int x = gw_frame_expect(conn, GW_FRAME_HELLO, "hello", &f, buf, GW_HELLO_BYTES_MAX, err);
+    if (x == 0 && !gw_hello_decode(buf, f.bytes, ret))
         x = gw_error_set(err, -EPROTO, "the hello is malformed");
     free(buf);
+    if (x == 0)
+        x = gw_hello_check_version(ret, err);
     if (x < 0)
         return x;
-    if (ret->version_min > GW_PROTOCOL_MAX || ret->version_max < GW_PROTOCOL_MIN)
-        return gw_error_set(err, -EPROTO,
-                            "the source speaks protocol %u to %u, this side %u to %u; upgrade the "
-                            "older",
-                            ret->version_min, ret->version_max, GW_PROTOCOL_MIN, GW_PROTOCOL_MAX);
     if (!gw_uuid_equal(&ret->side.plan, &r->plan->meta.plan)) {
         char theirs[GW_UUID_TEXT], mine[GW_UUID_TEXT];
         gw_uuid_format(&ret->side.plan, theirs);
@@ -130,10 +85,8 @@ void *gw_replica_accept_main(void *arg)
         if (x == 0 && hello != NULL) {
             x = greet(r, conn, hello, &err);
             if (x == -EPERM || x == -EPROTO) {
-                uint8_t buf[GW_GOODBYE_BYTES_MAX];
                 struct gw_error ignored;
-                size_t n = encode_goodbye(buf, sizeof buf, GW_GOODBYE_REFUSED, err.msg);
-                send_on(conn, GW_FRAME_GOODBYE, buf, n, &ignored);
+                gw_frame_send_goodbye(conn, GW_GOODBYE_REFUSED, err.msg, &ignored);
             }
         }
         pthread_mutex_lock(r->mu);
@@ -209,13 +162,10 @@ static int judge(struct gw_replica *r, const struct gw_hello *own, struct gw_err
     int x = gw_replica_send(r, GW_FRAME_VERDICT, buf, n, err);
     struct gw_frame f;
     if (x == 0)
-        x = gw_replica_recv(conn, &f, buf, sizeof buf, err);
+        x = gw_frame_expect(conn, GW_FRAME_VERDICT, "verdict", &f, buf, sizeof buf, err);
     if (x < 0)
         return x;
-    struct gw_goodbye g;
-    if (f.type == GW_FRAME_GOODBYE && gw_goodbye_decode(buf, f.bytes, &g))
-        return gw_error_set(err, -ECONNABORTED, "the source ends the session: %s", g.sentence);
-    if (f.type != GW_FRAME_VERDICT || !gw_verdict_decode(buf, f.bytes, &theirs))
+    if (!gw_verdict_decode(buf, f.bytes, &theirs))
         return gw_error_set(err, -EPROTO, "the source's verdict is malformed");
     gw_log(GW_LOG_INFO, "verdict row %d, %s: %s", v.row, gw_verdict_action_name(v.action),
            v.sentence);
@@ -235,13 +185,10 @@ static int receive_start(struct gw_replica *r, struct gw_start *ret, struct gw_e
 {
     uint8_t buf[GW_GOODBYE_BYTES_MAX];
     struct gw_frame f;
-    int x = gw_replica_recv(r->ses.conn, &f, buf, sizeof buf, err);
+    int x = gw_frame_expect(r->ses.conn, GW_FRAME_START, "START", &f, buf, sizeof buf, err);
     if (x < 0)
         return x;
-    struct gw_goodbye g;
-    if (f.type == GW_FRAME_GOODBYE && gw_goodbye_decode(buf, f.bytes, &g))
-        return gw_error_set(err, -ECONNABORTED, "the source looks again: %s", g.sentence);
-    if (f.type != GW_FRAME_START || !gw_start_decode(buf, f.bytes, ret))
+    if (!gw_start_decode(buf, f.bytes, ret))
         return gw_error_set(err, -EPROTO, "the source's START is malformed");
     enum gw_verdict_action a = r->ses.verdict.action;
     bool stream = a == GW_VERDICT_STREAM || a == GW_VERDICT_IN_SYNC;
@@ -528,6 +475,8 @@ static enum gw_goodbye_reason goodbye_for(int code)
     case -EPERM:
         return GW_GOODBYE_REFUSED;
     case -ECONNABORTED:
+    case -ECONNREFUSED:
+    case -EAGAIN:
     case -ECONNRESET:
     case -ETIMEDOUT:
         return 0; /* the peer is gone, or said goodbye itself */

@@ -4,6 +4,7 @@
 #include "base/checked.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "engine/frame_io.h"
 #include "engine/replica_internal.h"
 
 #include <errno.h>
@@ -11,10 +12,12 @@
 
 #define MARK_BYTES (64ull * 1024 * 1024)
 
+/* Composed and sent under one lock: two threads acknowledge, and the numbers may never go back. */
 int gw_replica_send_ack(struct gw_replica *r, struct gw_error *err)
 {
+    LOCK_SCOPE(&r->send_mu);
     pthread_mutex_lock(r->mu);
-    bool live = r->ses.live && r->ses.started;
+    struct gw_conn *conn = r->ses.live && r->ses.started ? r->ses.conn : NULL;
     struct gw_ack a = {
         .uuid = r->ses.uuid,
         .received = r->received_seq,
@@ -29,11 +32,11 @@ int gw_replica_send_ack(struct gw_replica *r, struct gw_error *err)
     };
     r->ses.echo_ns = 0;
     pthread_mutex_unlock(r->mu);
-    if (!live)
+    if (conn == NULL)
         return 0;
     uint8_t buf[GW_ACK_BYTES];
     size_t n = gw_ack_encode(&a, buf, sizeof buf);
-    return gw_replica_send(r, GW_FRAME_ACK, buf, n, err);
+    return gw_frame_send(conn, GW_FRAME_ACK, buf, n, err);
 }
 
 /* When must the journal be made durable? 0: now. mu held. */

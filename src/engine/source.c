@@ -278,6 +278,10 @@ static bool may_serve_alone(const struct gw_source *s)
 int gw_source_start(struct gw_source *s, struct gw_error *err)
 {
     int r = 0;
+    if (s->cfg.listen != NULL)
+        r = gw_listener_open(s->cfg.listen, s->cfg.tls, &s->guard, err);
+    if (r < 0)
+        return r;
     pthread_mutex_lock(s->mu);
     if (may_serve_alone(s))
         r = gw_source_begin_serving(s, err);
@@ -288,7 +292,8 @@ int gw_source_start(struct gw_source *s, struct gw_error *err)
         return r;
     if (pthread_create(&s->hot_thread, NULL, gw_source_hot_main, s) != 0 ||
         pthread_create(&s->keeper_thread, NULL, gw_source_keeper_main, s) != 0 ||
-        pthread_create(&s->link_thread, NULL, gw_source_link_main, s) != 0)
+        pthread_create(&s->link_thread, NULL, gw_source_link_main, s) != 0 ||
+        (s->guard != NULL && pthread_create(&s->guard_thread, NULL, gw_source_guard_main, s) != 0))
         abort(); /* no threads at the start of a process: nothing to save */
     s->threads_running = true;
     return 0;
@@ -313,6 +318,8 @@ static void stop_threads(struct gw_source *s)
     pthread_join(s->link_thread, NULL);
     pthread_join(s->hot_thread, NULL);
     pthread_join(s->keeper_thread, NULL);
+    if (s->guard != NULL)
+        pthread_join(s->guard_thread, NULL);
     s->threads_running = false;
 }
 
@@ -393,6 +400,7 @@ void gw_source_free(struct gw_source *s)
                                     &s->cv_keeper, &s->cv_ack,  &s->cv_change };
     for (unsigned i = 0; i < GW_ARRAY_SIZE(cvs); i++)
         pthread_cond_destroy(cvs[i]);
+    gw_listener_close(s->guard);
     gw_ring_free(s->ring);
     free(s->ses.read_buf);
     free(s->ses.frame_buf);

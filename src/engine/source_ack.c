@@ -75,8 +75,11 @@ static int on_ack(struct gw_source *s, const struct gw_ack *a, struct gw_error *
     if (a->received > ses->sent_seq || a->durable > a->received || a->applied > a->durable ||
         a->durable < ses->durable)
         return gw_error_set(err, -EPROTO,
-                            "the peer acknowledges what was never sent (received %llu of %llu)",
-                            (unsigned long long)a->received, (unsigned long long)ses->sent_seq);
+                            "the peer's acknowledgement is impossible: received %llu, durable %llu, "
+                            "applied %llu; sent %llu, durable before %llu",
+                            (unsigned long long)a->received, (unsigned long long)a->durable,
+                            (unsigned long long)a->applied, (unsigned long long)ses->sent_seq,
+                            (unsigned long long)ses->durable);
     ses->received = a->received;
     ses->applied = a->applied;
     if (a->durable > ses->durable) {

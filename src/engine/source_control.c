@@ -60,16 +60,16 @@ int gw_source_quiesce(struct gw_source *s, unsigned timeout_ms, struct gw_error 
 static int void_token(struct gw_source *s, uint64_t until, struct gw_error *err)
 {
     struct gw_session *ses = &s->ses;
-    if (ses->token_seq == 0)
+    if (!s->token_out)
         return 0;
     struct gw_token none = { .epoch = 0 };
     uint8_t buf[GW_TOKEN_BYTES];
     size_t n = gw_token_encode(&none, buf, sizeof buf);
-    uint64_t seq = ses->up ? gw_source_put_record(s, GW_RECORD_HANDOVER, buf, (uint32_t)n) : 0;
+    uint64_t seq = gw_source_streaming(s) ? gw_source_put_record(s, GW_RECORD_HANDOVER, buf, (uint32_t)n) : 0;
     while (seq != 0 && gw_source_streaming(s)) {
         if (ses->durable >= seq) {
             ses->token_seq = 0;
-            ses->token_matched = false;
+            ses->token_matched = s->token_out = false;
             return 0;
         }
         if (passed(s, until))
@@ -87,7 +87,7 @@ static int void_token(struct gw_source *s, uint64_t until, struct gw_error *err)
         return r;
     gw_log(GW_LOG_WARNING, "the target could not be told that the handover is off: its token is "
                            "true for its own moment only; recorded UNSYNC here");
-    s->sync_on = false;
+    s->sync_on = s->sync_recorded = s->token_out = false;
     return 0;
 }
 
@@ -159,6 +159,7 @@ int gw_source_equal(struct gw_source *s, unsigned timeout_ms, struct gw_token *r
         if (ses->token_seq == 0)
             return gw_error_set(err, -EAGAIN, "no room for the handover record");
         s->token = t;
+        s->token_out = true;
     }
     while (!ses->token_matched || ses->durable < s->seq) {
         if (!gw_source_streaming(s))

@@ -175,15 +175,25 @@ static void record_sync(struct gw_source *s)
             record(s, GW_RECORDED_ASYNC, NULL);
         return;
     }
-    if (!s->sync_on && streaming && s->ses.received == s->seq) {
-        s->sync_on = true;
-        record(s, GW_RECORDED_SYNC, &s->ses.peer.boot_id);
-        if (gw_source_streaming(s))
-            s->repl = GW_REPL_SYNC;
+    if (streaming && !s->sync_on) {
+        s->sync_on = true; /* from now on no write is acknowledged that the peer has not received */
+        s->sync_from = s->seq;
         return;
     }
-    if (!s->sync_on || streaming)
+    if (streaming && !s->sync_recorded && s->ses.received >= s->sync_from) {
+        s->sync_recorded = true;
+        record(s, GW_RECORDED_SYNC, &s->ses.peer.boot_id);
+        s->repl = GW_REPL_SYNC;
+        gw_source_changed(s);
         return;
+    }
+    if (streaming || !s->sync_on)
+        return;
+    if (!s->sync_recorded) { /* lost before it was ever promised */
+        s->sync_on = false;
+        pthread_cond_broadcast(&s->cv_ack);
+        return;
+    }
     if (s->cfg.on_link_loss == GW_LINK_LOSS_SUSPEND) {
         gw_source_set_reason(s, "the link is lost and the plan says suspend: writes wait");
         return;
@@ -194,7 +204,7 @@ static void record_sync(struct gw_source *s)
     gw_crash_point(s->plan->io, "source.unsync");
     if (record(s, GW_RECORDED_UNSYNC, NULL) < 0)
         return;
-    s->sync_on = false;
+    s->sync_on = s->sync_recorded = false;
     gw_source_set_reason(s, "the link is lost: recorded UNSYNC, going on alone");
     pthread_cond_broadcast(&s->cv_ack);
     pthread_cond_broadcast(&s->cv_write);

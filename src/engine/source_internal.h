@@ -67,7 +67,8 @@ struct gw_source {
     pthread_cond_t cv_keeper; /* the keeper */
     pthread_cond_t cv_ack;    /* acknowledgements came (sync waiters, handover) */
     pthread_cond_t cv_change; /* whoever watches */
-    pthread_t link_thread, hot_thread, keeper_thread;
+    pthread_t link_thread, hot_thread, keeper_thread, guard_thread;
+    struct gw_listener *guard; /* NULL: nobody can call */
     bool threads_running;
     bool stop;
     bool park, hot_parked, keeper_parked; /* see gw_source_park */
@@ -98,7 +99,9 @@ struct gw_source {
 
     struct gw_session ses;
     enum gw_repl_state repl;
-    bool sync_on; /* acknowledge only what the peer received (W2: from the moment SYNC is stored) */
+    bool sync_on;       /* acknowledge only what the peer received */
+    bool sync_recorded; /* meta says SYNC (W2: from before it is stored until UNSYNC is) */
+    uint64_t sync_from; /* everything acknowledged before sync_on */
     uint64_t link_lost_ns; /* boot time; 0 = the link is up, or never was */
     bool had_session;
 
@@ -113,6 +116,7 @@ struct gw_source {
     uint64_t verify_at, verify_sent, verify_answered;
     struct gw_bucket verify_bucket;
     struct gw_token token; /* the last sent */
+    bool token_out;        /* it may be held valid by the target (R17) */
 
     struct gw_source_status st; /* counters; the rest is filled when asked */
 };
@@ -149,12 +153,12 @@ void gw_source_park(struct gw_source *s); /* mu held; drops it while waiting */
 void *gw_source_link_main(void *arg);
 /* source_start.c: hello, verdict, start; conn is up. -ECANCELED: session over, no error. */
 int gw_session_open(struct gw_source *s, struct gw_error *err);
-/* Frames over the session's connection; no lock. */
-int gw_session_send(struct gw_source *s, enum gw_frame_type type, const void *payload, size_t len,
-                    struct gw_error *err);
-/* Receive one frame's header and payload into buf (cap bytes). */
-int gw_session_recv(struct gw_source *s, struct gw_frame *ret, uint8_t *buf, size_t cap,
-                    struct gw_error *err);
+/* This side's statement, with what only a running source knows (mu held). */
+void gw_source_own_side(const struct gw_source *s, struct gw_side *ret);
+/* What a verdict means for a process that can only be a source. 0: it is the source. No lock. */
+int gw_source_obey(struct gw_source *s, const struct gw_verdict *v, struct gw_error *err);
+/* source_guard.c: answers whoever calls while this side serves or waits. */
+void *gw_source_guard_main(void *arg);
 /* source_ack.c: what the target says; -errno ends the session. */
 int gw_source_on_frame(struct gw_source *s, const struct gw_frame *f, const uint8_t *payload,
                        struct gw_error *err);

@@ -5,6 +5,7 @@
 #include "base/clock.h"
 #include "base/hash.h"
 #include "base/log.h"
+#include "engine/frame_io.h"
 #include "engine/source_internal.h"
 
 #include <errno.h>
@@ -30,44 +31,6 @@ void gw_session_kill(struct gw_source *s, enum gw_goodbye_reason reason, const c
     gw_source_changed(s);
 }
 
-int gw_session_send(struct gw_source *s, enum gw_frame_type type, const void *payload, size_t len,
-                    struct gw_error *err)
-{
-    struct gw_frame f = {
-        .type = type,
-        .version = GW_PROTOCOL_MAX,
-        .bytes = (uint32_t)len,
-        .raw_bytes = (uint32_t)len,
-        .payload_hash = type == GW_FRAME_DATA ? 0 : gw_hash64(payload, len, 0),
-    };
-    uint8_t head[GW_FRAME_HEADER_BYTES];
-    gw_frame_encode(&f, head);
-    struct iovec iov[2] = { { .iov_base = head, .iov_len = sizeof head } };
-    memcpy(&iov[1].iov_base, &payload, sizeof payload); /* sent, not written to */
-    iov[1].iov_len = len;
-    return gw_conn_send(s->ses.conn, iov, len > 0 ? 2 : 1, err);
-}
-
-int gw_session_recv(struct gw_source *s, struct gw_frame *ret, uint8_t *buf, size_t cap,
-                    struct gw_error *err)
-{
-    uint8_t head[GW_FRAME_HEADER_BYTES];
-    int r = gw_conn_recv(s->ses.conn, head, sizeof head, err);
-    if (r < 0)
-        return r;
-    if (gw_frame_decode(head, ret) < 0)
-        return gw_error_set(err, -EPROTO, "the peer does not speak godwit's protocol");
-    if (ret->bytes > cap)
-        return gw_error_set(err, -EPROTO, "the peer sent a frame of %u bytes where %zu are allowed",
-                            ret->bytes, cap);
-    r = gw_conn_recv(s->ses.conn, buf, ret->bytes, err);
-    if (r < 0)
-        return r;
-    if (!gw_frame_payload_ok(ret, buf))
-        return gw_error_set(err, -EBADMSG, "a frame from the peer is damaged");
-    return 0;
-}
-
 struct receiver {
     struct gw_source *s;
     uint8_t buf[4096];
@@ -80,7 +43,7 @@ static void *receiver_main(void *arg)
     struct gw_error err = { .code = 0 };
     for (;;) {
         struct gw_frame f;
-        int r = gw_session_recv(s, &f, rx->buf, sizeof rx->buf, &err);
+        int r = gw_frame_recv(s->ses.conn, &f, rx->buf, sizeof rx->buf, &err);
         if (r == 0)
             r = gw_source_on_frame(s, &f, rx->buf, &err);
         if (r < 0)
@@ -117,7 +80,7 @@ static int send_batch(struct gw_source *s, const uint8_t *data, size_t len, stru
     }
     pthread_mutex_unlock(s->mu);
     if (n == 0)
-        return gw_session_send(s, GW_FRAME_DATA, data, len, err);
+        return gw_frame_send(s->ses.conn, GW_FRAME_DATA, data, len, err);
     struct gw_frame f = {
         .type = GW_FRAME_DATA,
         .flags = GW_FRAME_ZSTD,
@@ -146,7 +109,7 @@ static int send_heartbeat(struct gw_source *s, struct gw_error *err)
     pthread_mutex_unlock(s->mu);
     uint8_t buf[GW_HEARTBEAT_BYTES];
     size_t n = gw_heartbeat_encode(&hb, buf, sizeof buf);
-    return gw_session_send(s, GW_FRAME_HEARTBEAT, buf, n, err);
+    return gw_frame_send(s->ses.conn, GW_FRAME_HEARTBEAT, buf, n, err);
 }
 
 /* Live records first, then what resync and verify inject; heartbeats in between. */
@@ -177,7 +140,7 @@ static int send_loop(struct gw_source *s, struct gw_error *err)
         if (n > 0)
             r = send_batch(s, data, len, err);
         if (r == 0 && barrier)
-            r = gw_session_send(s, GW_FRAME_BARRIER, NULL, 0, err);
+            r = gw_frame_send(s->ses.conn, GW_FRAME_BARRIER, NULL, 0, err);
         if (r == 0 && beat)
             r = send_heartbeat(s, err);
         if (r == 0 && room)
@@ -249,10 +212,8 @@ static void say_goodbye(struct gw_source *s)
     if (g.reason == 0)
         return;
     struct gw_error err;
-    uint8_t buf[GW_GOODBYE_BYTES_MAX];
-    size_t n = gw_goodbye_encode(&g, buf, sizeof buf);
     gw_conn_idle_timeout(s->ses.conn, 500);
-    gw_session_send(s, GW_FRAME_GOODBYE, buf, n, &err);
+    gw_frame_send_goodbye(s->ses.conn, g.reason, g.sentence, &err);
 }
 
 /* One connection from hello to end. The reason it ended is in ses.goodbye or err. */
@@ -298,6 +259,13 @@ static unsigned pause_ms(struct gw_source *s, int r, unsigned *backoff_ms)
     return ms;
 }
 
+/* This process has nothing more to say to a replica: another one takes over here. */
+static bool is_over(const struct gw_source *s)
+{
+    return s->service == GW_SERVICE_FAILED || s->service == GW_SERVICE_RELEASED ||
+           s->service == GW_SERVICE_FENCED;
+}
+
 void *gw_source_link_main(void *arg)
 {
     struct gw_source *s = arg;
@@ -306,13 +274,8 @@ void *gw_source_link_main(void *arg)
     gw_uuid_format(&s->plan->meta.plan, name);
     for (;;) {
         pthread_mutex_lock(s->mu);
-        bool idle = s->cfg.peer == NULL || s->service == GW_SERVICE_FAILED ||
-                    s->service == GW_SERVICE_RELEASED;
-        while (!s->stop && idle) {
+        while (!s->stop && (s->cfg.peer == NULL || is_over(s)))
             gw_source_wait(s, &s->cv_link, 1000);
-            idle = s->cfg.peer == NULL || s->service == GW_SERVICE_FAILED ||
-                   s->service == GW_SERVICE_RELEASED;
-        }
         bool stop = s->stop;
         pthread_mutex_unlock(s->mu);
         if (stop)

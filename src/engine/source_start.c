@@ -3,6 +3,7 @@
 /* The opening of a session: hello, verdict, what follows from it, and the exchange of sets. */
 #include "base/checked.h"
 #include "base/log.h"
+#include "engine/frame_io.h"
 #include "engine/source_internal.h"
 
 #include <errno.h>
@@ -11,7 +12,7 @@
 #include <string.h>
 
 /* The source's own statement (mu held). */
-static void own_side(const struct gw_source *s, struct gw_side *ret)
+void gw_source_own_side(const struct gw_source *s, struct gw_side *ret)
 {
     gw_plan_side(s->plan, ret);
     ret->serving = s->service == GW_SERVICE_SERVING || s->service == GW_SERVICE_QUIESCED;
@@ -36,7 +37,7 @@ static int exchange_hello(struct gw_source *s, struct gw_side *ret_own, struct g
                 : 0;
     if (r == 0) {
         pthread_mutex_lock(s->mu);
-        own_side(s, &mine->side);
+        gw_source_own_side(s, &mine->side);
         *ret_own = mine->side;
         mine->version_min = GW_PROTOCOL_MIN;
         mine->version_max = GW_PROTOCOL_MAX;
@@ -47,22 +48,15 @@ static int exchange_hello(struct gw_source *s, struct gw_side *ret_own, struct g
         ses->generation = s->plan->meta.generation;
         pthread_mutex_unlock(s->mu);
         size_t n = gw_hello_encode(mine, buf, GW_HELLO_BYTES_MAX);
-        r = gw_session_send(s, GW_FRAME_HELLO, buf, n, err);
+        r = gw_frame_send(s->ses.conn, GW_FRAME_HELLO, buf, n, err);
     }
     struct gw_frame f;
     if (r == 0)
-        r = gw_session_recv(s, &f, buf, GW_HELLO_BYTES_MAX, err);
-    if (r == 0 && f.type == GW_FRAME_GOODBYE) {
-        struct gw_goodbye g;
-        r = gw_error_set(err, -ECONNREFUSED, "the peer refuses: %s",
-                         gw_goodbye_decode(buf, f.bytes, &g) ? g.sentence : "?");
-    } else if (r == 0 && (f.type != GW_FRAME_HELLO || !gw_hello_decode(buf, f.bytes, theirs)))
+        r = gw_frame_expect(ses->conn, GW_FRAME_HELLO, "hello", &f, buf, GW_HELLO_BYTES_MAX, err);
+    if (r == 0 && !gw_hello_decode(buf, f.bytes, theirs))
         r = gw_error_set(err, -EPROTO, "the peer's hello is malformed");
-    if (r == 0 && (theirs->version_min > GW_PROTOCOL_MAX || theirs->version_max < GW_PROTOCOL_MIN))
-        r = gw_error_set(err, -EPROTO,
-                         "the peer speaks protocol %u to %u, this side %u to %u; upgrade the older",
-                         theirs->version_min, theirs->version_max, GW_PROTOCOL_MIN,
-                         GW_PROTOCOL_MAX);
+    if (r == 0)
+        r = gw_hello_check_version(theirs, err);
     if (r == 0)
         ses->peer = theirs->side;
     free(mine);
@@ -78,18 +72,13 @@ static int exchange_verdict(struct gw_source *s, const struct gw_side *own, stru
     gw_verdict_decide(own, &ses->peer, &ses->verdict);
     uint8_t buf[GW_GOODBYE_BYTES_MAX + GW_VERDICT_BYTES_MAX];
     size_t n = gw_verdict_encode(&ses->verdict, buf, sizeof buf);
-    int r = gw_session_send(s, GW_FRAME_VERDICT, buf, n, err);
+    int r = gw_frame_send(s->ses.conn, GW_FRAME_VERDICT, buf, n, err);
     struct gw_frame f;
     if (r == 0)
-        r = gw_session_recv(s, &f, buf, sizeof buf, err);
+        r = gw_frame_expect(ses->conn, GW_FRAME_VERDICT, "verdict", &f, buf, sizeof buf, err);
     if (r < 0)
         return r;
-    if (f.type == GW_FRAME_GOODBYE) {
-        struct gw_goodbye g;
-        return gw_error_set(err, -ECONNREFUSED, "the peer refuses: %s",
-                            gw_goodbye_decode(buf, f.bytes, &g) ? g.sentence : "?");
-    }
-    if (f.type != GW_FRAME_VERDICT || !gw_verdict_decode(buf, f.bytes, &theirs))
+    if (!gw_verdict_decode(buf, f.bytes, &theirs))
         return gw_error_set(err, -EPROTO, "the peer's verdict is malformed");
     pthread_mutex_lock(s->mu);
     s->st.verdict = ses->verdict;
@@ -108,16 +97,18 @@ static int exchange_verdict(struct gw_source *s, const struct gw_side *own, stru
 }
 
 /* What the verdict means for a process that can only be a source. 0: go on as source. */
-static int obey(struct gw_source *s, const struct gw_side *own, struct gw_error *err)
+int gw_source_obey(struct gw_source *s, const struct gw_verdict *v, struct gw_error *err)
 {
-    const struct gw_verdict *v = &s->ses.verdict;
+    int me = s->plan->meta.site;
     gw_log(GW_LOG_INFO, "verdict row %d, %s: %s", v->row, gw_verdict_action_name(v->action),
            v->sentence);
-    bool serving = own->serving;
+    pthread_mutex_lock(s->mu);
+    bool serving = s->service == GW_SERVICE_SERVING || s->service == GW_SERVICE_QUIESCED;
+    pthread_mutex_unlock(s->mu);
     switch (v->action) {
     case GW_VERDICT_DEPOSE:
     case GW_VERDICT_SPLIT_BRAIN:
-        if (serving && (v->action == GW_VERDICT_SPLIT_BRAIN || v->target == own->site)) {
+        if (serving && (v->action == GW_VERDICT_SPLIT_BRAIN || v->target == me)) {
             struct gw_error fe;
             if (gw_source_fence(s, v->sentence, &fe) < 0)
                 gw_log(GW_LOG_ERROR, "cannot fence cleanly: %s", fe.msg);
@@ -131,7 +122,7 @@ static int obey(struct gw_source *s, const struct gw_side *own, struct gw_error 
     case GW_VERDICT_IN_SYNC:
     case GW_VERDICT_STREAM:
     case GW_VERDICT_RESYNC:
-        if (v->source == own->site)
+        if (v->source == me)
             return 0;
         pthread_mutex_lock(s->mu);
         if (s->service == GW_SERVICE_WAITING && !s->cfg.heal_only)
@@ -179,15 +170,16 @@ static int receive_set(struct gw_source *s, struct gw_error *err)
     uint8_t buf[GW_MAP_BYTES];
     for (;;) {
         struct gw_frame f;
-        int r = gw_session_recv(s, &f, buf, sizeof buf, err);
+        int r = gw_frame_recv(s->ses.conn, &f, buf, sizeof buf, err);
         if (r < 0)
             return r;
-        struct gw_map_page m;
-        struct gw_goodbye g;
         if (f.type == GW_FRAME_MAP_END)
             return 0;
+        struct gw_map_page m;
+        struct gw_goodbye g;
         if (f.type == GW_FRAME_GOODBYE && gw_goodbye_decode(buf, f.bytes, &g))
-            return gw_error_set(err, -ECONNREFUSED, "the peer refuses: %s", g.sentence);
+            return gw_error_set(err, -ECONNREFUSED, "the peer says (%s): %s",
+                                gw_goodbye_name(g.reason), g.sentence);
         if (f.type != GW_FRAME_MAP || !gw_map_decode(buf, f.bytes, &m))
             return gw_error_set(err, -EPROTO, "the peer's set is malformed");
         r = take_page(s, &m, err);
@@ -212,36 +204,32 @@ static int send_set(struct gw_source *s, struct gw_error *err)
                     .volume = (uint16_t)i, .kind = (uint8_t)kind, .page = p, .bits = bits
                 };
                 size_t n = gw_map_encode(&m, buf, sizeof buf);
-                int r = gw_session_send(s, GW_FRAME_MAP, buf, n, err);
+                int r = gw_frame_send(s->ses.conn, GW_FRAME_MAP, buf, n, err);
                 if (r < 0)
                     return r;
             }
         }
     }
-    return gw_session_send(s, GW_FRAME_MAP_END, NULL, 0, err);
+    return gw_frame_send(s->ses.conn, GW_FRAME_MAP_END, NULL, 0, err);
 }
 
 static int receive_ready(struct gw_source *s, struct gw_error *err)
 {
     uint8_t buf[GW_GOODBYE_BYTES_MAX];
     struct gw_frame f;
-    int r = gw_session_recv(s, &f, buf, sizeof buf, err);
-    if (r < 0)
-        return r;
-    struct gw_goodbye g;
     struct gw_ready ready;
-    if (f.type == GW_FRAME_GOODBYE && gw_goodbye_decode(buf, f.bytes, &g))
-        return gw_error_set(err, -ECONNREFUSED, "the peer refuses: %s", g.sentence);
-    if (f.type != GW_FRAME_READY || !gw_ready_decode(buf, f.bytes, &ready))
-        return gw_error_set(err, -EPROTO, "the peer's answer to START is malformed");
-    return 0;
+    int r = gw_frame_expect(s->ses.conn, GW_FRAME_READY, "answer to START", &f, buf, sizeof buf,
+                            err);
+    if (r == 0 && !gw_ready_decode(buf, f.bytes, &ready))
+        r = gw_error_set(err, -EPROTO, "the peer's answer to START is malformed");
+    return r;
 }
 
 static int send_start(struct gw_source *s, const struct gw_start *start, struct gw_error *err)
 {
     uint8_t buf[GW_START_BYTES];
     size_t n = gw_start_encode(start, buf, sizeof buf);
-    return gw_session_send(s, GW_FRAME_START, buf, n, err);
+    return gw_frame_send(s->ses.conn, GW_FRAME_START, buf, n, err);
 }
 
 static void session_up(struct gw_source *s)
@@ -323,7 +311,7 @@ static int start_stream(struct gw_source *s, struct gw_error *err)
         gw_session_kill(s, GW_GOODBYE_FELL_BEHIND, "fell behind");
         return -ECANCELED;
     }
-    s->repl = GW_REPL_ASYNC;
+    s->repl = s->sync_recorded ? GW_REPL_SYNC : GW_REPL_ASYNC;
     session_up(s);
     return 0;
 }
@@ -438,7 +426,7 @@ int gw_session_open(struct gw_source *s, struct gw_error *err)
     r = exchange_verdict(s, &own, err);
     if (r < 0)
         return r;
-    r = obey(s, &own, err);
+    r = gw_source_obey(s, &s->ses.verdict, err);
     if (r < 0) {
         pthread_mutex_lock(s->mu);
         gw_session_kill(s, GW_GOODBYE_REFUSED, "%s", err->msg);

@@ -208,6 +208,8 @@ static void piece_end(struct gw_source *s, struct piece *p, int local)
     }
     if (!p->claimed)
         s->detached_ops--;
+    if (local < 0 && touched)
+        gw_source_fall_behind(s, "a local write failed");
     uint64_t seed = s->seed;
     gw_rangelock_release(&s->range[p->volume], &p->range);
     s->st.writes++;

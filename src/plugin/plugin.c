@@ -22,7 +22,7 @@
 #define THREAD_MODEL NBDKIT_THREAD_MODEL_PARALLEL
 #define DRAIN_MS 5000u
 
-static char *dir, *control_path, *peer;
+static char *dir, *control_path, *peer, *listen_address;
 static struct gw_tls_files tls_files;
 static bool plain;
 static struct gw_source_config config;
@@ -115,6 +115,8 @@ static int godwit_config(const char *key, const char *value)
         return set_path(&control_path, value);
     if (strcmp(key, "peer") == 0)
         return set_text(&peer, value);
+    if (strcmp(key, "listen") == 0)
+        return set_text(&listen_address, value);
     if (strcmp(key, "plain") == 0)
         return set_bool(&plain, value);
     if (strcmp(key, "sync") == 0)
@@ -150,9 +152,9 @@ static int godwit_config_complete(void)
     }
     bool any = tls_files.ca || tls_files.cert || tls_files.key || tls_files.peer;
     bool all = tls_files.ca && tls_files.cert && tls_files.key;
-    if (peer != NULL && plain == any) {
-        nbdkit_error("the link to %s needs tls-ca=, tls-cert= and tls-key=, or plain=yes on "
-                     "loopback", peer);
+    if ((peer != NULL || listen_address != NULL) && plain == any) {
+        nbdkit_error("the link to the peer needs tls-ca=, tls-cert= and tls-key=, or plain=yes "
+                     "on loopback");
         return -1;
     }
     if (any && !all) {
@@ -170,6 +172,7 @@ static int godwit_config_complete(void)
     "dir=DIRECTORY          (required) the plan directory (godwit-ctl create).\n"                  \
     "control=SOCKET         Serve the control socket here.\n"                                      \
     "peer=HOST:PORT         Replicate to the replica that listens there.\n"                        \
+    "listen=HOST:PORT       Where the peer may call, to learn that this side serves.\n"            \
     "tls-ca=, tls-cert=, tls-key=FILE, tls-peer=NAME\n"                                            \
     "plain=yes              No TLS; loopback only.\n"                                              \
     "sync=yes               Acknowledge a write when the replica has received it.\n"               \
@@ -191,6 +194,7 @@ static int godwit_get_ready(void)
 {
     struct gw_error err;
     config.peer = peer;
+    config.listen = listen_address;
     config.interrupted = interrupted;
     if (tls_files.ca != NULL) {
         if (gw_tls_load(&tls_files, &tls, &err) < 0)
@@ -241,6 +245,7 @@ static void godwit_unload(void)
     free(dir);
     free(control_path);
     free(peer);
+    free(listen_address);
 }
 
 /* ---- exports ------------------------------------------------------------------------------- */

@@ -1,0 +1,197 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright the godwit authors
+/* Recovery points: create, list, delete, check. */
+#include "base/checked.h"
+#include "base/clock.h"
+#include "ctl/ctl.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#define POINT_MS_DEFAULT 30000u
+
+/* ---- create -----------------------------------------------------------------------------------
+ */
+
+/* Ids are names of directories: times without colons. */
+static void id_of_now(char ret[GW_ID_MAX])
+{
+    uint64_t now = gw_wall_ns();
+    time_t s = (time_t)(now / GW_NS_PER_S);
+    struct tm tm;
+    gmtime_r(&s, &tm);
+    size_t n = strftime(ret, GW_ID_MAX, "manual-%Y%m%dT%H%M%S", &tm);
+    snprintf(ret + n, GW_ID_MAX - n, ".%03uZ", (unsigned)(now / GW_NS_PER_MS % 1000));
+}
+
+int ctl_cmd_point_create(struct ctl *c)
+{
+    char id[GW_ID_MAX];
+    const char *given = c->args.n_operands > 0 ? c->args.operand[0] : NULL;
+    const char *tag = ctl_arg(&c->args, "tag");
+    unsigned ms;
+    int r = ctl_timeout(c, POINT_MS_DEFAULT, &ms);
+    if (r == 0 && given != NULL)
+        r = ctl_readable(c, "ID", given, GW_ID_MAX - 1);
+    if (r == 0 && tag != NULL)
+        r = ctl_readable(c, "--tag", tag, GW_ID_MAX - 1);
+    if (r != 0)
+        return r;
+    id_of_now(id);
+    CLEANUP_JSON json_t *status = NULL;
+    r = ctl_status(c, &status);
+    if (r < 0)
+        return r;
+    json_t *request = json_pack("{s:s, s:s, s:s}", "cmd", "point", "id", given != NULL ? given : id,
+                                "tag", tag != NULL ? tag : "");
+    /* Only the source waits for somebody else. */
+    bool at_peer = strcmp(ctl_text(status, "process"), "source") == 0;
+    if (request != NULL && at_peer)
+        json_object_set_new(request, "timeout_ms", json_integer(ms));
+    r = ctl_call(c, request, ms + CTL_TIMEOUT_MARGIN_MS, &c->result);
+    if (r != 0)
+        return r;
+    json_object_set_new(c->result, "id", json_string(given != NULL ? given : id));
+    if (!c->json)
+        ctl_say("Made recovery point %s at %s.", given != NULL ? given : id,
+                ctl_text(status, at_peer ? "peer_site" : "site"));
+    return CTL_OK;
+}
+
+/* ---- list -------------------------------------------------------------------------------------
+ */
+
+struct collect {
+    const struct gw_meta *meta;
+    json_t *points;
+};
+
+static int collect_point(void *arg, const struct gw_point *p)
+{
+    struct collect *x = arg;
+    return json_array_append_new(x->points, gw_describe_point(x->meta, p)) < 0 ? -ENOMEM : 0;
+}
+
+static int by_time(const void *a, const void *b)
+{
+    const json_t *const *x = a, *const *y = b;
+    int r = strcmp(ctl_text(*x, "time"), ctl_text(*y, "time"));
+    return r != 0 ? r : strcmp(ctl_text(*x, "id"), ctl_text(*y, "id"));
+}
+
+json_t *ctl_points(const struct gw_meta *m, const char *dir, struct gw_error *err)
+{
+    struct collect x = { m, json_array() };
+    int r = gw_point_list(gw_io_posix(), dir, collect_point, &x, err);
+    if (r == -ENOMEM)
+        gw_error_set(err, r, "out of memory");
+    size_t n = json_array_size(x.points);
+    json_t **order = calloc(n + 1, sizeof(json_t *));
+    for (size_t i = 0; order != NULL && i < n; i++)
+        order[i] = json_incref(json_array_get(x.points, i));
+    if (order != NULL) {
+        qsort(order, n, sizeof *order, by_time);
+        json_array_clear(x.points);
+        for (size_t i = 0; i < n; i++)
+            json_array_append_new(x.points, order[i]);
+    }
+    free(order);
+    return x.points;
+}
+
+int ctl_cmd_point_list(struct ctl *c)
+{
+    static const struct ctl_column columns[] = {
+        { "id", "POINT", CTL_KIND_TEXT },      { "time", "TIME", CTL_KIND_TEXT },
+        { "epoch", "EPOCH", CTL_KIND_NUMBER }, { "seq", "SEQ", CTL_KIND_NUMBER },
+        { "kind", "KIND", CTL_KIND_TEXT },     { "tag", "TAG", CTL_KIND_TEXT },
+    };
+    struct gw_error damage = { 0 };
+    int r;
+    if (ctl_socket(c) != NULL) {
+        r = ctl_ask(c, json_pack("{s:s}", "cmd", "points"), &c->result);
+        c->asked = false;
+    } else {
+        CLEANUP_PLAN struct gw_plan *p = NULL;
+        r = ctl_plan_open(c, GW_PLAN_READ_ONLY, &p);
+        if (r == 0)
+            c->result = json_pack("{s:o}", "points", ctl_points(&p->meta, p->dir, &damage));
+    }
+    if (r < 0)
+        return r;
+    const json_t *points = ctl_at(c->result, "points");
+    if (!c->json && json_array_size(points) == 0 && damage.code == 0)
+        ctl_say("No recovery points.");
+    if (!c->json)
+        ctl_table(columns, GW_ARRAY_SIZE(columns), points);
+    if (damage.code == 0)
+        return CTL_OK;
+    /* The sound ones are shown; the damaged one is not passed over. */
+    if (!c->json)
+        c->err = damage;
+    else
+        json_object_set_new(c->result, "damage", gw_control_text(damage.msg));
+    return CTL_FAILED;
+}
+
+/* ---- delete, check ----------------------------------------------------------------------------
+ */
+
+int ctl_cmd_point_delete(struct ctl *c)
+{
+    const char *id = c->args.operand[0];
+    CLEANUP_PLAN struct gw_plan *p = NULL;
+    int r = ctl_readable(c, "ID", id, GW_ID_MAX - 1);
+    if (r == 0)
+        r = ctl_plan_open(c, 0, &p);
+    if (r != 0)
+        return r;
+    if (p->meta.pending == GW_PENDING_REWIND && strcmp(p->meta.pending_id, id) == 0)
+        return gw_error_set(&c->err, -EPERM,
+                            "point '%s' is needed: a promotion to it is unfinished; give the "
+                            "promotion again first",
+                            id);
+    char what[GW_ID_MAX + 64];
+    snprintf(what, sizeof what, "Recovery point %s is removed for good.", id);
+    r = ctl_confirm(c, p->meta.plan_name, what);
+    if (r == 0)
+        r = gw_point_remove(gw_io_posix(), p->dir, id, &c->err);
+    if (r != 0)
+        return r;
+    c->result = json_pack("{s:s}", "id", id);
+    if (!c->json)
+        ctl_say("Removed recovery point %s.", id);
+    return CTL_OK;
+}
+
+int ctl_cmd_point_check(struct ctl *c)
+{
+    const char *id = c->args.operand[0];
+    bool store = ctl_flag(&c->args, "store");
+    CLEANUP_PLAN struct gw_plan *p = NULL;
+    CLEANUP_FREE struct gw_point *point = calloc(1, sizeof *point);
+    if (point == NULL)
+        return ctl_no_memory(c);
+    int r = ctl_readable(c, "ID", id, GW_ID_MAX - 1);
+    if (r == 0)
+        r = ctl_plan_open(c, store ? 0 : GW_PLAN_READ_ONLY, &p);
+    if (r == 0)
+        r = gw_point_load(gw_io_posix(), p->dir, id, point, &c->err);
+    if (r == 0 && store)
+        r = gw_point_hash(gw_io_posix(), p->dir, point, &c->err);
+    if (r != 0)
+        return r;
+    r = gw_point_check(gw_io_posix(), p->dir, point, &c->err);
+    if (r == -ENOENT)
+        return gw_error_wrap(&c->err,
+                             "point '%s' has no hashes to compare with; --store makes them", id);
+    if (r < 0)
+        return r;
+    c->result = json_pack("{s:o}", "point", gw_describe_point(&p->meta, point));
+    if (!c->json)
+        ctl_say("Recovery point %s is as it was made.", id);
+    return CTL_OK;
+}

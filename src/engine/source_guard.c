@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright the godwit authors
+/*
+ * The guard of a source: it answers whoever calls this side as if it were a replica.
+ *
+ * Two sources never stream to each other, but they must be able to meet: after a cut link heals,
+ * the old active and the promoted side both serve and both call. The guard says hello, judges, and
+ * obeys: the older reign is deposed at once (row 1), equal ones freeze (row 2), a side that waits
+ * learns that it was replaced. Then the connection is closed with a sentence.
+ */
+#include "base/log.h"
+#include "engine/frame_io.h"
+#include "engine/source_internal.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#define GUARD_TIMEOUT_MS 5000u
+
+static int greet(struct gw_source *s, struct gw_conn *conn, struct gw_hello *theirs,
+                 struct gw_hello *mine, uint8_t *buf, struct gw_error *err)
+{
+    struct gw_frame f;
+    int r = gw_frame_expect(conn, GW_FRAME_HELLO, "hello", &f, buf, GW_HELLO_BYTES_MAX, err);
+    if (r < 0)
+        return r;
+    if (!gw_hello_decode(buf, f.bytes, theirs))
+        return gw_error_set(err, -EPROTO, "the hello is malformed");
+    r = gw_hello_check_version(theirs, err);
+    if (r < 0)
+        return r;
+    if (!gw_uuid_equal(&theirs->side.plan, &s->plan->meta.plan))
+        return gw_error_set(err, -EPERM, "the caller belongs to another plan");
+    pthread_mutex_lock(s->mu);
+    mine->version_min = GW_PROTOCOL_MIN;
+    mine->version_max = GW_PROTOCOL_MAX;
+    mine->changes = s->plan->meta.generation;
+    gw_source_own_side(s, &mine->side);
+    pthread_mutex_unlock(s->mu);
+    size_t n = gw_hello_encode(mine, buf, GW_HELLO_BYTES_MAX);
+    return gw_frame_send(conn, GW_FRAME_HELLO, buf, n, err);
+}
+
+static int judge(struct gw_source *s, struct gw_conn *conn, const struct gw_hello *mine,
+                 const struct gw_hello *theirs, struct gw_error *err)
+{
+    struct gw_verdict v;
+    gw_verdict_decide(&mine->side, &theirs->side, &v);
+    uint8_t buf[GW_VERDICT_BYTES_MAX];
+    size_t n = gw_verdict_encode(&v, buf, sizeof buf);
+    int r = gw_frame_send(conn, GW_FRAME_VERDICT, buf, n, err);
+    if (r < 0)
+        return r;
+    r = gw_source_obey(s, &v, err);
+    if (r < 0)
+        return r;
+    return gw_error_set(err, -EPERM, "%s serves as a source and calls by itself; start "
+                                     "godwit-replica on the other side",
+                        mine->side.site_name);
+}
+
+static void answer(struct gw_source *s, struct gw_conn *conn)
+{
+    struct gw_error err = { .code = 0 }, ignored;
+    struct gw_hello *theirs = calloc(1, sizeof *theirs), *mine = calloc(1, sizeof *mine);
+    uint8_t *buf = malloc(GW_HELLO_BYTES_MAX);
+    int r = theirs == NULL || mine == NULL || buf == NULL
+                ? gw_error_set(&err, -ENOMEM, "out of memory")
+                : 0;
+    gw_conn_idle_timeout(conn, GUARD_TIMEOUT_MS);
+    if (r == 0)
+        r = greet(s, conn, theirs, mine, buf, &err);
+    if (r == 0)
+        r = judge(s, conn, mine, theirs, &err);
+    gw_log(GW_LOG_INFO, "%s called: %s", gw_conn_peer(conn), err.msg);
+    gw_frame_send_goodbye(conn, GW_GOODBYE_REFUSED, err.msg, &ignored);
+    free(theirs);
+    free(mine);
+    free(buf);
+}
+
+void *gw_source_guard_main(void *arg)
+{
+    struct gw_source *s = arg;
+    for (;;) {
+        struct gw_conn *conn = NULL;
+        struct gw_error err;
+        int r = gw_listener_accept(s->guard, GUARD_TIMEOUT_MS, s->stop_fd, &conn, &err);
+        if (r == -ECONNABORTED)
+            return NULL;
+        if (r < 0) {
+            gw_log(GW_LOG_WARNING, "refused a connection: %s", err.msg);
+            continue;
+        }
+        answer(s, conn);
+        gw_conn_close(conn);
+    }
+}

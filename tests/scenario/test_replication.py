@@ -1,0 +1,422 @@
+# SPDX-License-Identifier: Apache-2.0
+# Copyright the godwit authors
+"""One direction, home to dr: seeding, streaming, falling behind, a link that misbehaves."""
+import os
+import signal
+import socket
+
+import pytest
+from proxy import DOWN, UP
+from sites import (BLOCK, Failed, Load, MiB, caught_up, check_same, differences, disconnected,
+                   following, read_file, row, serving, write_file)
+
+
+def test_seed(sites):
+    pair = sites({"data": 10 * MiB + 1536, "tiny": 512, "ledger": 4 * MiB + 1})
+    pair.dr.replica()
+    assert pair.dr.status()["blank"]
+    pair.home.source()
+    s = pair.settle(pair.home)
+    assert s["verdict"]["row"] == 5 and s["verdict"]["action"] == "full", s["verdict"]
+    d = pair.dr.until(lambda d: d["consistent"])
+    assert not d["blank"] and d["pending"] == "none" and d["uuid"] == s["uuid"]
+    pair.check_equal()
+    # What is a hole at home costs nothing at dr.
+    data_at_home = sum(os.stat(p).st_blocks for p in pair.home.image.values())
+    data_at_dr = sum(os.stat(p).st_blocks for p in pair.dr.image.values())
+    assert data_at_dr <= data_at_home + 64
+
+
+def test_stream(sites, rng):
+    pair = sites()
+    pair.start()
+    c, ledger = pair.home.client("data"), pair.home.client("ledger")
+    load = Load(c, rng)
+    load.run(150)
+    ledger.write(0, b"first", fua=True)
+    ledger.write(4 * MiB - 1, b"x")  # the last byte
+    load.drain()
+    c.trim(BLOCK * 3, BLOCK * 70)
+    c.zero(1 * MiB + 100, 3 * MiB + 77)
+    c.write(2 * MiB, rng.randbytes(2 * MiB + 333))  # crosses extents
+    c.write(c.size - 1536, rng.randbytes(1536))
+    c.flush()
+    ledger.flush()
+    s = pair.settle(pair.home)
+    assert s["replication"] == "async" and s["recorded"] == "async"
+    pair.check_equal()
+    assert c.read(1 * MiB + 100, 1000) == bytes(1000)
+    assert pair.dr.undo_ids() == []
+    pair.home.stop()
+    pair.dr.stop()
+    pair.check_equal()
+
+
+def no_resync_happened(pair, before):
+    """The link's trouble was healed by streaming: the image of dr was consistent all the time."""
+    d = pair.dr.status()
+    assert pair.dr.undo_ids() == []
+    assert d["pending"] == "none" and d["consistent"]
+    assert pair.home.status()["resync"]["sent_bytes"] == before["resync"]["sent_bytes"]
+    assert pair.dr.call("lineage")["lineage"] == pair.home.call("lineage")["lineage"]
+
+
+def reconnected(pair, since):
+    def a_new_session_follows(s):
+        return pair.link.accepted > since and caught_up(s)
+    return a_new_session_follows
+
+
+def test_short_link_loss_resumes_the_stream(sites, rng):
+    pair = sites()
+    pair.start()
+    c = pair.home.client()
+    load = Load(c, rng)
+    load.run(40)
+    before = pair.home.status()
+    pair.link.cut()
+    pair.home.until(disconnected)
+    load.run(60)
+    load.drain()
+    c.flush()  # async: the link's absence holds nobody
+    s = pair.home.status()
+    assert s["attached"] and s["pending_bytes"] > 0 and s["seq"] > s["durable_seq"]
+    pair.link.restore()
+    s = pair.settle(pair.home)
+    assert (s["verdict"]["row"], s["verdict"]["action"]) == (7, "stream"), s["verdict"]
+    assert s["fell_behind"] == before["fell_behind"]
+    no_resync_happened(pair, before)
+    pair.check_equal()
+
+
+@pytest.mark.parametrize("fault", ["drop", "reset", "reset-back", "stall", "half-stall"])
+def test_broken_link_resumes_the_stream(sites, rng, fault):
+    pair = sites()
+    pair.start(link_timeout_ms=600, replica_options={"link-timeout-ms": 600})
+    c = pair.home.client()
+    load = Load(c, rng)
+    load.run(20)
+    before, since = pair.home.status(), pair.link.accepted
+    if fault == "drop":
+        pair.link.drop()
+        load.run(40)
+    elif fault == "reset":
+        for _ in range(4):  # somewhere inside of a frame, each time
+            pair.link.reset_after(rng.randint(1, 60000))
+            load.run(until=lambda: pair.link.pending_faults() == 0)
+    elif fault == "reset-back":
+        pair.link.reset_after(rng.randint(1, 40), DOWN)
+        load.run(until=lambda: pair.link.pending_faults(DOWN) == 0)
+    else:
+        pair.link.stall(*([DOWN] if fault == "half-stall" else [UP, DOWN]))
+        load.run(40)
+        pair.home.until(disconnected)
+        pair.dr.until(lambda d: d["state"] == "listening")
+        pair.link.resume()
+    load.drain()
+    s = pair.home.until(reconnected(pair, since))
+    assert s["verdict"]["row"] == 7, s["verdict"]
+    assert s["fell_behind"] == before["fell_behind"]
+    no_resync_happened(pair, before)
+    pair.check_equal()
+
+
+def test_flipped_bits_are_refused(sites, rng):
+    """A bad frame closes the link and is counted; nothing of it is stored; the stream goes on."""
+    pair = sites()
+    pair.start()
+    c = pair.home.client()
+    load = Load(c, rng)
+    load.run(10)
+    before = pair.home.status()
+    for k in range(8):
+        pair.link.flip_bit(rng.randint(0, 50000))
+        load.run(until=lambda: pair.link.pending_faults() == 0)
+        pair.home.until(following)
+    load.drain()
+    s = pair.settle(pair.home)
+    assert pair.dr.status()["bad_frames"] >= 7  # one may have hit a hello, which is refused as well
+    assert s["verdict"]["row"] == 7
+    no_resync_happened(pair, before)
+    pair.check_equal()
+
+
+def test_flipped_acknowledgements_are_refused(sites, rng):
+    pair = sites()
+    pair.start()
+    c = pair.home.client()
+    load = Load(c, rng)
+    for k in range(4):
+        since = pair.link.accepted
+        pair.link.flip_bit(rng.randint(0, 100), DOWN)
+        load.run(until=lambda: pair.link.pending_faults(DOWN) == 0)
+        load.run(until=lambda: pair.link.accepted > since)
+    load.drain()
+    pair.settle(pair.home)
+    pair.check_equal()
+
+
+def test_delayed_link(sites, rng):
+    pair = sites()
+    pair.link.delay(0.02)
+    pair.link.delay(0.02, DOWN)
+    pair.start(sync="yes")
+    c = pair.home.client()
+    load = Load(c, rng, depth=16)
+    load.run(50)
+    load.drain()
+    s = pair.home.until(lambda s: s["rtt_ms"] > 0)
+    assert s["rtt_ms"] >= 35, s["rtt_ms"]
+    pair.settle(pair.home)
+    pair.check_equal()
+
+
+@pytest.mark.parametrize("how", ["stalled", "slow", "away"])
+def test_fall_behind_and_catch_up(sites, rng, how):
+    """A ring of 4 MiB and a link that does not take it: writers go on, bits are kept, a resync
+    follows while writes go on."""
+    pair = sites({"data": 24 * MiB + 512, "ledger": 1 * MiB})
+    pair.start(ring="4M", throttle_ms=50, link_timeout_ms=30000)
+    c = pair.home.client()
+    load = Load(c, rng, depth=4, size_max=256 * 1024)
+    if how == "stalled":
+        pair.link.stall()
+    elif how == "slow":
+        pair.link.limit(1 * MiB)
+    else:
+        pair.link.cut()
+    load.run(until=lambda: load.n_acked % 8 == 0 and pair.home.status()["fell_behind"] > 0)
+    load.run(40)
+    s = pair.home.status()
+    assert s["fell_behind"] >= 1
+    pair.link.limit(0)
+    pair.link.resume()
+    pair.link.restore()
+    load.run(40)
+    load.drain()
+    s = pair.settle(pair.home)
+    assert (s["verdict"]["row"], s["verdict"]["action"]) in ((10, "resync"), (4, "resync"))
+    assert s["verdict"]["source"] == "home" and not s["verdict"]["compare_all"]
+    d = pair.dr.status()
+    assert d["consistent"] and d["pending"] == "none" and not d["dirty_blocks"]
+    assert pair.dr.undo_ids(finished=False) == [] and pair.dr.undo_ids(finished=True) != []
+    pair.check_equal()
+    # Following again is real.
+    load.run(20)
+    load.drain()
+    pair.settle(pair.home)
+    pair.check_equal()
+
+
+def test_bandwidth_limit(sites, rng):
+    pair = sites({"data": 8 * MiB})
+    pair.start(zstd=1)
+    sent = pair.home.status()["sent_bytes"]
+    pair.home.call("bandwidth", bytes_per_second=256 * 1024)
+    c = pair.home.client()
+    c.write(0, rng.randbytes(1 * MiB))
+    s = pair.home.until(lambda s: s["sent_bytes"] > sent)
+    assert s["seq"] > s["durable_seq"]
+    pair.home.call("bandwidth", bytes_per_second=0)
+    pair.settle(pair.home)
+    pair.check_equal()
+
+
+def test_zstd(sites, rng):
+    pair = sites()
+    pair.start(zstd=3)
+    c = pair.home.client()
+    sent = pair.home.status()
+    for i in range(40):
+        c.write(i * 100000, b"all work and no play " * 3000)
+    c.write(5 * MiB, rng.randbytes(MiB))
+    s = pair.settle(pair.home)
+    assert s["sent_bytes"] - sent["sent_bytes"] < (s["sent_raw_bytes"] - sent["sent_raw_bytes"]) / 2
+    pair.check_equal()
+
+
+# ---- crashes ----------------------------------------------------------------------------------
+
+def test_replica_killed_in_the_stream(sites, rng):
+    pair = sites()
+    pair.start()
+    load = Load(pair.home.client(), rng)
+    before = pair.home.status()
+    for _ in range(3):
+        load.run(30)
+        pair.dr.kill()
+        load.run(20)
+        pair.dr.replica()
+        load.run(20)
+        pair.home.until(following)
+    load.drain()
+    s = pair.settle(pair.home)
+    assert s["verdict"]["row"] == 7, s["verdict"]
+    no_resync_happened(pair, before)
+    pair.check_equal()
+
+
+def births(site):
+    return [e["birth"] for e in site.call("lineage")["lineage"]]
+
+
+def test_source_killed_and_restarted(sites, rng):
+    """Row 10: it is source, under a restart incarnation; what was hot is compared."""
+    pair = sites()
+    pair.start()
+    old = pair.home.status()
+    load = Load(pair.home.client(), rng)
+    load.run(80)
+    pair.home.kill()
+    load.abandon()
+    pair.home.source()
+    assert not load.lost(read_file(pair.home.image["data"]))
+    s = pair.settle(pair.home)
+    pair.home.until_log("verdict row 10")
+    assert births(pair.home) == ["creation", "restart"] == births(pair.dr)
+    assert s["epoch"] == old["epoch"] and s["uuid"] != old["uuid"]
+    assert s["seq"] >= old["seq_reserved"]  # numbers are never reused
+    d = pair.dr.status()
+    assert d["consistent"] and d["uuid"] == s["uuid"]
+    pair.check_equal()
+    load = Load(pair.home.client(), rng)
+    load.run(20)
+    load.drain()
+    pair.settle(pair.home)
+    pair.check_equal()
+
+
+def test_restarted_source_waits_for_its_peer(sites, rng):
+    pair = sites()
+    pair.start()
+    pair.home.client().write(0, b"before")
+    pair.link.cut()
+    pair.home.kill()
+    pair.home.source()
+    assert pair.home.status()["service"] == "waiting"
+    c = pair.home.client()
+    op = c.submit("pwrite", b"after", BLOCK)
+    c.stays_unanswered(op, 0.3)
+    pair.link.restore()
+    c.wait(op)
+    assert op.ok()
+    pair.settle(pair.home)
+    pair.check_equal()
+
+
+def test_restarted_source_may_be_told_to_serve_alone(sites, rng):
+    pair = sites()
+    pair.start()
+    pair.link.cut()
+    pair.home.kill()
+    pair.home.source(isolated_start="yes")
+    pair.home.client().write(0, rng.randbytes(100000))
+    pair.link.restore()
+    s = pair.settle(pair.home)
+    pair.check_equal()
+
+
+def test_both_killed(sites, rng):
+    pair = sites()
+    pair.start()
+    for _ in range(2):
+        load = Load(pair.home.client(), rng)
+        load.run(60)
+        pair.home.kill()
+        pair.dr.kill()
+        load.abandon()
+        pair.dr.replica()
+        pair.home.source()
+        pair.settle(pair.home)
+        assert not load.lost(read_file(pair.home.image["data"]))
+        pair.check_equal()
+    assert births(pair.dr) == ["creation", "restart", "restart"]
+
+
+def test_killed_while_seeding(sites, rng):
+    pair = sites({"data": 32 * MiB})
+    pair.dr.replica()
+    pair.home.source(bandwidth=16 * MiB)
+    pair.dr.until(lambda d: d["received_seq"] > 20)
+    pair.dr.kill()
+    pair.dr.replica()
+    pair.home.until(lambda s: s["replication"] == "seeding")
+    pair.home.call("bandwidth", bytes_per_second=0)
+    pair.settle(pair.home)
+    pair.check_equal()
+
+
+def test_clean_restarts_need_no_resync(sites, rng):
+    pair = sites()
+    pair.start()
+    load = Load(pair.home.client(), rng)
+    load.run(30)
+    load.drain()
+    pair.settle(pair.home)
+    uuid = pair.home.status()["uuid"]
+    pair.home.stop()
+    pair.dr.stop()
+    pair.dr.replica()
+    pair.home.source()
+    s = pair.settle(pair.home)
+    assert s["verdict"]["row"] in (6, 7) and s["uuid"] == uuid
+    assert pair.dr.undo_ids() == []
+    load = Load(pair.home.client(), rng)
+    load.run(30)
+    load.drain()
+    pair.settle(pair.home)
+    pair.check_equal()
+    # Stopped cleanly with a peer that is away: the bits are durable (R12).
+    pair.link.cut()
+    load.run(30)
+    load.drain()
+    pair.home.stop()
+    pair.link.restore()
+    pair.home.source()
+    s = pair.settle(pair.home)
+    assert s["verdict"]["row"] == 10 and s["uuid"] == uuid
+    pair.check_equal()
+
+
+# ---- peers that do not fit --------------------------------------------------------------------
+
+def test_garbage_at_the_replica(sites, rng):
+    pair = sites()
+    pair.start()
+    host, port = pair.dr.process.address.rsplit(":", 1)
+    before = pair.home.status()
+    for garbage in (b"GET / HTTP/1.0\r\n\r\n" * 10, rng.randbytes(5000), b"", b"\0" * 100):
+        with socket.create_connection((host, int(port))) as s:
+            s.settimeout(10)
+            s.sendall(garbage)
+            s.shutdown(socket.SHUT_WR)
+            while s.recv(4096):
+                pass
+    assert pair.dr.status()["bad_frames"] >= 4
+    Load(pair.home.client(), rng).run(20)
+    s = pair.settle(pair.home)
+    assert s["verdict"] == before["verdict"]  # the session was not disturbed
+    pair.check_equal()
+
+
+def test_two_processes_on_one_directory(sites):
+    pair = sites()
+    pair.start()
+    held, pair.home.process = pair.home.process, None
+    p = pair.home.replica(wait=False)
+    assert p.wait_end() == 1
+    pair.home.process = held
+    assert "lock" in pair.home.log_text() or "another process" in pair.home.log_text()
+    pair.home.client().write(0, b"still here")
+    pair.settle(pair.home)
+    pair.check_equal()
+
+
+def test_another_plan(sites):
+    pair, other = sites(), sites()
+    other.dr.replica()
+    pair.link.target = other.dr.process.address
+    pair.home.source()
+    s = pair.home.until(lambda s: "plan" in s["reason"])
+    assert serving(s) and other.dr.status()["blank"]
+    assert not any(other.dr.images()["data"])
