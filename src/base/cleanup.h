@@ -34,6 +34,5 @@ static inline pthread_mutex_t *gw_lock(pthread_mutex_t *m)
 #define GW_CAT2(a, b) a##b
 #define GW_CAT(a, b) GW_CAT2(a, b)
 #define LOCK_SCOPE(m)                                                                              \
-    __attribute__((cleanup(gw_cleanup_unlock), unused)) pthread_mutex_t *GW_CAT(gw_lock_,          \
-                                                                                __LINE__) =       \
-        gw_lock(m)
+    __attribute__((cleanup(gw_cleanup_unlock), unused)) pthread_mutex_t *GW_CAT(                   \
+        gw_lock_, __LINE__) = gw_lock(m)

@@ -56,12 +56,12 @@ json_t *gw_describe_lineage(const struct gw_meta *m, const struct gw_lineage *l)
     json_t *a = json_array();
     for (uint32_t i = 0; i < l->n; i++) {
         const struct gw_incarnation *e = &l->e[i];
-        json_array_append_new(
-            a, json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:s, s:o}", "epoch", number(e->epoch),
-                         "uuid", gw_describe_uuid(&e->uuid), "parent",
-                         gw_describe_uuid(&e->parent), "fork_seq", number(e->fork_seq), "had_seq",
-                         number(e->had_seq), "site", site(m, e->site), "birth",
-                         birth_name(e->birth), "time", gw_describe_time(e->wall_ns)));
+        json_array_append_new(a, json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:s, s:o}", "epoch",
+                                           number(e->epoch), "uuid", gw_describe_uuid(&e->uuid),
+                                           "parent", gw_describe_uuid(&e->parent), "fork_seq",
+                                           number(e->fork_seq), "had_seq", number(e->had_seq),
+                                           "site", site(m, e->site), "birth", birth_name(e->birth),
+                                           "time", gw_describe_time(e->wall_ns)));
     }
     return a;
 }
@@ -78,9 +78,9 @@ json_t *gw_describe_volumes(const struct gw_side_volume *v, uint32_t n)
 {
     json_t *a = json_array();
     for (uint32_t i = 0; i < n; i++)
-        json_array_append_new(a, json_pack("{s:s, s:o, s:o}", "name", v[i].name, "uuid",
-                                           gw_describe_uuid(&v[i].uuid), "bytes",
-                                           number(v[i].bytes)));
+        json_array_append_new(a,
+                              json_pack("{s:s, s:o, s:o}", "name", v[i].name, "uuid",
+                                        gw_describe_uuid(&v[i].uuid), "bytes", number(v[i].bytes)));
     return a;
 }
 
@@ -104,11 +104,11 @@ json_t *gw_describe_token(const struct gw_token *t)
 
 json_t *gw_describe_meta(const struct gw_meta *m)
 {
-    json_t *o = json_pack(
-        "{s:s, s:o, s:o, s:o, s:s, s:b, s:b, s:b, s:b}", "plan", m->plan_name, "plan_uuid",
-        gw_describe_uuid(&m->plan), "site", site(m, m->site), "peer_site", site(m, 1 - m->site),
-        "role", gw_role_name(m->role), "clean", m->clean, "consistent", m->consistent, "blank",
-        m->blank, "unverified", m->unverified);
+    json_t *o =
+        json_pack("{s:s, s:o, s:o, s:o, s:s, s:b, s:b, s:b, s:b}", "plan", m->plan_name,
+                  "plan_uuid", gw_describe_uuid(&m->plan), "site", site(m, m->site), "peer_site",
+                  site(m, 1 - m->site), "role", gw_role_name(m->role), "clean", m->clean,
+                  "consistent", m->consistent, "blank", m->blank, "unverified", m->unverified);
     struct gw_uuid uuid = gw_lineage_uuid(&m->lineage);
     json_object_set_new(o, "epoch", number(gw_lineage_epoch(&m->lineage)));
     json_object_set_new(o, "uuid", gw_describe_uuid(&uuid));
@@ -122,8 +122,7 @@ json_t *gw_describe_meta(const struct gw_meta *m)
     json_object_set_new(o, "pending", json_string(pending_name(m->pending)));
     json_object_set_new(o, "pending_id",
                         m->pending_id[0] != '\0' ? json_string(m->pending_id) : json_null());
-    json_object_set_new(o, "token",
-                        m->token_valid ? gw_describe_token(&m->token) : json_null());
+    json_object_set_new(o, "token", m->token_valid ? gw_describe_token(&m->token) : json_null());
     json_object_set_new(o, "released", json_boolean(m->released));
     json_object_set_new(o, "may_serve", json_boolean(m->may_serve));
     json_object_set_new(o, "tail_signed_by",
@@ -197,6 +196,6 @@ json_t *gw_describe_promotion(const struct gw_promote_result *r)
     return json_pack("{s:o, s:o, s:o, s:o, s:b, s:b, s:b, s:b, s:f}", "epoch", number(r->epoch),
                      "fork_seq", number(r->fork_seq), "replayed_bytes", number(r->replayed_bytes),
                      "rewound_blocks", number(r->rewound_blocks), "compare_all", r->compare_all,
-                     "handover", r->token, "unverified", r->unverified, "fork_point",
-                     r->fork_point, "seconds", r->seconds);
+                     "handover", r->token, "unverified", r->unverified, "fork_point", r->fork_point,
+                     "seconds", r->seconds);
 }

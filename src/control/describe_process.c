@@ -55,26 +55,25 @@ json_t *gw_describe_source(const struct gw_meta *m, const struct gw_source_statu
                   "left_bytes", number(s->resync_left_bytes), "sent_bytes",
                   number(s->resync_sent_bytes), "done", s->resync_ended_ns != 0, "seconds",
                   s->resync_started_ns != 0 ? seconds(s->resync_started_ns, end) : 0.0));
-    json_object_set_new(
-        o, "assess",
-        json_pack("{s:b, s:o, s:o, s:o}", "done", s->assessed, "compared_bytes",
-                  number(s->compared_bytes), "differing_blocks",
-                  number(s->compared_differing_blocks), "tail_blocks", number(s->tail_blocks)));
-    json_object_set_new(
-        o, "verify",
-        json_pack("{s:b, s:b, s:o, s:o, s:o}", "running", s->verify.running, "done",
-                  s->verify.done, "checked_bytes", number(s->verify.checked_bytes), "total_bytes",
-                  number(s->verify.total_bytes), "differing_blocks",
-                  number(s->verify.differing_blocks)));
+    json_object_set_new(o, "assess",
+                        json_pack("{s:b, s:o, s:o, s:o}", "done", s->assessed, "compared_bytes",
+                                  number(s->compared_bytes), "differing_blocks",
+                                  number(s->compared_differing_blocks), "tail_blocks",
+                                  number(s->tail_blocks)));
+    json_object_set_new(o, "verify",
+                        json_pack("{s:b, s:b, s:o, s:o, s:o}", "running", s->verify.running, "done",
+                                  s->verify.done, "checked_bytes", number(s->verify.checked_bytes),
+                                  "total_bytes", number(s->verify.total_bytes), "differing_blocks",
+                                  number(s->verify.differing_blocks)));
     return o;
 }
 
 json_t *gw_describe_replica(const struct gw_meta *m, const struct gw_replica_status *s)
 {
-    json_t *o = json_pack("{s:s, s:s, s:s, s:s, s:o}", "process", "replica", "state",
-                          gw_replica_state_name(s->state), "reason", s->reason, "peer", s->peer,
-                          "verdict",
-                          s->have_verdict ? gw_describe_verdict(m, &s->verdict) : json_null());
+    json_t *o =
+        json_pack("{s:s, s:s, s:s, s:s, s:o}", "process", "replica", "state",
+                  gw_replica_state_name(s->state), "reason", s->reason, "peer", s->peer, "verdict",
+                  s->have_verdict ? gw_describe_verdict(m, &s->verdict) : json_null());
     set(o, "received_seq", s->received_seq);
     set(o, "durable_seq", s->durable_seq);
     set(o, "applied_seq", s->applied_seq);
@@ -86,17 +85,15 @@ json_t *gw_describe_replica(const struct gw_meta *m, const struct gw_replica_sta
     set(o, "undo_bytes", s->undo_bytes);
     set(o, "bad_frames", s->bad_frames);
     set(o, "verify_differences", s->verify_differences);
-    json_object_set_new(o, "tail_blocks",
-                        s->tail.known ? number(s->tail.blocks) : json_null());
+    json_object_set_new(o, "tail_blocks", s->tail.known ? number(s->tail.blocks) : json_null());
     bool beat = s->heartbeat_ns != 0;
-    json_object_set_new(
-        o, "source",
-        !beat ? json_null()
-              : json_pack("{s:o, s:o, s:o, s:o, s:f}", "time",
-                          gw_describe_time(s->heartbeat.wall_ns), "head_seq",
-                          number(s->heartbeat.head_seq), "pending_bytes",
-                          number(s->heartbeat.pending_bytes), "resync_left_bytes",
-                          number(s->heartbeat.resync_left_bytes), "age_seconds",
-                          seconds(s->heartbeat_ns, gw_boot_ns())));
+    json_object_set_new(o, "source",
+                        !beat ? json_null()
+                              : json_pack("{s:o, s:o, s:o, s:o, s:f}", "time",
+                                          gw_describe_time(s->heartbeat.wall_ns), "head_seq",
+                                          number(s->heartbeat.head_seq), "pending_bytes",
+                                          number(s->heartbeat.pending_bytes), "resync_left_bytes",
+                                          number(s->heartbeat.resync_left_bytes), "age_seconds",
+                                          seconds(s->heartbeat_ns, gw_boot_ns())));
     return o;
 }

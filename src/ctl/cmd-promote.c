@@ -50,6 +50,8 @@ static int promote_live(struct ctl *c)
         json_pack("{s:s, s:b}", "cmd", "promote", "roll_back", ctl_flag(&c->args, "roll-back"));
     if (point != NULL)
         json_object_set_new(request, "point", json_string(point));
+    if (ctl_flag(&c->args, "confirm-alone"))
+        json_object_set_new(request, "confirm_alone", json_true());
     r = ctl_call(c, request, ms, &c->result);
     if (r == 0 && !c->json)
         say_promotion(c->result, ctl_text(status, "plan"), ctl_text(status, "site"));
@@ -88,11 +90,7 @@ int ctl_cmd_promote(struct ctl *c)
     int r = point != NULL ? ctl_readable(c, "--point", point, GW_ID_MAX - 1) : 0;
     if (r != 0)
         return r;
-    if (ctl_socket(c) == NULL)
-        return promote_offline(c);
-    if (ctl_flag(&c->args, "confirm-alone"))
-        return ctl_usage(c, "--confirm-alone is about a side that nothing serves: use --dir");
-    return promote_live(c);
+    return ctl_socket(c) != NULL ? promote_live(c) : promote_offline(c);
 }
 
 int ctl_cmd_choose(struct ctl *c)

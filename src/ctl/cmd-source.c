@@ -95,9 +95,9 @@ int ctl_cmd_handover(struct ctl *c)
            "its source.");
     say_token(c);
     if (!c->json)
-        ctl_row("took", "%llu ms until no write was in flight, %llu ms until the release",
-                (unsigned long long)ctl_number(c->result, "quiesced_ms"),
-                (unsigned long long)ctl_number(c->result, "released_ms"));
+        ctl_row("took", "%.1f ms until no write was in flight, %.1f ms until the release",
+                json_number_value(ctl_at(c->result, "quiesced_ms")),
+                json_number_value(ctl_at(c->result, "released_ms")));
     return r;
 }
 

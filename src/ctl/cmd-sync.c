@@ -115,7 +115,7 @@ static int look_resync(struct ctl *c, const json_t *o, void *arg)
     const char *repl = ctl_text(o, "replication"), *service = ctl_text(o, "service");
     uint64_t total = ctl_number(o, "resync.total_bytes"), left = ctl_number(o, "resync.left_bytes");
     bool copying = strcmp(repl, "resync") == 0 || strcmp(repl, "seeding") == 0;
-    if (copying)
+    if (copying && total > 0)
         ctl_progress(arg, total > left ? total - left : 0, total);
     if (strcmp(repl, "assessing") == 0 && ctl_true(o, "assess.done") &&
         ctl_true(o, "verdict.diverged")) {

@@ -95,8 +95,7 @@ const struct ctl_command ctl_commands[] = {
               { "roll-back", 0, NULL,
                 "a resync of this side is unfinished: return to the state before it" },
               { "confirm-alone", 0, NULL,
-                "this side was active and crashed, its peer is lost and surely does not serve "
-                "(with --dir only)" }),
+                "this side was active and crashed, its peer is lost and surely does not serve" }),
       ctl_cmd_promote },
     { "choose", NULL, CTL_SOCKET | CTL_TIMEOUT, "name the survivor of a split brain",
       "Both sides were promoted: a person says which incarnation survives (its uuid, see lineage). "
@@ -138,8 +137,8 @@ const struct ctl_command ctl_commands[] = {
       ctl_cmd_fence },
     { "bandwidth", "RATE", CTL_SOCKET | CTL_TIMEOUT, "limit what a source sends",
       "RATE is a size per second (50MiB) or \"none\".", NULL, ctl_cmd_bandwidth },
-    { "stop", NULL, CTL_SOCKET | CTL_TIMEOUT, "end the process cleanly", "Source or replica.", NULL,
-      ctl_cmd_stop },
+    { "stop", NULL, CTL_SOCKET | CTL_TIMEOUT, "end the process cleanly",
+      "Source or replica. A source ends when its clients have hung up.", NULL, ctl_cmd_stop },
 
     { "resync", NULL, CTL_SOCKET | CTL_TIMEOUT, "bring the peer up to date now",
       "Ends the session and begins a new one, which copies what is dirty. With --wait, --timeout "

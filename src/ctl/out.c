@@ -83,7 +83,7 @@ static void cell(const struct ctl_column *c, const json_t *row, char ret[CELL_MA
     }
     switch (c->kind) {
     case CTL_KIND_TEXT:
-        snprintf(ret, CELL_MAX, "%s", json_is_string(v) ? json_string_value(v) : "?");
+        snprintf(ret, CELL_MAX, "%s", json_string_length(v) > 0 ? json_string_value(v) : "-");
         break;
     case CTL_KIND_NUMBER:
         snprintf(ret, CELL_MAX, "%llu", (unsigned long long)ctl_number(row, c->key));
@@ -156,6 +156,10 @@ void ctl_progress(struct ctl_progress *p, uint64_t done, uint64_t total)
     if (p->begin_ns == 0) {
         p->begin_ns = now;
         p->begin_bytes = done;
+        if (!terminal) {
+            p->last_ns = now; /* what is quick needs no lines */
+            return;
+        }
     } else if (now - p->last_ns < (terminal ? BAR_NS : LINE_NS)) {
         return;
     }

@@ -71,6 +71,7 @@ void process_forget(struct process *p)
         close(p->out_fd);
     if (p->err_fd >= 0)
         close(p->err_fd);
+    free(p->line);
     *p = (struct process){ .pid = 0 };
 }
 
@@ -185,13 +186,6 @@ int process_start(struct processes *ps, const struct process_spec *spec, struct 
     return 0;
 }
 
-pid_t process_id(const struct process *p)
-{
-    return p->pid;
-}
-
-/* ---- waiting ------------------------------------------------------------------------------- */
-
 /* The last line of its log, for a sentence. */
 static void last_words(const struct process *p, char *ret, size_t cap)
 {
@@ -219,6 +213,19 @@ static int gone(const struct process *p, struct gw_error *err)
     return gw_error_set(err, -ECHILD, "%s (process %d) ended by itself: %s (see %s)", p->name,
                         (int)p->pid, words, p->log);
 }
+
+pid_t process_id(const struct process *p)
+{
+    return p->pid;
+}
+
+int process_alive(const struct process *p, struct gw_error *err)
+{
+    struct pollfd f = { .fd = p->pidfd, .events = POLLIN };
+    return poll(&f, 1, 0) > 0 ? gone(p, err) : 0;
+}
+
+/* ---- waiting ------------------------------------------------------------------------------- */
 
 /* 1: fd is readable; else an error. fd < 0: until the process has ended, which is 0. */
 static int await(struct process *p, int fd, uint64_t end_ns, const char *what,
@@ -255,9 +262,11 @@ int process_read_line(struct process *p, char *ret, size_t cap, unsigned timeout
                       struct gw_error *err)
 {
     uint64_t end = deadline(timeout_ms);
+    if (p->line == NULL && (p->line = malloc(PROCESS_LINE_BYTES)) == NULL)
+        return gw_error_set(err, -ENOMEM, "out of memory");
     for (;;) {
-        char *nl = memchr(p->line, '\n', p->n_line);
-        if (nl != NULL || p->n_line == sizeof p->line) {
+        char *nl = p->n_line > 0 ? memchr(p->line, '\n', p->n_line) : NULL;
+        if (nl != NULL || p->n_line == PROCESS_LINE_BYTES) {
             size_t n = nl != NULL ? (size_t)(nl - p->line) : p->n_line;
             snprintf(ret, cap, "%.*s", (int)n, p->line);
             size_t used = nl != NULL ? n + 1 : n;
@@ -268,7 +277,7 @@ int process_read_line(struct process *p, char *ret, size_t cap, unsigned timeout
         int r = await(p, p->out_fd, end, "say something", err);
         if (r < 0)
             return r;
-        ssize_t n = read(p->out_fd, p->line + p->n_line, sizeof p->line - p->n_line);
+        ssize_t n = read(p->out_fd, p->line + p->n_line, PROCESS_LINE_BYTES - p->n_line);
         if (n < 0 && errno == EINTR)
             continue;
         if (n <= 0)

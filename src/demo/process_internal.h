@@ -6,6 +6,7 @@
 #include "demo/process.h"
 
 #define PROCESSES_MAX 24
+#define PROCESS_LINE_BYTES 65536u
 
 struct process {
     struct processes *all;
@@ -15,8 +16,8 @@ struct process {
     int pidfd;
     int out_fd; /* `lines`: read end of its standard output; else -1 */
     int err_fd; /* a command's standard error; else -1 */
-    char line[4096];
-    size_t n_line; /* bytes of the next line */
+    char *line; /* `lines`: what was read and not given out yet; PROCESS_LINE_BYTES */
+    size_t n_line;
 };
 
 struct processes {

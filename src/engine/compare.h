@@ -27,8 +27,8 @@ int gw_read_sparse(struct gw_file *f, uint64_t off, uint32_t len, uint8_t *buf, 
 void gw_hash_blocks(const uint8_t *buf, uint32_t len, uint64_t seed, bool zero, uint8_t *ret);
 
 /*
- * Compare the range of a HASH or VERIFY record with the file: bit i of differs (GW_BLOCKS_PER_EXTENT
- * bits) for block i. buf is GW_EXTENT_BYTES of scratch.
+ * Compare the range of a HASH or VERIFY record with the file: bit i of differs
+ * (GW_BLOCKS_PER_EXTENT bits) for block i. buf is GW_EXTENT_BYTES of scratch.
  */
 int gw_compare_blocks(struct gw_file *f, const struct gw_record *rec, const uint8_t *hashes,
                       uint64_t seed, uint8_t *buf, uint8_t *differs, uint64_t *ret_found);

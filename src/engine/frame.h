@@ -137,11 +137,11 @@ bool gw_ready_decode(const uint8_t *buf, size_t len, struct gw_ready *ret);
 struct gw_ack {
     struct gw_uuid uuid; /* R4: of the incarnation whose seqs these are */
     uint64_t received, durable, applied;
-    uint64_t chain;      /* running hash at `durable`: the source compares it with its own */
-    bool finished;       /* FIN was adopted: the target is consistent at `durable` */
-    bool token_matched;  /* the HANDOVER record was applied, chain equal, token durable */
+    uint64_t chain;     /* running hash at `durable`: the source compares it with its own */
+    bool finished;      /* FIN was adopted: the target is consistent at `durable` */
+    bool token_matched; /* the HANDOVER record was applied, chain equal, token durable */
     uint64_t journal_used_bytes, journal_max_bytes;
-    uint64_t echo_ns;    /* boot_ns of the last heartbeat, as received: round-trip time */
+    uint64_t echo_ns; /* boot_ns of the last heartbeat, as received: round-trip time */
 };
 #define GW_ACK_BYTES 80u
 size_t gw_ack_encode(const struct gw_ack *a, uint8_t *buf, size_t cap);
@@ -171,14 +171,14 @@ size_t gw_heartbeat_encode(const struct gw_heartbeat *h, uint8_t *buf, size_t ca
 bool gw_heartbeat_decode(const uint8_t *buf, size_t len, struct gw_heartbeat *ret);
 
 enum gw_goodbye_reason {
-    GW_GOODBYE_STOPPING = 1,      /* clean stop of a process */
-    GW_GOODBYE_RETRY = 2,         /* identity or mode changed: connect again */
-    GW_GOODBYE_FELL_BEHIND = 3,   /* the ring overflowed: a resync follows */
-    GW_GOODBYE_REFUSED = 4,       /* by the verdict or by a check; the sentence says it */
-    GW_GOODBYE_NO_SPACE = 5,      /* the target cannot store; the sentence says where */
-    GW_GOODBYE_BAD_DATA = 6,      /* checksum, order or protocol violation */
-    GW_GOODBYE_SUPERSEDED = 7,    /* a newer connection took over */
-    GW_GOODBYE_FAILED = 8,        /* an I/O error at the sender of this frame */
+    GW_GOODBYE_STOPPING = 1,    /* clean stop of a process */
+    GW_GOODBYE_RETRY = 2,       /* identity or mode changed: connect again */
+    GW_GOODBYE_FELL_BEHIND = 3, /* the ring overflowed: a resync follows */
+    GW_GOODBYE_REFUSED = 4,     /* by the verdict or by a check; the sentence says it */
+    GW_GOODBYE_NO_SPACE = 5,    /* the target cannot store; the sentence says where */
+    GW_GOODBYE_BAD_DATA = 6,    /* checksum, order or protocol violation */
+    GW_GOODBYE_SUPERSEDED = 7,  /* a newer connection took over */
+    GW_GOODBYE_FAILED = 8,      /* an I/O error at the sender of this frame */
     GW_GOODBYE_REASON_MAX,
 };
 const char *gw_goodbye_name(enum gw_goodbye_reason reason);

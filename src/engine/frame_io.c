@@ -26,8 +26,8 @@ int gw_frame_send(struct gw_conn *conn, enum gw_frame_type type, const void *pay
     return gw_conn_send(conn, iov, len > 0 ? 2 : 1, err);
 }
 
-int gw_frame_send_goodbye(struct gw_conn *conn, enum gw_goodbye_reason reason,
-                          const char *sentence, struct gw_error *err)
+int gw_frame_send_goodbye(struct gw_conn *conn, enum gw_goodbye_reason reason, const char *sentence,
+                          struct gw_error *err)
 {
     struct gw_goodbye g = { .reason = reason };
     snprintf(g.sentence, sizeof g.sentence, "%s", sentence);
@@ -44,8 +44,9 @@ int gw_frame_recv(struct gw_conn *conn, struct gw_frame *ret, uint8_t *buf, size
     if (r < 0)
         return r;
     if (gw_frame_decode(head, ret) < 0)
-        return gw_error_set(err, -EPROTO, "the peer does not speak godwit's protocol, or a frame "
-                                          "header is damaged");
+        return gw_error_set(err, -EPROTO,
+                            "the peer does not speak godwit's protocol, or a frame "
+                            "header is damaged");
     if (ret->bytes > cap)
         return gw_error_set(err, -EPROTO, "the peer sent a frame of %u bytes where %zu are allowed",
                             ret->bytes, cap);
@@ -81,6 +82,5 @@ int gw_hello_check_version(const struct gw_hello *theirs, struct gw_error *err)
         return 0;
     return gw_error_set(err, -EPROTO,
                         "the peer speaks protocol %u to %u, this side %u to %u; upgrade the older",
-                        theirs->version_min, theirs->version_max, GW_PROTOCOL_MIN,
-                        GW_PROTOCOL_MAX);
+                        theirs->version_min, theirs->version_max, GW_PROTOCOL_MIN, GW_PROTOCOL_MAX);
 }

@@ -9,9 +9,10 @@
 /* Send one frame. DATA payloads are records that carry their own checksums: they are not hashed. */
 int gw_frame_send(struct gw_conn *conn, enum gw_frame_type type, const void *payload, size_t len,
                   struct gw_error *err);
-int gw_frame_send_goodbye(struct gw_conn *conn, enum gw_goodbye_reason reason,
-                          const char *sentence, struct gw_error *err);
-/* Receive a frame of at most cap payload bytes. -EPROTO, -EBADMSG: not godwit, too long, damaged. */
+int gw_frame_send_goodbye(struct gw_conn *conn, enum gw_goodbye_reason reason, const char *sentence,
+                          struct gw_error *err);
+/* Receive a frame of at most cap payload bytes. -EPROTO, -EBADMSG: not godwit, too long, damaged.
+ */
 int gw_frame_recv(struct gw_conn *conn, struct gw_frame *ret, uint8_t *buf, size_t cap,
                   struct gw_error *err);
 

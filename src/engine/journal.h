@@ -88,8 +88,8 @@ int gw_journal_append(struct gw_journal *j, uint8_t *buf, size_t len,
                       const struct gw_journal_batch *batch, uint64_t *ret_address,
                       struct gw_error *err);
 
-/* Make everything appended before the call durable (ret_durable may be NULL). Failure is sticky (R20).
- * Crash points journal.sync.before, journal.sync.after. */
+/* Make everything appended before the call durable (ret_durable may be NULL). Failure is sticky
+ * (R20). Crash points journal.sync.before, journal.sync.after. */
 int gw_journal_sync(struct gw_journal *j, uint64_t *ret_durable, struct gw_error *err);
 
 /*

@@ -31,7 +31,7 @@
 #define GW_HOT_EXTENTS_PER_GENERATION 1024u /* two live generations: about 2,048 hot extents */
 #define GW_SEQ_RESERVE 1000000ull           /* numbers reserved durably ahead of use */
 
-#define GW_DURABLE_MS_MAX 100u               /* group fdatasync of the journal at least so often */
+#define GW_DURABLE_MS_MAX 100u                /* group fdatasync of the journal at least so often */
 #define GW_DURABLE_BYTES (8ull * 1024 * 1024) /* ... or after so many bytes */
 #define GW_HEARTBEAT_MS 1000u
 #define GW_LINK_TIMEOUT_MS_DEFAULT 10000u

@@ -63,9 +63,10 @@ struct gw_meta {
     uint64_t seq_reserved;  /* active: numbers below this may have been used */
     uint64_t highest_epoch; /* ever seen, grows only (kept outside points and undo files) */
     uint64_t reigns;        /* times this side became active: tells if a point is older */
-    struct gw_uuid reached_uuid; /* standby: durably received through this position of any stream, */
-    uint64_t reached_seq;        /*     also of a resync that is not finished (R5) */
-    bool may_serve; /* promoted and not started yet: the next start need not ask the peer */
+    struct gw_uuid
+        reached_uuid;     /* standby: durably received through this position of any stream, */
+    uint64_t reached_seq; /*     also of a resync that is not finished (R5) */
+    bool may_serve;       /* promoted and not started yet: the next start need not ask the peer */
     enum gw_recorded recorded;
     struct gw_uuid sync_boot;
     uint64_t recorded_seq, recorded_wall_ns; /* watermark of the record */

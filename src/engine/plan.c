@@ -64,7 +64,8 @@ static void found_hot(void *arg, unsigned volume, uint64_t extent)
     gw_dirtymap_mark_coarse(p->map[volume], extent * GW_EXTENT_BYTES, GW_EXTENT_BYTES);
 }
 
-/* R5: the log may know of a later clear than a map: later in the lineage, or in the same stretch. */
+/* R5: the log may know of a later clear than a map: later in the lineage, or in the same stretch.
+ */
 static void merge_cleared(struct gw_plan *p, unsigned i, const struct gw_hot_recovered *found)
 {
     struct gw_uuid uuid;
@@ -203,7 +204,8 @@ int gw_plan_sync_volumes(struct gw_plan *p, struct gw_error *err)
     for (unsigned i = 0; i < p->meta.n_volumes; i++) {
         int r = gw_io_datasync(p->vol[i]);
         if (r < 0)
-            return gw_error_errno(err, r, "cannot make volume '%s' durable", p->meta.volume[i].name);
+            return gw_error_errno(err, r, "cannot make volume '%s' durable",
+                                  p->meta.volume[i].name);
     }
     return 0;
 }
@@ -249,8 +251,8 @@ uint64_t gw_plan_volume_bytes(const struct gw_plan *p)
 
 uint64_t gw_plan_next_epoch(const struct gw_plan *p)
 {
-    return gw_epoch_next(p->meta.site, GW_MAX(p->meta.highest_epoch,
-                                              gw_lineage_epoch(&p->meta.lineage)));
+    return gw_epoch_next(p->meta.site,
+                         GW_MAX(p->meta.highest_epoch, gw_lineage_epoch(&p->meta.lineage)));
 }
 
 void gw_plan_side(const struct gw_plan *p, struct gw_side *ret)
@@ -284,7 +286,8 @@ void gw_plan_side(const struct gw_plan *p, struct gw_side *ret)
     memcpy(ret->volume, m->volume, sizeof ret->volume);
     ret->boot_changed = ret->crashed_active && !gw_uuid_equal(&ret->boot_id, &m->active_boot);
     struct gw_uuid current = gw_lineage_uuid(&m->lineage);
-    ret->tail_signed = !gw_uuid_is_none(&m->signed_tail) && gw_uuid_equal(&m->signed_tail, &current);
+    ret->tail_signed =
+        !gw_uuid_is_none(&m->signed_tail) && gw_uuid_equal(&m->signed_tail, &current);
     if (m->n_volumes > 0)
         gw_dirtymap_get_cleared(p->map[0], &ret->cleared_uuid, &ret->cleared_seq);
 }

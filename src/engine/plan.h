@@ -38,11 +38,11 @@ struct gw_plan {
     pthread_mutex_t mu;
     struct gw_metafile *metafile;
     struct gw_meta meta;
-    bool slot_lost;      /* a meta slot was damaged when the plan was opened (R20) */
-    bool confirmed;      /* a crashed active was confirmed in this process's life */
-    uint64_t map_damaged; /* map pages found damaged, now all dirty */
+    bool slot_lost;         /* a meta slot was damaged when the plan was opened (R20) */
+    bool confirmed;         /* a crashed active was confirmed in this process's life */
+    uint64_t map_damaged;   /* map pages found damaged, now all dirty */
     uint64_t hot_recovered; /* extents found hot at open */
-    bool hot_unknown;    /* the hot log was damaged: everything is compared */
+    bool hot_unknown;       /* the hot log was damaged: everything is compared */
     struct gw_dirtymap *map[GW_VOLUMES_MAX];
     struct gw_hotset *hot;
     struct gw_file *vol[GW_VOLUMES_MAX];

@@ -84,11 +84,12 @@ static int make_volume(struct gw_io *io, const char *dir, struct gw_plan_spec *s
         if (r < 0)
             return gw_error_wrap(err, "volume '%s'", v->name);
         if (data)
-            return gw_error_set(err, -EEXIST,
-                                "volume '%s': %s already holds data, which seeding would overwrite; "
-                                "name another file, or say --adopt-data to compare and keep what is "
-                                "equal",
-                                v->name, v->path);
+            return gw_error_set(
+                err, -EEXIST,
+                "volume '%s': %s already holds data, which seeding would overwrite; "
+                "name another file, or say --adopt-data to compare and keep what is "
+                "equal",
+                v->name, v->path);
     }
     r = gw_io_datasync(f);
     if (r < 0)
@@ -111,16 +112,18 @@ static int check_spec(const struct gw_plan_spec *spec, struct gw_error *err)
     if (spec->n_volumes == 0 || spec->n_volumes > GW_VOLUMES_MAX)
         return gw_error_set(err, -EINVAL, "a plan has 1 to %u volumes, not %u", GW_VOLUMES_MAX,
                             spec->n_volumes);
-    if (spec->plan_name[0] == '\0' || spec->site_name[0][0] == '\0' || spec->site_name[1][0] == '\0')
+    if (spec->plan_name[0] == '\0' || spec->site_name[0][0] == '\0' ||
+        spec->site_name[1][0] == '\0')
         return gw_error_set(err, -EINVAL, "the plan and both sites need names");
     if (strcmp(spec->site_name[0], spec->site_name[1]) == 0)
         return gw_error_set(err, -EINVAL, "both sites are called '%s'", spec->site_name[0]);
     for (unsigned i = 0; i < spec->n_volumes; i++) {
         if (!name_ok(spec->volume[i].name))
-            return gw_error_set(err, -EINVAL,
-                                "'%s' is not a volume name: letters, digits, '.', '_' and '-' only, "
-                                "not starting with '.', and not 'hot'",
-                                spec->volume[i].name);
+            return gw_error_set(
+                err, -EINVAL,
+                "'%s' is not a volume name: letters, digits, '.', '_' and '-' only, "
+                "not starting with '.', and not 'hot'",
+                spec->volume[i].name);
         for (unsigned k = 0; k < i; k++) {
             if (strcmp(spec->volume[i].name, spec->volume[k].name) == 0)
                 return gw_error_set(err, -EINVAL, "two volumes are called '%s'",

@@ -20,11 +20,13 @@ int gw_promote_check(const struct gw_plan *p, const struct gw_promote_options *o
 {
     const struct gw_meta *m = &p->meta;
     if (m->blank)
-        return gw_error_set(err, -EUCLEAN, "this side is blank or was never seeded completely: "
-                                           "there is nothing to promote");
+        return gw_error_set(err, -EUCLEAN,
+                            "this side is blank or was never seeded completely: "
+                            "there is nothing to promote");
     if (m->role == GW_ROLE_ACTIVE && m->may_serve)
-        return gw_error_set(err, -EALREADY, "this side was promoted already (epoch %llu): start the "
-                                            "source here",
+        return gw_error_set(err, -EALREADY,
+                            "this side was promoted already (epoch %llu): start the "
+                            "source here",
                             (unsigned long long)gw_lineage_epoch(&m->lineage));
     if (m->role == GW_ROLE_ACTIVE && !o->confirm_alone)
         return gw_error_set(err, -EPERM,
@@ -86,8 +88,9 @@ static int settle_image(struct gw_plan *p, const struct gw_promote_options *o,
         r = gw_rewind_to_point(p, journal, point, ret, err);
     gw_journal_close(journal);
     if (r == 0 && !m->consistent)
-        r = gw_error_set(err, -EUCLEAN, "the image is not consistent and nothing is left to roll "
-                                        "back; resync this side from its peer");
+        r = gw_error_set(err, -EUCLEAN,
+                         "the image is not consistent and nothing is left to roll "
+                         "back; resync this side from its peer");
     return r;
 }
 
@@ -112,8 +115,10 @@ static void pin_fork(struct gw_plan *p, uint64_t epoch, struct gw_promote_result
     int r = gw_point_create(p->io, p->dir, p->vol, GW_POINT_CLONE_ONLY, 0, pt, &err);
     ret->fork_point = r == 0 || r == -EEXIST;
     if (!ret->fork_point)
-        gw_log(GW_LOG_INFO, "no point at the fork (%s): a later list of the divergent tail is a "
-                            "superset", err.msg);
+        gw_log(GW_LOG_INFO,
+               "no point at the fork (%s): a later list of the divergent tail is a "
+               "superset",
+               err.msg);
     free(pt);
 }
 

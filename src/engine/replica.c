@@ -99,9 +99,9 @@ static int check_state(const struct gw_plan *p, struct gw_error *err)
 {
     const struct gw_meta *m = &p->meta;
     if (m->pending == GW_PENDING_REWIND || m->pending == GW_PENDING_ROLLBACK)
-        return gw_error_set(err, -EUCLEAN,
-                            "a rewind to '%s' was interrupted; run the promotion again to finish it",
-                            m->pending_id);
+        return gw_error_set(
+            err, -EUCLEAN, "a rewind to '%s' was interrupted; run the promotion again to finish it",
+            m->pending_id);
     if (m->role == GW_ROLE_ACTIVE && m->may_serve)
         return gw_error_set(err, -EPERM,
                             "this side was promoted and serves next: start the source here");

@@ -33,7 +33,7 @@
 struct gw_replica_config {
     const char *listen; /* "host:port" */
     struct gw_tls *tls;
-    uint64_t journal_bytes;     /* limit of the whole journal */
+    uint64_t journal_bytes;       /* limit of the whole journal */
     uint64_t point_reserve_bytes; /* free space that a point must leave */
     unsigned link_timeout_ms;
 };

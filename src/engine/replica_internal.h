@@ -15,8 +15,8 @@
 
 struct gw_replica_session {
     struct gw_conn *conn;
-    bool live;     /* frames may be sent on it */
-    bool started;  /* START was answered */
+    bool live;    /* frames may be sent on it */
+    bool started; /* START was answered */
     bool dead;
     enum gw_session_mode mode;
     bool sync, session_numbers;

@@ -215,9 +215,8 @@ int gw_replica_assess(struct gw_replica *r, const uint8_t *records, size_t len,
             .seq = rec.seq, .volume = rec.volume, .offset = rec.offset, .length = rec.length
         };
         uint64_t found = 0;
-        x = gw_compare_blocks(r->plan->vol[rec.volume], &rec,
-                              records + at + GW_RECORD_HEADER_BYTES, r->ses.hello.hash_seed,
-                              scratch, d.differs, &found);
+        x = gw_compare_blocks(r->plan->vol[rec.volume], &rec, records + at + GW_RECORD_HEADER_BYTES,
+                              r->ses.hello.hash_seed, scratch, d.differs, &found);
         if (x < 0) {
             gw_error_errno(err, x, "cannot read volume '%s'",
                            r->plan->meta.volume[rec.volume].name);
@@ -227,8 +226,8 @@ int gw_replica_assess(struct gw_replica *r, const uint8_t *records, size_t len,
         r->st.tail.known = true;
         for (uint64_t i = 0; found > 0 && i * GW_BLOCK_BYTES < rec.length; i++) {
             if ((d.differs[i / 8] >> (i % 8)) & 1)
-                r->st.tail.blocks += gw_bitmap_test(r->ses.own_fine[rec.volume],
-                                                    rec.offset / GW_BLOCK_BYTES + i);
+                r->st.tail.blocks +=
+                    gw_bitmap_test(r->ses.own_fine[rec.volume], rec.offset / GW_BLOCK_BYTES + i);
         }
         r->received_seq = r->durable_seq = r->applied_seq = rec.seq;
         r->received_chain = gw_chain_next(r->received_chain, rec.header_hash);

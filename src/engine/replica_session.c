@@ -201,7 +201,8 @@ static int receive_start(struct gw_replica *r, struct gw_start *ret, struct gw_e
     return 0;
 }
 
-/* Row 8: we stand exactly at the fork of a newer reign, everything applied and durable. Adopt it. */
+/* Row 8: we stand exactly at the fork of a newer reign, everything applied and durable. Adopt it.
+ */
 static int adopt_at_fork(struct gw_replica *r, const struct gw_start *start, struct gw_error *err)
 {
     int x = gw_replica_settle(r, err);
@@ -234,10 +235,9 @@ static int begin_stream(struct gw_replica *r, const struct gw_start *start, stru
     }
     LOCK_SCOPE(r->mu);
     if (start->first_seq != r->durable_seq + 1 || start->chain != r->durable_chain)
-        return gw_error_set(err, -EPROTO,
-                            "the source starts at %llu with another chain, this side is at %llu",
-                            (unsigned long long)start->first_seq,
-                            (unsigned long long)r->durable_seq);
+        return gw_error_set(
+            err, -EPROTO, "the source starts at %llu with another chain, this side is at %llu",
+            (unsigned long long)start->first_seq, (unsigned long long)r->durable_seq);
     r->state = GW_REPLICA_STREAMING;
     return 0;
 }

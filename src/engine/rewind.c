@@ -13,7 +13,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* R9: that a rewind is under way, and that the image is none meanwhile. The set is durable first. */
+/*
+ * R9: that a rewind is under way, and that the image is none meanwhile. R10: the rewound blocks are
+ * durable in the set first, long before a client can write.
+ */
 static int begin_rewind(struct gw_plan *p, enum gw_pending pending, const char *id,
                         struct gw_error *err)
 {
@@ -158,7 +161,8 @@ static int mark_rewound(struct gw_plan *p, struct gw_journal *j, uint64_t from,
 
 /* Does the journal hold every change since the point? It does not know what this side wrote while
  * it was active itself. */
-static bool journal_reaches(const struct gw_plan *p, struct gw_journal *j, const struct gw_point *pt)
+static bool journal_reaches(const struct gw_plan *p, struct gw_journal *j,
+                            const struct gw_point *pt)
 {
     return pt->reigns == p->meta.reigns && gw_journal_oldest(j) <= pt->journal_pos &&
            pt->journal_pos <= gw_journal_end(j);

@@ -75,7 +75,7 @@ void gw_ring_each(const struct gw_ring *r, void (*fn)(void *arg, const struct gw
                   void *arg);
 
 bool gw_ring_empty(const struct gw_ring *r);
-uint64_t gw_ring_used_bytes(const struct gw_ring *r);  /* with claims */
+uint64_t gw_ring_used_bytes(const struct gw_ring *r); /* with claims */
 uint64_t gw_ring_size_bytes(const struct gw_ring *r);
 bool gw_ring_all_filled(const struct gw_ring *r);
 uint64_t gw_ring_claims(const struct gw_ring *r); /* promises out */

@@ -207,9 +207,9 @@ static int check_role(const struct gw_plan *p, const struct gw_source_config *c,
 {
     const struct gw_meta *m = &p->meta;
     if (m->pending == GW_PENDING_REWIND || m->pending == GW_PENDING_ROLLBACK)
-        return gw_error_set(err, -EUCLEAN,
-                            "a rewind to '%s' was interrupted; run the promotion again to finish it",
-                            m->pending_id);
+        return gw_error_set(
+            err, -EUCLEAN, "a rewind to '%s' was interrupted; run the promotion again to finish it",
+            m->pending_id);
     if (c->heal_only)
         return 0;
     if (m->role != GW_ROLE_ACTIVE)
@@ -218,7 +218,8 @@ static int check_role(const struct gw_plan *p, const struct gw_source_config *c,
                             "or promote it",
                             gw_role_name(m->role));
     if (!m->consistent)
-        return gw_error_set(err, -EUCLEAN, "the image is not consistent; roll back or resync first");
+        return gw_error_set(err, -EUCLEAN,
+                            "the image is not consistent; roll back or resync first");
     return 0;
 }
 
@@ -263,7 +264,8 @@ int gw_source_new(struct gw_plan *plan, const struct gw_source_config *config,
 
 /*
  * A side that restarts speaks to its peer before it serves. Not needed: when no peer ever was in
- * contact (nobody else can have been promoted), right after a promotion, and where the plan says so.
+ * contact (nobody else can have been promoted), right after a promotion, and where the plan says
+ * so.
  */
 static bool may_serve_alone(const struct gw_source *s)
 {
@@ -330,8 +332,8 @@ static void chain_slot(void *arg, const struct gw_slot *slot)
 }
 
 /*
- * R12: fdatasync, what is not durable at the peer becomes durable bits, then the hot log is cleared,
- * then the role's clean mark. Each step makes the next one true.
+ * R12: fdatasync, what is not durable at the peer becomes durable bits, then the hot log is
+ * cleared, then the role's clean mark. Each step makes the next one true.
  */
 static int stop_clean(struct gw_source *s, struct gw_error *err)
 {

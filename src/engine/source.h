@@ -31,7 +31,8 @@
  *      the peer.
  *   S2 seq order = order of local writes for any two overlapping requests.
  *   S3 No request is answered with success after the deadline, or after the state left SERVING.
- *   S4 A bit is cleared only by an in-order durable acknowledgement under the current uuid (R3, R4).
+ *   S4 A bit is cleared only by an in-order durable acknowledgement under the current uuid (R3,
+ * R4).
  *
  * Threads: all functions may be called from any thread; none may be called while holding a lock
  * that a callback of the embedding program takes. Internal threads: link (connects, sends),
@@ -69,25 +70,25 @@ enum gw_link_loss {
 };
 
 struct gw_source_config {
-    const char *peer;     /* "host:port" of the replica; NULL: alone */
-    const char *listen;   /* "host:port" where the other side may call (source_guard.c); NULL: it
-                             cannot, and two serving sides would not learn of each other */
-    struct gw_tls *tls;   /* NULL: plain TCP (loopback only) */
-    bool sync;            /* acknowledge on received */
+    const char *peer;   /* "host:port" of the replica; NULL: alone */
+    const char *listen; /* "host:port" where the other side may call (source_guard.c); NULL: it
+                           cannot, and two serving sides would not learn of each other */
+    struct gw_tls *tls; /* NULL: plain TCP (loopback only) */
+    bool sync;          /* acknowledge on received */
     enum gw_link_loss on_link_loss;
-    bool heal_only;       /* no clients: heal the peer from this side (verdict rows 4, 9, 11) */
-    bool isolated_start;  /* serve without having spoken to the peer */
-    bool granted;         /* serve only until the deadline given by gw_source_grant */
+    bool heal_only;      /* no clients: heal the peer from this side (verdict rows 4, 9, 11) */
+    bool isolated_start; /* serve without having spoken to the peer */
+    bool granted;        /* serve only until the deadline given by gw_source_grant */
     uint64_t ring_bytes;
-    uint64_t bandwidth_bytes; /* per second; 0 = no limit */
-    int zstd_level;           /* 0 = none */
-    unsigned throttle_ms;     /* how long a full ring may hold a writer before falling behind */
-    unsigned unsync_ms;       /* sync: how long a lost link holds writers before UNSYNC */
-    unsigned wait_ms_max;     /* how long a request waits (not serving, deadline) before it fails;
-                                 0 = for ever */
-    bool (*interrupted)(void);  /* asked by a request that waits: should it give up (shutdown)? May be
-                                   NULL; called with the plan's mutex held, must not block */
-    unsigned link_timeout_ms; /* silence after which a link is lost */
+    uint64_t bandwidth_bytes;  /* per second; 0 = no limit */
+    int zstd_level;            /* 0 = none */
+    unsigned throttle_ms;      /* how long a full ring may hold a writer before falling behind */
+    unsigned unsync_ms;        /* sync: how long a lost link holds writers before UNSYNC */
+    unsigned wait_ms_max;      /* how long a request waits (not serving, deadline) before it fails;
+                                  0 = for ever */
+    bool (*interrupted)(void); /* asked by a request that waits: should it give up (shutdown)? May
+                                  be NULL; called with the plan's mutex held, must not block */
+    unsigned link_timeout_ms;  /* silence after which a link is lost */
 };
 void gw_source_config_init(struct gw_source_config *c); /* the defaults */
 
@@ -133,7 +134,8 @@ int gw_source_equal(struct gw_source *s, unsigned timeout_ms, struct gw_token *r
                     struct gw_error *err);
 /* After equal: drop the authority durably. The point of no return. */
 int gw_source_release(struct gw_source *s, struct gw_error *err);
-/* Stop serving for good (R11): writes in flight end without an answer, bits durable, role FENCED. */
+/* Stop serving for good (R11): writes in flight end without an answer, bits durable, role FENCED.
+ */
 int gw_source_fence(struct gw_source *s, const char *why, struct gw_error *err);
 /* Compare all data online, by hashes in the stream. rate: bytes per second read, 0 = no limit. */
 int gw_source_verify(struct gw_source *s, uint64_t rate_bytes, struct gw_error *err);
@@ -157,14 +159,14 @@ struct gw_source_status {
     bool have_verdict;
     struct gw_verdict verdict; /* the last */
     uint64_t seq, received_seq, durable_seq, applied_seq;
-    uint64_t pending_bytes;  /* in the ring: acknowledged here, not durable there */
+    uint64_t pending_bytes; /* in the ring: acknowledged here, not durable there */
     uint64_t ring_bytes;
-    bool attached;           /* writes go to the ring; false: only bits */
+    bool attached; /* writes go to the ring; false: only bits */
     uint64_t dirty_blocks, coarse_extents, hot_extents;
-    uint64_t in_flight; /* requests */
+    uint64_t in_flight;                                     /* requests */
     uint64_t sent_bytes, sent_raw_bytes, resync_sent_bytes; /* on the wire, since start */
     uint64_t resync_total_bytes, resync_left_bytes;
-    uint64_t resync_started_ns, resync_ended_ns; /* boot time; of the last one */
+    uint64_t resync_started_ns, resync_ended_ns;        /* boot time; of the last one */
     uint64_t compared_bytes, compared_differing_blocks; /* of the last assess or compare */
     uint64_t tail_blocks;                               /* of the last assess */
     bool assessed;

@@ -12,8 +12,8 @@
 static void record_durable(struct gw_source *s, const struct gw_slot *o)
 {
     const struct gw_record *rec = &o->rec;
-    s->chain = rec->type == GW_RECORD_FIN ? s->ses.fin_chain
-                                          : gw_chain_next(s->chain, rec->header_hash);
+    s->chain =
+        rec->type == GW_RECORD_FIN ? s->ses.fin_chain : gw_chain_next(s->chain, rec->header_hash);
     if (rec->type == GW_RECORD_INJECT || rec->type == GW_RECORD_INJECT_ZERO) {
         uint64_t first = rec->offset / GW_BLOCK_BYTES;
         uint64_t n = (rec->length + GW_BLOCK_BYTES - 1) / GW_BLOCK_BYTES;
@@ -31,7 +31,7 @@ static void durable_through(struct gw_source *s, uint64_t seq)
     s->acked_seq = seq;
     const struct gw_session *ses = &s->ses;
     if (ses->mode == GW_SESSION_ASSESS || ses->session_numbers)
-        return; /* nothing is cleared on these numbers */
+        return;                                            /* nothing is cleared on these numbers */
     for (unsigned i = 0; i < s->plan->meta.n_volumes; i++) /* R5 */
         gw_dirtymap_cleared_through(s->plan->map[i], &s->uuid, seq);
 }
@@ -62,9 +62,10 @@ static int chains_differ(struct gw_source *s, struct gw_error *err)
     for (unsigned i = 0; i < s->plan->meta.n_volumes; i++)
         gw_dirtymap_mark_all_coarse(s->plan->map[i]);
     gw_source_fall_behind(s, "the chains differ");
-    return gw_error_set(err, -EBADMSG,
-                        "the peer's chain at seq %llu differs from ours: everything will be compared",
-                        (unsigned long long)s->acked_seq);
+    return gw_error_set(
+        err, -EBADMSG,
+        "the peer's chain at seq %llu differs from ours: everything will be compared",
+        (unsigned long long)s->acked_seq);
 }
 
 static int on_ack(struct gw_source *s, const struct gw_ack *a, struct gw_error *err)
@@ -74,12 +75,13 @@ static int on_ack(struct gw_source *s, const struct gw_ack *a, struct gw_error *
         return 0; /* R4: about another incarnation's numbers */
     if (a->received > ses->sent_seq || a->durable > a->received || a->applied > a->durable ||
         a->durable < ses->durable)
-        return gw_error_set(err, -EPROTO,
-                            "the peer's acknowledgement is impossible: received %llu, durable %llu, "
-                            "applied %llu; sent %llu, durable before %llu",
-                            (unsigned long long)a->received, (unsigned long long)a->durable,
-                            (unsigned long long)a->applied, (unsigned long long)ses->sent_seq,
-                            (unsigned long long)ses->durable);
+        return gw_error_set(
+            err, -EPROTO,
+            "the peer's acknowledgement is impossible: received %llu, durable %llu, "
+            "applied %llu; sent %llu, durable before %llu",
+            (unsigned long long)a->received, (unsigned long long)a->durable,
+            (unsigned long long)a->applied, (unsigned long long)ses->sent_seq,
+            (unsigned long long)ses->durable);
     ses->received = a->received;
     ses->applied = a->applied;
     if (a->durable > ses->durable) {

@@ -65,7 +65,8 @@ static int void_token(struct gw_source *s, uint64_t until, struct gw_error *err)
     struct gw_token none = { .epoch = 0 };
     uint8_t buf[GW_TOKEN_BYTES];
     size_t n = gw_token_encode(&none, buf, sizeof buf);
-    uint64_t seq = gw_source_streaming(s) ? gw_source_put_record(s, GW_RECORD_HANDOVER, buf, (uint32_t)n) : 0;
+    uint64_t seq =
+        gw_source_streaming(s) ? gw_source_put_record(s, GW_RECORD_HANDOVER, buf, (uint32_t)n) : 0;
     while (seq != 0 && gw_source_streaming(s)) {
         if (ses->durable >= seq) {
             ses->token_seq = 0;
@@ -167,8 +168,10 @@ int gw_source_equal(struct gw_source *s, unsigned timeout_ms, struct gw_token *r
                                 "the link was lost before the target proved equality; still "
                                 "quiesced, try again or unquiesce");
         if (passed(s, until))
-            return gw_error_set(err, -ETIMEDOUT, "the target did not prove equality in %u ms; "
-                                "the outcome is UNKNOWN until it is asked again", timeout_ms);
+            return gw_error_set(err, -ETIMEDOUT,
+                                "the target did not prove equality in %u ms; "
+                                "the outcome is UNKNOWN until it is asked again",
+                                timeout_ms);
         ses->barrier = true;
         pthread_cond_signal(&s->cv_link);
         gw_source_wait(s, &s->cv_ack, 50);
@@ -264,9 +267,8 @@ int gw_source_verify(struct gw_source *s, uint64_t rate_bytes, struct gw_error *
                             gw_repl_state_name(s->repl));
     if (s->verify_wanted)
         return gw_error_set(err, -EALREADY, "a verify is running already");
-    s->st.verify = (struct gw_verify_status){
-        .running = true, .total_bytes = gw_plan_volume_bytes(s->plan)
-    };
+    s->st.verify =
+        (struct gw_verify_status){ .running = true, .total_bytes = gw_plan_volume_bytes(s->plan) };
     s->verify_rate = rate_bytes;
     gw_bucket_init(&s->verify_bucket, rate_bytes, gw_io_boot_ns(s->plan->io));
     s->verify_volume = 0;
@@ -307,10 +309,11 @@ int gw_source_point(struct gw_source *s, const char *id, const char *tag, unsign
     uint64_t until = deadline(s, timeout_ms);
     while (s->ses.applied < seq) {
         if (!gw_source_streaming(s) || passed(s, until))
-            return gw_error_set(err, -ETIMEDOUT,
-                                "the peer did not report the point at seq %llu; whether it exists is "
-                                "UNKNOWN, list the points there",
-                                (unsigned long long)seq);
+            return gw_error_set(
+                err, -ETIMEDOUT,
+                "the peer did not report the point at seq %llu; whether it exists is "
+                "UNKNOWN, list the points there",
+                (unsigned long long)seq);
         s->ses.barrier = true;
         pthread_cond_signal(&s->cv_link);
         gw_source_wait(s, &s->cv_ack, 50);

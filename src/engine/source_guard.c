@@ -54,8 +54,9 @@ static int judge(struct gw_source *s, struct gw_conn *conn, const struct gw_hell
     r = gw_source_obey(s, &v, err);
     if (r < 0)
         return r;
-    return gw_error_set(err, -EPERM, "%s serves as a source and calls by itself; start "
-                                     "godwit-replica on the other side",
+    return gw_error_set(err, -EPERM,
+                        "%s serves as a source and calls by itself; start "
+                        "godwit-replica on the other side",
                         mine->side.site_name);
 }
 

@@ -117,7 +117,8 @@ static bool retire_step(struct gw_source *s)
         }
         if (maps_unsaved(s) && unlocked(s, gw_plan_persist_maps) < 0)
             return false;
-        /* The lock was dropped: a writer may have asked for an extent of it, or a ring come back. */
+        /* The lock was dropped: a writer may have asked for an extent of it, or a ring come back.
+         */
         if (!peer_has(s, s->retire_seq) || !gw_hotset_previous_carried(hot))
             return true;
         {

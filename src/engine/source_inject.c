@@ -279,9 +279,9 @@ static int assess_step(struct gw_source *s, struct gw_error *err)
             break;
         struct gw_dirtymap *m = s->plan->map[ses->scan_volume];
         uint64_t b = gw_bitmap_next(gw_dirtymap_fine(m), ses->scan_block);
-        uint64_t e = gw_bitmap_next(gw_dirtymap_coarse(m),
-                                    (ses->scan_block + GW_BLOCKS_PER_EXTENT - 1) /
-                                        GW_BLOCKS_PER_EXTENT);
+        uint64_t e =
+            gw_bitmap_next(gw_dirtymap_coarse(m),
+                           (ses->scan_block + GW_BLOCKS_PER_EXTENT - 1) / GW_BLOCKS_PER_EXTENT);
         uint64_t extent = GW_MIN(b == UINT64_MAX ? b : b / GW_BLOCKS_PER_EXTENT, e);
         if (extent == UINT64_MAX) {
             ses->scan_volume++;

@@ -25,9 +25,9 @@ enum gw_retire_step {
 
 /* A session with the peer. Everything but conn and buffers is guarded by the plan's mutex. */
 struct gw_session {
-    struct gw_conn *conn; /* NULL: none */
-    bool up;              /* START was answered: frames flow */
-    bool dead;            /* to be torn down */
+    struct gw_conn *conn;      /* NULL: none */
+    bool up;                   /* START was answered: frames flow */
+    bool dead;                 /* to be torn down */
     struct gw_goodbye goodbye; /* what to tell the peer; reason 0 = it is gone anyway */
     enum gw_session_mode mode;
     bool session_numbers, target_zero;
@@ -44,14 +44,14 @@ struct gw_session {
     uint64_t token_seq; /* of the HANDOVER record in the stream; 0 = none */
     uint64_t last_heard_ns, next_beat_ns;
     /* resync and assess */
-    unsigned scan_volume;  /* next place to look for bits */
+    unsigned scan_volume; /* next place to look for bits */
     uint64_t scan_block;
     bool scan_wrapped;
     uint64_t hashes_sent, diffs_received;
     struct gw_bitmap *asked[GW_VOLUMES_MAX];     /* extents with a HASH on its way */
     struct gw_bitmap *peer_fine[GW_VOLUMES_MAX]; /* the target's own set (assess) */
     struct gw_bitmap *peer_coarse[GW_VOLUMES_MAX];
-    uint8_t *read_buf; /* GW_EXTENT_BYTES, of the link thread */
+    uint8_t *read_buf;  /* GW_EXTENT_BYTES, of the link thread */
     uint8_t *frame_buf; /* GW_FRAME_BYTES_MAX + header, of the link thread (compression) */
 };
 
@@ -72,7 +72,7 @@ struct gw_source {
     bool threads_running;
     bool stop;
     bool park, hot_parked, keeper_parked; /* see gw_source_park */
-    int stop_fd; /* eventfd: readable when stopping, wakes connects */
+    int stop_fd;                          /* eventfd: readable when stopping, wakes connects */
     uint64_t changes;
 
     enum gw_service_state service;
@@ -83,7 +83,7 @@ struct gw_source {
     uint64_t in_flight[2]; /* requests by parity: see the keeper's retire */
     unsigned parity;
     unsigned write_waiters; /* on cv_write */
-    uint64_t detached_ops; /* writes in flight that will only mark bits */
+    uint64_t detached_ops;  /* writes in flight that will only mark bits */
 
     /* identity of the stream */
     struct gw_uuid uuid;
@@ -93,15 +93,15 @@ struct gw_source {
     bool chain_known;   /* false after falling behind: the next START begins a new chain */
     uint64_t acked_seq; /* everything up to here left the ring */
     struct gw_ring *ring;
-    bool attached;       /* writes go to the ring */
-    bool sender_waits;   /* a filled slot must signal cv_link */
+    bool attached;          /* writes go to the ring */
+    bool sender_waits;      /* a filled slot must signal cv_link */
     uint64_t full_since_ns; /* ring full: since when writers wait; 0 = not */
 
     struct gw_session ses;
     enum gw_repl_state repl;
-    bool sync_on;       /* acknowledge only what the peer received */
-    bool sync_recorded; /* meta says SYNC (W2: from before it is stored until UNSYNC is) */
-    uint64_t sync_from; /* everything acknowledged before sync_on */
+    bool sync_on;          /* acknowledge only what the peer received */
+    bool sync_recorded;    /* meta says SYNC (W2: from before it is stored until UNSYNC is) */
+    uint64_t sync_from;    /* everything acknowledged before sync_on */
     uint64_t link_lost_ns; /* boot time; 0 = the link is up, or never was */
     bool had_session;
 

@@ -151,8 +151,8 @@ static int take_page(struct gw_source *s, const struct gw_map_page *m, struct gw
     LOCK_SCOPE(s->mu);
     struct gw_session *ses = &s->ses;
     if (ses->mode == GW_SESSION_ASSESS) {
-        struct gw_bitmap **own = m->kind == GW_MAP_FINE ? &ses->peer_fine[m->volume]
-                                                        : &ses->peer_coarse[m->volume];
+        struct gw_bitmap **own =
+            m->kind == GW_MAP_FINE ? &ses->peer_fine[m->volume] : &ses->peer_coarse[m->volume];
         if (*own == NULL)
             *own = gw_bitmap_new(gw_bitmap_size(m->kind == GW_MAP_FINE
                                                     ? gw_dirtymap_fine(s->plan->map[m->volume])
@@ -218,8 +218,8 @@ static int receive_ready(struct gw_source *s, struct gw_error *err)
     uint8_t buf[GW_GOODBYE_BYTES_MAX];
     struct gw_frame f;
     struct gw_ready ready;
-    int r = gw_frame_expect(s->ses.conn, GW_FRAME_READY, "answer to START", &f, buf, sizeof buf,
-                            err);
+    int r =
+        gw_frame_expect(s->ses.conn, GW_FRAME_READY, "answer to START", &f, buf, sizeof buf, err);
     if (r == 0 && !gw_ready_decode(buf, f.bytes, &ready))
         r = gw_error_set(err, -EPROTO, "the peer's answer to START is malformed");
     return r;

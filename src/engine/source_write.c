@@ -62,7 +62,8 @@ static bool waited_out(const struct gw_source *s, uint64_t since_ns)
            gw_io_boot_ns(s->plan->io) - since_ns > s->cfg.wait_ms_max * GW_NS_PER_MS;
 }
 
-/* R1: every extent of the range is hot, durably. All are asked for, so that one log write serves. */
+/* R1: every extent of the range is hot, durably. All are asked for, so that one log write serves.
+ */
 static bool all_hot(struct gw_source *s, const struct piece *p)
 {
     bool hot = true;
@@ -136,8 +137,7 @@ static int piece_begin(struct gw_source *s, struct piece *p)
             gw_source_wait(s, &s->cv_write, 100);
             continue;
         }
-        if (!all_hot(s, p) ||
-            !gw_rangelock_try(&s->range[p->volume], &p->range, p->off, p->len)) {
+        if (!all_hot(s, p) || !gw_rangelock_try(&s->range[p->volume], &p->range, p->off, p->len)) {
             gw_source_wait(s, &s->cv_write, 200);
             continue;
         }

@@ -49,8 +49,7 @@ struct gw_conn;
  * Errors tell the layer: cannot resolve, cannot connect, TLS: the peer's certificate ....
  */
 int gw_conn_connect(const char *address, struct gw_tls *tls, const char *server_name,
-                    unsigned timeout_ms, int cancel_fd, struct gw_conn **ret,
-                    struct gw_error *err);
+                    unsigned timeout_ms, int cancel_fd, struct gw_conn **ret, struct gw_error *err);
 
 struct gw_listener;
 /* Plain listeners (tls NULL) bind to loopback addresses only. */

@@ -147,7 +147,8 @@ static int godwit_config(const char *key, const char *value)
 static int godwit_config_complete(void)
 {
     if (dir == NULL) {
-        nbdkit_error("the parameter dir=PLAN_DIRECTORY is missing; make one with godwit-ctl create");
+        nbdkit_error(
+            "the parameter dir=PLAN_DIRECTORY is missing; make one with godwit-ctl create");
         return -1;
     }
     bool any = tls_files.ca || tls_files.cert || tls_files.key || tls_files.peer;

@@ -115,8 +115,10 @@ static int on_handover(void *ctx, json_t *request, struct gw_control_reply *repl
     if (r < 0) {
         struct gw_error undo;
         if (gw_source_unquiesce(s->source, QUIESCE_MS, &undo) < 0)
-            return gw_error_wrap(err, "nothing was handed over, and service could not be resumed "
-                                      "(%s)", undo.msg);
+            return gw_error_wrap(err,
+                                 "nothing was handed over, and service could not be resumed "
+                                 "(%s)",
+                                 undo.msg);
         return gw_error_wrap(err, "nothing was handed over, service goes on here");
     }
     r = gw_source_release(s->source, err);

@@ -49,13 +49,20 @@ static const char usage[] =
     "  --help, --version\n";
 
 static const struct option longopts[] = {
-    { "dir", required_argument, NULL, 'd' },     { "listen", required_argument, NULL, 'l' },
-    { "heal", required_argument, NULL, 'H' },    { "control", required_argument, NULL, 'c' },
-    { "tls-ca", required_argument, NULL, 1 },    { "tls-cert", required_argument, NULL, 2 },
-    { "tls-key", required_argument, NULL, 3 },   { "tls-peer", required_argument, NULL, 4 },
-    { "plain", no_argument, NULL, 5 },           { "journal-max", required_argument, NULL, 6 },
-    { "reserve", required_argument, NULL, 7 },   { "link-timeout-ms", required_argument, NULL, 8 },
-    { "help", no_argument, NULL, 'h' },          { "version", no_argument, NULL, 'V' },
+    { "dir", required_argument, NULL, 'd' },
+    { "listen", required_argument, NULL, 'l' },
+    { "heal", required_argument, NULL, 'H' },
+    { "control", required_argument, NULL, 'c' },
+    { "tls-ca", required_argument, NULL, 1 },
+    { "tls-cert", required_argument, NULL, 2 },
+    { "tls-key", required_argument, NULL, 3 },
+    { "tls-peer", required_argument, NULL, 4 },
+    { "plain", no_argument, NULL, 5 },
+    { "journal-max", required_argument, NULL, 6 },
+    { "reserve", required_argument, NULL, 7 },
+    { "link-timeout-ms", required_argument, NULL, 8 },
+    { "help", no_argument, NULL, 'h' },
+    { "version", no_argument, NULL, 'V' },
     { NULL, 0, NULL, 0 },
 };
 

@@ -14,6 +14,7 @@ struct replica_control {
     bool promoted; /* the process ends; guarded by the control server's one promotion at a time */
 };
 
-/* `rc` must outlive the server. A stop or a finished promotion is told by SIGUSR1 to the process. */
+/* `rc` must outlive the server. A stop or a finished promotion is told by SIGUSR1 to the process.
+ */
 int replica_control_start(const char *path, struct replica_control *rc, struct gw_control **ret,
                           struct gw_error *err);

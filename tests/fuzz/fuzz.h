@@ -68,7 +68,7 @@ static inline void fuzz_seal(uint8_t *data, size_t len, uint64_t seed)
 /* A copy of exactly `len` bytes, so that a read past its end is seen. Freed by the caller. */
 static inline uint8_t *fuzz_copy(const uint8_t *data, size_t len)
 {
-    uint8_t *p = malloc(len > 0 ? len : 1);
+    uint8_t *p = calloc(1, len > 0 ? len : 1);
     if (p == NULL)
         abort();
     if (len > 0)

@@ -4,6 +4,8 @@
 #include "control/message.h"
 #include "fuzz.h"
 
+#include <errno.h>
+
 static void request(const char *line, size_t len)
 {
     CLEANUP_JSON json_t *j = NULL;

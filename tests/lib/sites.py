@@ -16,16 +16,19 @@ Nothing here sleeps for a fixed time: everything waits for a state, with a deadl
 import errno
 import json
 import os
+import random
 import re
 import select
 import shutil
 import signal
 import socket
+import struct
 import subprocess
-import sys
+import tempfile
 import time
 
 import nbd
+import pytest
 
 from proxy import Proxy
 
@@ -51,6 +54,36 @@ class Gone(Exception):
     """A control connection ended without an answer: the process died."""
 
 
+# ---- fixtures: a test module imports them -------------------------------------------------------
+
+@pytest.fixture
+def sites():
+    """sites(volumes, ...) gives a Pair in a private directory; all of it ends with the test."""
+    made = []
+
+    def make(volumes=None, **options):
+        root = tempfile.mkdtemp(prefix="gw-")
+        made.append((root, Pair(root, volumes, **options)))
+        return made[-1][1]
+
+    yield make
+    try:
+        for _, pair in made:
+            pair.close()
+    finally:
+        for root, _ in made:
+            if "GODWIT_TEST_KEEP" not in os.environ:
+                # Images of recovery points may be immutable.
+                subprocess.run(["chattr", "-R", "-i", root], stderr=subprocess.DEVNULL)
+                shutil.rmtree(root, ignore_errors=True)
+
+
+@pytest.fixture
+def rng(request):
+    """Random, and the same at every run of the same test."""
+    return random.Random(request.node.name)
+
+
 # ---- sanitizers -------------------------------------------------------------------------------
 
 def _preload():
@@ -73,7 +106,7 @@ _REPORT = re.compile(r"ERROR: \w+Sanitizer|WARNING: ThreadSanitizer|runtime erro
                      r"SUMMARY: \w+Sanitizer")
 
 
-def _environment(extra, preload):
+def environment(extra=None, preload=False):
     env = dict(os.environ, UBSAN_OPTIONS="print_stacktrace=1:halt_on_error=1")
     env.pop("GODWIT_CRASH_POINT", None)
     if preload and _PRELOAD:
@@ -81,6 +114,11 @@ def _environment(extra, preload):
         env.update(LD_PRELOAD=_PRELOAD, ASAN_OPTIONS="detect_leaks=0")
     env.update(extra or {})
     return env
+
+
+def crash_at(name):
+    """name: a crash point, "NAME:N" the N-th time that it is reached; None: none."""
+    return {"GODWIT_CRASH_POINT": name} if name else None
 
 
 # ---- processes --------------------------------------------------------------------------------
@@ -173,7 +211,7 @@ class Site:
         if peer:
             argv += ["peer=" + self.pair.link.address, "plain=yes"]
         argv += ["%s=%s" % (k.replace("_", "-"), v) for k, v in options.items()]
-        env = _environment({"GODWIT_CRASH_POINT": crash} if crash else None, True)
+        env = environment(crash_at(crash), True)
         self.process = Process(self, "source", argv, env, control)
         self.nbd_socket = sock
         if wait:
@@ -188,21 +226,29 @@ class Site:
                 "--plain"]
         for k, v in options.items():
             argv += ["--" + k.replace("_", "-"), str(v)]
-        env = _environment({"GODWIT_CRASH_POINT": crash} if crash else None, False)
+        env = environment(crash_at(crash))
         p = self.process = Process(self, "replica", argv, env, control)
-        if not wait:
-            return p
-        line = self._first_line(p)
-        assert line.startswith("listening on "), (line, self.tail_of_log())
-        p.address = line.split()[-1]
-        if linked:
-            self.pair.link.target = p.address
+        if wait:
+            line = self._first_line(p)
+            assert line.startswith("listening on "), (line, self.tail_of_log())
+            p.address = line.split()[-1]
+            if linked:
+                self.pair.link.target = p.address
         return p
+
+    def replica_that_crashes(self, at):
+        """It may die while it starts already. True: it listens."""
+        p = self.replica(crash=at, wait=False)
+        line = self._first_line(p)
+        if not line.startswith("listening on "):
+            return False
+        self.pair.link.target = line.split()[-1]
+        return True
 
     def heal(self, timeout=DEADLINE_S):
         """Be the source without clients until the peer is healed."""
         argv = [REPLICA, "--dir", self.dir, "--heal", self.pair.link.address, "--plain"]
-        return subprocess.run(argv, env=_environment(None, False), capture_output=True, text=True,
+        return subprocess.run(argv, env=environment(), capture_output=True, text=True,
                               timeout=timeout)
 
     def kill(self):
@@ -269,6 +315,10 @@ class Site:
             return ""
         return "".join("%s| %s\n" % (self.name, x) for x in self.log_text().splitlines()[-lines:])
 
+    def ctl(self, *words):
+        """godwit-ctl on the directory; the JSON answer."""
+        return json.loads(run(CTL, *words, "--dir", self.dir, "--json"))
+
     def promote(self, **args):
         """Over the replica's control socket; the process ends by itself."""
         p = self.process
@@ -278,7 +328,7 @@ class Site:
 
     def promote_offline(self, *options, crash=None):
         """godwit-ctl promote --dir. Gives (exit code, JSON answer or None, stderr)."""
-        env = _environment({"GODWIT_CRASH_POINT": crash} if crash else None, False)
+        env = environment(crash_at(crash))
         r = subprocess.run(promote_argv(self.dir, options), env=env, capture_output=True, text=True,
                            timeout=DEADLINE_S)
         with open(self.log_path, "a") as log:
@@ -358,7 +408,7 @@ def row(n):
 # ---- the pair ---------------------------------------------------------------------------------
 
 class Pair:
-    def __init__(self, root, volumes=None, fill=True, direct=False):
+    def __init__(self, root, volumes=None, fill=True):
         self.root = str(root)
         self.volumes = volumes or {"data": 10 * MiB + 1536, "ledger": 4 * MiB}
         self.link = Proxy()
@@ -383,6 +433,23 @@ class Pair:
     def check_equal(self):
         for v in self.volumes:
             check_same(self.home.image[v], self.dr.image[v], "volume " + v)
+
+    def fail_over(self, to, **options):
+        """`to` is a replica whose source is gone: promote it and serve there."""
+        answer = to.promote()
+        to.source(**options)
+        to.until(serving)
+        return answer
+
+    def hand_over(self, src, dst, **options):
+        """The planned move; afterwards dst serves and src receives."""
+        answer = src.call("handover")
+        src.stop()
+        promotion = dst.promote()
+        assert promotion["handover"], promotion
+        dst.source(**options)
+        src.replica()
+        return answer
 
     def close(self):
         for site in self.sites:
@@ -427,7 +494,7 @@ def promote_argv(directory, options):
 
 
 def run(*argv):
-    r = subprocess.run(argv, env=_environment(None, False), capture_output=True, text=True,
+    r = subprocess.run(argv, env=environment(), capture_output=True, text=True,
                        timeout=DEADLINE_S)
     assert r.returncode == 0, (argv, r.stdout, r.stderr)
     return r.stdout
@@ -640,11 +707,44 @@ class Load:
                 image[u * a:(u + 1) * a] not in self.unsure.get(u, [])]
 
 
+# ---- undo files -------------------------------------------------------------------------------
+
+def undo_blocks(site, undo_id):
+    """{(volume name, block): old content} of an undo file: a second reader of its format."""
+    out = {}
+    data = read_file(os.path.join(site.dir, "undo", undo_id, "data"))
+    names = list(site.pair.volumes)
+    at = 0
+    while at + 40 <= len(data):
+        magic, volume, kind, n, _, block, _, _ = struct.unpack_from("<4sHHIIQQQ", data, at)
+        assert magic == b"GWU1", (undo_id, at)
+        at += 40
+        if kind == 0:
+            size = min(BLOCK, site.pair.volumes[names[volume]] - block * BLOCK)
+            content = data[at:at + n] or bytes(size)
+            assert len(content) == size
+            assert out.setdefault((names[volume], block), content) is content, "stored twice"
+        at += (n + 7) // 8 * 8
+    return out
+
+
+def check_undo(site, undo_id, before):
+    """The undo file holds exactly the content before, of at least every block that changed."""
+    kept = undo_blocks(site, undo_id)
+    for (volume, block), content in kept.items():
+        at = block * BLOCK
+        assert before[volume][at:at + len(content)] == content, (volume, block)
+    for volume, now in site.images().items():
+        for at in differences(before[volume], now):
+            assert (volume, at // BLOCK) in kept, "%s at %d was overwritten and not kept" % (
+                volume, at)
+    return kept
+
+
 # ---- files ------------------------------------------------------------------------------------
 
 def pattern(name, size):
     """Data, zeros and holes, the same for the same name."""
-    import random
     rng = random.Random(name)
     out = bytearray(size)
     at = 0

@@ -1,38 +1,27 @@
 # SPDX-License-Identifier: Apache-2.0
 # Copyright the godwit authors
+"""Fixtures of the scenario tests (the library: tests/lib/godwit.py)."""
 import os
-import random
-import shutil
 import sys
-import tempfile
 
 import pytest
 
-sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "lib"))
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "lib"))
+
+import godwit  # noqa: E402
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item, call):
+    """A failure shows what the processes said."""
+    report = (yield).get_result()
+    world = getattr(item, "funcargs", {}).get("world")
+    if report.when == "call" and report.failed and world is not None:
+        report.sections.append(("logs of the processes", world.logs()))
 
 
 @pytest.fixture
-def sites():
-    """make(volumes, ...) gives a Pair in a private directory; all of it ends with the test."""
-    from sites import Pair
-    made = []
-
-    def make(volumes=None, **options):
-        root = tempfile.mkdtemp(prefix="godwit-")
-        made.append((root, Pair(root, volumes, **options)))
-        return made[-1][1]
-
-    yield make
-    try:
-        for _, pair in made:
-            pair.close()
-    finally:
-        for root, _ in made:
-            if "GODWIT_TEST_KEEP" not in os.environ:
-                shutil.rmtree(root, ignore_errors=True)
-
-
-@pytest.fixture
-def rng(request):
-    """Random, and the same at every run of the same test."""
-    return random.Random(request.node.name)
+def world():
+    w = godwit.World()
+    yield w
+    w.close()

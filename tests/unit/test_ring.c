@@ -30,7 +30,8 @@ static struct gw_slot *put(struct gw_ring *r, uint64_t seq, enum gw_record_type 
     return s;
 }
 
-/* What goes out is every record, in order, whole and decodable, through many wraps of the buffer. */
+/* What goes out is every record, in order, whole and decodable, through many wraps of the buffer.
+ */
 static void in_order_through_wraps(void **state)
 {
     (void)state;
@@ -38,7 +39,8 @@ static void in_order_through_wraps(void **state)
     uint64_t put_seq = 0, got_seq = 0;
     unsigned random = 1;
     while (got_seq < 20000) {
-        uint32_t len = 1 + (uint32_t)rand_r(&random) % (rand_r(&random) % 100 == 0 ? 1048576 : 9000);
+        uint32_t len =
+            1 + (uint32_t)rand_r(&random) % (rand_r(&random) % 100 == 0 ? 1048576 : 9000);
         while (put(r, put_seq + 1, GW_RECORD_WRITE, len) != NULL) {
             put_seq++;
             len = 1 + (uint32_t)rand_r(&random) % 9000;
@@ -160,8 +162,10 @@ static void ranges(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(in_order_through_wraps), cmocka_unit_test(claims_hold),
-        cmocka_unit_test(batches_end),            cmocka_unit_test(full_is_refused),
+        cmocka_unit_test(in_order_through_wraps),
+        cmocka_unit_test(claims_hold),
+        cmocka_unit_test(batches_end),
+        cmocka_unit_test(full_is_refused),
         cmocka_unit_test(ranges),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
