@@ -48,7 +48,7 @@ install-deps-bench: install-deps-build
 
 demo: install-deps-build
 	@.ci/suite build/release $(RELEASE)
-	@build/release/src/demo/godwit-demo $(ARGS)
+	@build/release/src/cli/godwit demo $(ARGS)
 
 # The summary runs also when a test fails, and the worse of both is the result.
 test: install-deps-test

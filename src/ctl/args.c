@@ -43,7 +43,7 @@ static bool takes_next(const char *word)
     if (word[1] == '-')
         o = strchr(word, '=') != NULL ? NULL : common(word + 2, strlen(word + 2), 0);
     else
-        o = word[2] != '\0' ? NULL : common(NULL, 0, word[1]);
+        o = word[2] != '\0' ? NULL : common("", 0, word[1]);
     return o != NULL && o->arg != NULL;
 }
 
@@ -165,9 +165,9 @@ static int take_option(struct ctl_args *a, const char *word, const char *next, b
                        struct gw_error *err)
 {
     bool is_long = word[1] == '-';
-    const char *name = is_long ? word + 2 : NULL;
+    const char *name = is_long ? word + 2 : "";
     char letter = is_long ? (char)0 : word[1];
-    size_t len = is_long ? strcspn(name, "=") : 0;
+    size_t len = strcspn(name, "=");
     const char *value = is_long && name[len] == '=' ? name + len + 1 : NULL;
     if (!is_long && word[2] != '\0')
         return gw_error_set(err, -EINVAL, "'%s': write short options one by one", word);

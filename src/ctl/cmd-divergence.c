@@ -114,8 +114,10 @@ static void kept_free(struct kept **k)
 static int kept_open(struct ctl *c, const char *id, struct kept **ret)
 {
     struct kept *k = *ret = calloc(1, sizeof *k);
-    if (k == NULL)
-        return ctl_no_memory(c);
+    if (k == NULL) {
+        ctl_no_memory(c);
+        return -ENOMEM;
+    }
     int r = ctl_readable(c, "ID", id, GW_ID_MAX - 1);
     if (r == 0)
         r = ctl_plan_open(c, GW_PLAN_READ_ONLY, &k->plan);

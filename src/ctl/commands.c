@@ -12,9 +12,8 @@ const char *const ctl_exits[CTL_EXIT_MAX] = {
     [CTL_REFUSED] = "refused by a guard, which the message names; nothing was done",
     [CTL_WAITING] = "waiting for approval: a divergent tail waits for its signature",
     [CTL_CANCELLED] = "cancelled: not confirmed, or interrupted while only waiting",
-    [CTL_UNKNOWN] =
-        "unknown outcome: the request was sent and its answer was not seen; look at the "
-        "status before deciding anything",
+    [CTL_UNKNOWN] = ("unknown outcome: the request was sent and its answer was not seen; look at "
+                     "the status before deciding anything"),
 };
 
 const struct ctl_common_option ctl_common_options[] = {

@@ -63,7 +63,8 @@ int ctl_usage(struct ctl *c, const char *fmt, ...)
 
 int ctl_no_memory(struct ctl *c)
 {
-    return gw_error_set(&c->err, -ENOMEM, "out of memory");
+    gw_error_set(&c->err, -ENOMEM, "out of memory");
+    return -ENOMEM;
 }
 
 static const char *common(const struct ctl *c, const char *name, unsigned flag)
@@ -139,14 +140,14 @@ int ctl_confirm(struct ctl *c, const char *plan, const char *consequence)
         return ctl_usage(c,
                          "%s cannot be taken back, and there is no terminal to ask at; say --yes",
                          c->args.command->name);
+    ctl_on_interrupt(CTL_CANCELLED, "interrupted; nothing was done");
     fprintf(stderr, "%s\nType the plan's name (%s) to go on: ", consequence, plan);
     fflush(stderr);
-    ctl_on_interrupt(CTL_CANCELLED, "interrupted; nothing was done");
     char line[256];
     if (fgets(line, sizeof line, stdin) == NULL)
         line[0] = '\0';
     line[strcspn(line, "\n")] = '\0';
-    if (plan[0] != 0)
+    if (strcmp(line, plan) == 0 && plan[0] != '\0')
         return 0;
     gw_error_set(&c->err, -ECANCELED, "not confirmed; nothing was done");
     return CTL_CANCELLED;

@@ -27,7 +27,7 @@ struct ctl {
 int ctl_exit_of(const struct ctl *c, int code);
 /* c->err, and CTL_USAGE to return. */
 int ctl_usage(struct ctl *c, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
-int ctl_no_memory(struct ctl *c);
+int ctl_no_memory(struct ctl *c); /* -ENOMEM, with its sentence */
 
 /* The value of --socket or --dir. */
 const char *ctl_socket(const struct ctl *c); /* NULL: not given */

@@ -18,7 +18,7 @@ int filesystem_make(struct processes *ps, const char *tree, const char *image, u
 {
     char size[32];
     snprintf(size, sizeof size, "%lluk", (unsigned long long)(bytes / 1024));
-    const char *argv[] = { "mke2fs", "-q", "-t", "ext4", "-b",  "4096", "-L",
+    const char *argv[] = { "mke2fs", "-q", "-t", "ext4", "-b", "4096", "-L",
                            "office", "-d", tree, image,  size, NULL };
     return process_must(ps, argv, TOOL_MS, NULL, err);
 }
@@ -41,9 +41,9 @@ int filesystem_get(struct processes *ps, const char *image, const char *name, co
     if (r < 0)
         return r;
     /* debugfs tells a file that it does not find in words only. */
-    return access(to, R_OK) == 0 ? 0
-                                 : gw_error_set(err, -ENOENT, "there is no \"%s\" in %s", name,
-                                                image);
+    return access(to, R_OK) == 0
+               ? 0
+               : gw_error_set(err, -ENOENT, "there is no \"%s\" in %s", name, image);
 }
 
 int filesystem_sums(struct processes *ps, const char *tree, const char *sums, struct gw_error *err)

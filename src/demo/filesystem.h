@@ -22,8 +22,7 @@ int filesystem_get(struct processes *ps, const char *image, const char *name, co
                    struct gw_error *err);
 
 /* Write the checksums of all files in `tree` to `sums`, as sha256sum does. */
-int filesystem_sums(struct processes *ps, const char *tree, const char *sums,
-                    struct gw_error *err);
+int filesystem_sums(struct processes *ps, const char *tree, const char *sums, struct gw_error *err);
 
 struct filesystem_verdict {
     bool clean;      /* e2fsck -fn found nothing */

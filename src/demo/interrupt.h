@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright the godwit authors
 /*
- * Ctrl-C and its like as an event: every wait of the demo also waits for it, so that the demo always
- * leaves through its own door and takes its processes and files with it.
+ * Ctrl-C and its like as an event: every wait of the demo also waits for it, so that the demo
+ * always leaves through its own door and takes its processes and files with it.
  */
 #pragma once
 

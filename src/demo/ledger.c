@@ -15,11 +15,11 @@
 #include <string.h>
 #include <time.h>
 
-#define PERIOD_NS GW_NS_PER_MS         /* a record so often, if the server keeps up */
-#define RETRY_NS (2 * GW_NS_PER_MS)    /* between two attempts to connect */
-#define LATE_NS (100 * GW_NS_PER_MS)   /* so far behind, the lost time is not made up for */
-#define LOOK_NS (50 * GW_NS_PER_MS)    /* how often a waiter looks for an interruption */
-#define FLUSH_EVERY 64u                /* records */
+#define PERIOD_NS GW_NS_PER_MS       /* a record so often, if the server keeps up */
+#define RETRY_NS (2 * GW_NS_PER_MS)  /* between two attempts to connect */
+#define LATE_NS (100 * GW_NS_PER_MS) /* so far behind, the lost time is not made up for */
+#define LOOK_NS (50 * GW_NS_PER_MS)  /* how often a waiter looks for an interruption */
+#define FLUSH_EVERY 64u              /* records */
 #define SEARCH_BYTES (256u * 1024)
 
 struct ledger {
@@ -33,7 +33,7 @@ struct ledger {
     /* Under mu. */
     char site[LEDGER_SITE_MAX], socket[108];
     unsigned target; /* counts calls of ledger_target; 0: none yet */
-    bool stop, paused, idle;
+    bool stop, paused, idle, connected;
     char trouble[256]; /* why the last request failed */
     uint64_t issued, acknowledged;
     struct ledger_entry *entry;
@@ -55,7 +55,9 @@ static void disconnect(struct ledger *l, const char *why)
     nbd_close(l->nbd);
     l->nbd = NULL;
     LOCK_SCOPE(&l->mu);
+    l->connected = false;
     snprintf(l->trouble, sizeof l->trouble, "%s", why);
+    pthread_cond_broadcast(&l->changed);
 }
 
 static bool nbd_failed(struct ledger *l)
@@ -113,6 +115,7 @@ static bool connect_target(struct ledger *l)
         memcpy(s->site, l->here, sizeof s->site);
     }
     l->connected_target = target;
+    l->connected = true;
     return true;
 }
 
@@ -196,15 +199,25 @@ static void pace(uint64_t *next_ns)
         sleep_ns(*next_ns - now);
 }
 
+/* As a client that is done does it: nbdkit does not end while one is connected. */
+static void leave(struct ledger *l)
+{
+    if (l->nbd == NULL)
+        return;
+    if (nbd_flush(l->nbd, 0) < 0 || nbd_shutdown(l->nbd, 0) < 0)
+        nbd_failed(l);
+    else
+        disconnect(l, "");
+}
+
 /* False: stop. */
 static bool may_go_on(struct ledger *l)
 {
     LOCK_SCOPE(&l->mu);
     while (!l->stop && (l->target == 0 || l->paused)) {
-        if (!l->idle && l->nbd != NULL) {
+        if (!l->idle) {
             pthread_mutex_unlock(&l->mu);
-            if (nbd_flush(l->nbd, 0) < 0)
-                nbd_failed(l);
+            leave(l);
             pthread_mutex_lock(&l->mu);
         }
         l->idle = true;
@@ -251,17 +264,22 @@ int ledger_new(const char *export, uint64_t volume_bytes, struct ledger **ret, s
     return 0;
 }
 
+void ledger_stop(struct ledger *l)
+{
+    if (l == NULL)
+        return;
+    LOCK_SCOPE(&l->mu);
+    l->stop = true;
+    pthread_cond_broadcast(&l->changed);
+}
+
 void ledger_free(struct ledger *l)
 {
     if (l == NULL)
         return;
-    if (l->running) {
-        pthread_mutex_lock(&l->mu);
-        l->stop = true;
-        pthread_cond_broadcast(&l->changed);
-        pthread_mutex_unlock(&l->mu);
+    ledger_stop(l);
+    if (l->running)
         pthread_join(l->thread, NULL);
-    }
     pthread_cond_destroy(&l->changed);
     pthread_mutex_destroy(&l->mu);
     free(l->entry);
@@ -301,6 +319,18 @@ int ledger_wait_more(struct ledger *l, uint64_t records, unsigned timeout_ms, st
     uint64_t wanted = l->acknowledged + records;
     while (l->acknowledged < wanted) {
         int r = wait_change(l, end, "go on", err);
+        if (r < 0)
+            return r;
+    }
+    return 0;
+}
+
+int ledger_wait_cut_off(struct ledger *l, unsigned timeout_ms, struct gw_error *err)
+{
+    uint64_t end = gw_boot_ns() + timeout_ms * GW_NS_PER_MS;
+    LOCK_SCOPE(&l->mu);
+    while (l->connected) {
+        int r = wait_change(l, end, "notice that its server is gone", err);
         if (r < 0)
             return r;
     }

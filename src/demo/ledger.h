@@ -7,12 +7,12 @@
  *     ledger_new("ledger", bytes, &l, err)
  *     ledger_target(l, "home", "home.nbd")   from now on, or as soon as the connection it has fails
  *     ledger_wait_more(l, 500, ...)          500 further acknowledged records
- *     ledger_pause(l, ...)                   flushed, and nothing on its way
+ *     ledger_pause(l, ...)                   flushed, nothing on its way, and disconnected
  *     ledger_book(l, &book, err)             what it remembers; ledger_reader.h compares
- *     ledger_free(l)                         end the server first: a request may be waiting there
+ *     ledger_stop(l); end the server; ledger_free(l)      a request may be waiting there
  *
- * A record is acknowledged when the server has answered its write with success. One whose answer did
- * not come is in doubt: it may be there or not, and is never sent again under its number. After
+ * A record is acknowledged when the server has answered its write with success. One whose answer
+ * did not come is in doubt: it may be there or not, and is never sent again under its number. After
  * every connect the client looks where the ledger ends at that site and goes on behind it.
  *
  * Threads: one inside; the functions may be called from any thread.
@@ -31,11 +31,15 @@ struct ledger;
 
 int ledger_new(const char *export, uint64_t volume_bytes, struct ledger **ret,
                struct gw_error *err);
+/* Nothing is begun any more. Does not wait; NULL is allowed. */
+void ledger_stop(struct ledger *l);
 void ledger_free(struct ledger *l);
 
 void ledger_target(struct ledger *l, const char *site, const char *socket);
 /* Until so many more than now are acknowledged. */
 int ledger_wait_more(struct ledger *l, uint64_t records, unsigned timeout_ms, struct gw_error *err);
+/* Until the connection it had is gone. */
+int ledger_wait_cut_off(struct ledger *l, unsigned timeout_ms, struct gw_error *err);
 int ledger_pause(struct ledger *l, unsigned timeout_ms, struct gw_error *err);
 
 struct ledger_stint { /* a connected time at one site */

@@ -92,7 +92,7 @@ int ledger_audit(const char *file, const struct ledger_book *book, struct ledger
                  struct gw_error *err)
 {
     CLEANUP_FREE bool *found = calloc(book->n + 1, sizeof *found);
-    struct ledger_audit a = { .whole = true, .n = book->n };
+    struct ledger_audit a = { .whole = true, .prefix = true, .n = book->n };
     a.absent = calloc(book->n + 1, sizeof *a.absent);
     if (found == NULL || a.absent == NULL) {
         free(a.absent);
@@ -108,6 +108,8 @@ int ledger_audit(const char *file, const struct ledger_book *book, struct ledger
         a.acknowledged += book->entry[i].acknowledged;
         a.absent[i] = book->entry[i].acknowledged && !found[i];
         a.missing += a.absent[i];
+        if (found[i] && a.missing > 0)
+            a.prefix = false;
     }
     *ret = a;
     return 0;
@@ -166,10 +168,10 @@ void ledger_absent_format(const struct ledger_audit *a, char *ret, size_t cap)
         while (i + 1 < a->n && a->absent[i + 1])
             i++;
         const char *comma = n > 0 ? ", " : "";
-        int w = first == i ? snprintf(ret + n, cap - n, "%s%llu", comma,
-                                      (unsigned long long)first + 1)
-                           : snprintf(ret + n, cap - n, "%s%llu-%llu", comma,
-                                      (unsigned long long)first + 1, (unsigned long long)i + 1);
+        int w = first == i
+                    ? snprintf(ret + n, cap - n, "%s%llu", comma, (unsigned long long)first + 1)
+                    : snprintf(ret + n, cap - n, "%s%llu-%llu", comma,
+                               (unsigned long long)first + 1, (unsigned long long)i + 1);
         n += (size_t)w;
     }
 }

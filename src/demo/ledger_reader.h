@@ -17,6 +17,7 @@ struct ledger_audit {
     uint64_t missing;      /* acknowledged, and not found */
     uint64_t foreign;      /* found with a content that the client never wrote */
     bool whole;            /* slot after slot without a gap, numbers ascending, none twice */
+    bool prefix;           /* whatever is missing is newer than all that is there */
     uint64_t n;            /* numbers in `absent` */
     bool *absent;          /* [i]: number i + 1 was acknowledged and is missing */
 };

@@ -19,8 +19,8 @@ void ledger_record_encode(struct ledger_record *r, uint8_t buf[LEDGER_RECORD_BYT
     char text[TEXT_BYTES];
     struct gw_writer w = gw_writer(buf, LEDGER_RECORD_BYTES);
     /* Readable in a hex dump, and different in every record all over. */
-    int n = snprintf(text, sizeof text, "booking %llu at %s: ", (unsigned long long)r->number,
-                     r->site);
+    int n =
+        snprintf(text, sizeof text, "booking %llu at %s: ", (unsigned long long)r->number, r->site);
     for (uint64_t x = r->number; n + 20 < (int)sizeof text; x = x * 6364136223846793005ull + 1)
         n += snprintf(text + n, sizeof text - (size_t)n, "%llu ", (unsigned long long)(x >> 34));
     gw_put_u64(&w, MAGIC);

@@ -22,8 +22,6 @@
 
 #define END_MS 8000u /* a process that is asked to end has so long before it is killed */
 
-extern char **environ;
-
 int processes_new(struct processes **ret, struct gw_error *err)
 {
     struct processes *ps = calloc(1, sizeof *ps);
@@ -203,7 +201,7 @@ static void last_words(const struct process *p, char *ret, size_t cap)
         return;
     buf[n] = '\0';
     const char *line = strrchr(buf, '\n');
-    snprintf(ret, cap, "%s", line != NULL ? line + 1 : buf);
+    snprintf(ret, cap, "%.280s", line != NULL ? line + 1 : buf);
 }
 
 static int gone(const struct process *p, struct gw_error *err)
@@ -228,8 +226,7 @@ int process_alive(const struct process *p, struct gw_error *err)
 /* ---- waiting ------------------------------------------------------------------------------- */
 
 /* 1: fd is readable; else an error. fd < 0: until the process has ended, which is 0. */
-static int await(struct process *p, int fd, uint64_t end_ns, const char *what,
-                 struct gw_error *err)
+static int await(struct process *p, int fd, uint64_t end_ns, const char *what, struct gw_error *err)
 {
     for (;;) {
         uint64_t now = gw_boot_ns();

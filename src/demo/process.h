@@ -72,5 +72,5 @@ int process_run(struct processes *ps, const char *const *argv, unsigned timeout_
                 struct process_output *ret, struct gw_error *err);
 /* process_run of something that must succeed: else -EIO and what it said last. *ret_out may be
  * NULL. */
-int process_must(struct processes *ps, const char *const *argv, unsigned timeout_ms,
-                 char **ret_out, struct gw_error *err);
+int process_must(struct processes *ps, const char *const *argv, unsigned timeout_ms, char **ret_out,
+                 struct gw_error *err);

@@ -163,8 +163,8 @@ static const char *last_line(char *text)
     return nl != NULL ? nl + 1 : text;
 }
 
-int process_must(struct processes *ps, const char *const *argv, unsigned timeout_ms,
-                 char **ret_out, struct gw_error *err)
+int process_must(struct processes *ps, const char *const *argv, unsigned timeout_ms, char **ret_out,
+                 struct gw_error *err)
 {
     struct process_output o;
     int r = process_run(ps, argv, timeout_ms, &o, err);

@@ -84,8 +84,9 @@ static int find_installed(struct programs *ret, struct gw_error *err)
                             "godwit-replica was found neither beside this program nor on the PATH; "
                             "say where with --programs");
     if (!program_on_path("godwit-ctl", ret->ctl))
-        return gw_error_set(err, -ENOENT, "godwit-ctl is not on the PATH beside godwit-replica; "
-                                          "say where with --programs");
+        return gw_error_set(err, -ENOENT,
+                            "godwit-ctl is not on the PATH beside godwit-replica; "
+                            "say where with --programs");
     snprintf(ret->plugin, sizeof ret->plugin, "godwit");
     ret->build_dir[0] = '\0';
     return 0;

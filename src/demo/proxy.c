@@ -28,7 +28,7 @@ struct flow { /* one direction of a connection; what is between its two ends */
 };
 
 struct pair {
-    int fd[2]; /* 0: towards the source, 1: towards the replica; -1: this place is free */
+    int fd[2];           /* 0: towards the source, 1: towards the replica; -1: this place is free */
     struct flow flow[2]; /* flow[i] reads from fd[i] */
 };
 
@@ -243,8 +243,7 @@ static void order(struct proxy *p)
 
 static int listen_somewhere(struct proxy *p, struct gw_error *err)
 {
-    struct sockaddr_in here = { .sin_family = AF_INET,
-                                .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+    struct sockaddr_in here = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
     union {
         struct sockaddr_in *in;
         struct sockaddr *any;

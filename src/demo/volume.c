@@ -202,8 +202,8 @@ static int overlay_ranges(FILE *ranges, const char *volume, const char *tail, in
     return 0;
 }
 
-int volume_overlay(const char *image, const char *tail_dir, const char *volume,
-                   uint64_t *ret_bytes, struct gw_error *err)
+int volume_overlay(const char *image, const char *tail_dir, const char *volume, uint64_t *ret_bytes,
+                   struct gw_error *err)
 {
     char list[PATH_MAX], tail[PATH_MAX];
     snprintf(list, sizeof list, "%s/ranges.txt", tail_dir);

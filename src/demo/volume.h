@@ -25,5 +25,5 @@ int volume_compare(const char *a, const char *b, uint64_t *ret_differing, struct
 /* cp: holes stay holes. */
 int volume_copy(struct processes *ps, const char *from, const char *to, struct gw_error *err);
 /* Put the ranges of one volume of an exported tail (ranges.txt, VOLUME.tail) over an image. */
-int volume_overlay(const char *image, const char *tail_dir, const char *volume,
-                   uint64_t *ret_bytes, struct gw_error *err);
+int volume_overlay(const char *image, const char *tail_dir, const char *volume, uint64_t *ret_bytes,
+                   struct gw_error *err);

@@ -207,6 +207,7 @@ int gw_applier_step(struct gw_applier *a, uint64_t limit, struct gw_error *err)
         size_t len;
         uint64_t next;
         uint64_t address = a->address, seq = a->seq, chain = a->chain;
+        struct gw_uuid stream = a->stream;
         int r = gw_journal_read(a->journal, address, a->buf,
                                 GW_FRAME_BYTES_MAX + GW_JOURNAL_BATCH_HEADER_BYTES, &len, &batch,
                                 &next, err);
@@ -218,6 +219,7 @@ int gw_applier_step(struct gw_applier *a, uint64_t limit, struct gw_error *err)
         if (r < 0) { /* the whole batch again: re-applying is idempotent */
             a->seq = seq;
             a->chain = chain;
+            a->stream = stream;
             return r;
         }
         LOCK_SCOPE(&a->plan->mu);

@@ -27,8 +27,9 @@ struct gw_applier_hooks { /* may be NULL: at a replay nobody is listening */
     void (*finished)(void *arg, uint64_t address);
     /* A handover token was matched (true) or voided (false), durably. */
     void (*token)(void *arg, uint64_t address, bool matched);
-    /* A POINT record: the volumes are synced and marked. */
-    void (*point)(void *arg, const char *id, const char *tag);
+    /* A POINT record. The volumes are synced and marked; while a resync is pending they are not,
+     * and no point can be made (R15). */
+    void (*point)(void *arg, uint64_t address, uint64_t seq, const char *id, const char *tag);
     /* Seed of content hashes of the record at `address`; false: not of the present session. */
     bool (*hash_seed)(void *arg, uint64_t address, uint64_t *ret);
 };

@@ -7,7 +7,6 @@
 #include "base/cleanup.h"
 #include "engine/compare.h"
 
-#include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -31,7 +30,7 @@ static int compare(struct gw_applier *a, uint64_t address, const struct gw_recor
     if (r < 0)
         return gw_apply_volume_error(a, rec, r, "read", err);
     if (found > 0 && d.verify) {
-        LOCK_SCOPE(&a->plan->mu);
+        pthread_mutex_lock(&a->plan->mu);
         for (uint64_t i = 0; i * GW_BLOCK_BYTES < rec->length; i++) {
             if ((d.differs[i / 8] >> (i % 8)) & 1)
                 gw_dirtymap_mark(a->plan->map[rec->volume], rec->offset + i * GW_BLOCK_BYTES, 1);
@@ -39,6 +38,9 @@ static int compare(struct gw_applier *a, uint64_t address, const struct gw_recor
         /* R20: no decision without a person may rely on this side until it is mended. */
         a->plan->meta.unverified = true;
         r = gw_plan_store_meta(a->plan, err);
+        pthread_mutex_unlock(&a->plan->mu);
+        if (r == 0)
+            r = gw_plan_persist_maps(a->plan, err);
         if (r < 0)
             return r;
     }
@@ -166,23 +168,23 @@ static int on_handover(struct gw_applier *a, uint64_t address, uint64_t next,
     return r;
 }
 
-static int on_point(struct gw_applier *a, uint64_t next, const struct gw_record *rec,
-                    const uint8_t *payload, struct gw_error *err)
+static int on_point(struct gw_applier *a, uint64_t address, uint64_t next,
+                    const struct gw_record *rec, const uint8_t *payload, struct gw_error *err)
 {
-    pthread_mutex_lock(&a->plan->mu);
-    bool whole = a->plan->meta.pending == GW_PENDING_NONE;
-    pthread_mutex_unlock(&a->plan->mu);
-    if (a->hooks.point == NULL || !whole)
-        return 0; /* R15 */
+    if (a->hooks.point == NULL)
+        return 0;
     const char *id = (const char *)payload;
     size_t n = strnlen(id, rec->payload_bytes);
     if (n + 1 >= rec->payload_bytes || payload[rec->payload_bytes - 1] != '\0')
         return gw_error_set(err, -EBADMSG, "a POINT record is malformed");
-    a->address = next;
-    a->marked = false;
-    int r = gw_applier_mark(a, err);
+    int r = 0;
+    if (!is_target(a)) {
+        a->address = next;
+        a->marked = false;
+        r = gw_applier_mark(a, err);
+    }
     if (r == 0)
-        a->hooks.point(a->hooks.arg, id, id + n + 1);
+        a->hooks.point(a->hooks.arg, address, rec->seq, id, id + n + 1);
     return r;
 }
 
@@ -199,7 +201,7 @@ int gw_apply_control(struct gw_applier *a, uint64_t address, uint64_t next,
     case GW_RECORD_HANDOVER:
         return on_handover(a, address, next, rec, payload, chain_before, err);
     case GW_RECORD_POINT:
-        return on_point(a, next, rec, payload, err);
+        return on_point(a, address, next, rec, payload, err);
     case GW_RECORD_WRITE:
     case GW_RECORD_ZERO:
     case GW_RECORD_INJECT:
@@ -207,6 +209,5 @@ int gw_apply_control(struct gw_applier *a, uint64_t address, uint64_t next,
     case GW_RECORD_TYPE_MAX:
         break;
     }
-    assert(!"a record that changes data is no barrier");
-    return 0;
+    abort(); /* a record that changes data is no barrier */
 }

@@ -10,8 +10,8 @@
 
 int gw_read_sparse(struct gw_file *f, uint64_t off, uint32_t len, uint8_t *buf, bool *ret_zero)
 {
-    uint64_t start, stop;
-    int r = gw_io_next_data(f, off, off + len, &start, &stop);
+    uint64_t start;
+    int r = gw_io_next_data(f, off, off + len, &start, NULL);
     if (r < 0)
         return r;
     if (start >= off + len) {

@@ -44,6 +44,9 @@ static bool payload_limit(uint8_t type, uint32_t *ret_bytes)
     case GW_FRAME_GOODBYE:
         *ret_bytes = GW_GOODBYE_BYTES_MAX;
         return true;
+    case GW_FRAME_RESULT:
+        *ret_bytes = GW_RESULT_BYTES_MAX;
+        return true;
     case GW_FRAME_MAP_END:
     case GW_FRAME_BARRIER:
         *ret_bytes = 0;

@@ -22,7 +22,7 @@
  *     MAP* MAP_END    the union          ->    (not for ASSESS: the target keeps its set as it is)
  *                                           <- READY          union durable, target inconsistent
  *   then:
- *     DATA | HEARTBEAT | BARRIER         -> <- ACK | DIFF
+ *     DATA | HEARTBEAT | BARRIER         -> <- ACK | DIFF | RESULT
  *     GOODBYE reason                     -> <- GOODBYE reason
  *
  * Every decoder here is pure and checks everything; they return false on malformed input.
@@ -53,6 +53,7 @@ enum gw_frame_type {
     GW_FRAME_DIFF = 10,
     GW_FRAME_HEARTBEAT = 11,
     GW_FRAME_GOODBYE = 12,
+    GW_FRAME_RESULT = 13, /* target: what became of a POINT record */
     GW_FRAME_TYPE_MAX,
 };
 
@@ -169,6 +170,16 @@ struct gw_heartbeat {
 #define GW_HEARTBEAT_BYTES 40u
 size_t gw_heartbeat_encode(const struct gw_heartbeat *h, uint8_t *buf, size_t cap);
 bool gw_heartbeat_decode(const uint8_t *buf, size_t len, struct gw_heartbeat *ret);
+
+/* What became of a record that asked for something (POINT). */
+struct gw_result {
+    uint64_t seq;  /* of that record */
+    uint32_t code; /* 0: done; else a positive errno value */
+    char sentence[GW_ERROR_MSG_MAX];
+};
+#define GW_RESULT_BYTES_MAX (16u + GW_ERROR_MSG_MAX)
+size_t gw_result_encode(const struct gw_result *v, uint8_t *buf, size_t cap);
+bool gw_result_decode(const uint8_t *buf, size_t len, struct gw_result *ret);
 
 enum gw_goodbye_reason {
     GW_GOODBYE_STOPPING = 1,    /* clean stop of a process */

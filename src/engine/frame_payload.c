@@ -323,6 +323,31 @@ const char *gw_goodbye_name(enum gw_goodbye_reason reason)
     return "unknown";
 }
 
+/* RESULT: u64 seq | u32 code | u16 length, sentence */
+size_t gw_result_encode(const struct gw_result *v, uint8_t *buf, size_t cap)
+{
+    struct gw_writer w = gw_writer(buf, cap);
+
+    gw_put_u64(&w, v->seq);
+    gw_put_u32(&w, v->code);
+    gw_wire_put_sentence(&w, v->sentence, sizeof v->sentence);
+    return gw_wire_done(&w);
+}
+
+bool gw_result_decode(const uint8_t *buf, size_t len, struct gw_result *ret)
+{
+    struct gw_reader r = gw_reader(buf, len);
+    struct gw_result v = { 0 };
+
+    v.seq = gw_get_u64(&r);
+    v.code = gw_get_u32(&r);
+    gw_wire_get_sentence(&r, v.sentence, sizeof v.sentence);
+    if (!gw_wire_at_end(&r) || v.code > 4095)
+        return false;
+    *ret = v;
+    return true;
+}
+
 /* GOODBYE: u16 reason | u16 length, sentence */
 size_t gw_goodbye_encode(const struct gw_goodbye *g, uint8_t *buf, size_t cap)
 {

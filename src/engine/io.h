@@ -54,7 +54,8 @@ struct gw_io_ops {
     int (*zero)(struct gw_file *f, uint64_t off, uint64_t len, unsigned flags);
     /*
      * The first run of data at or after off and before end: [*ret_start, *ret_stop). None:
-     * start = stop = end. Where holes are unknown everything is data.
+     * start = stop = end. Where holes are unknown everything is data. ret_stop may be NULL: to find
+     * the end of a run costs a walk over all of it on some filesystems.
      */
     int (*next_data)(struct gw_file *f, uint64_t off, uint64_t end, uint64_t *ret_start,
                      uint64_t *ret_stop);

@@ -303,7 +303,7 @@ static int posix_next_data(struct gw_file *f, uint64_t off, uint64_t end, uint64
         r = seek(f, start, SEEK_DATA, start, end, &start);
         if (r < 0)
             return r;
-        if (start >= end)
+        if (start >= end || ret_stop == NULL)
             break;
         r = seek(f, start, SEEK_HOLE, end, end, &stop);
         if (r < 0)
@@ -312,7 +312,8 @@ static int posix_next_data(struct gw_file *f, uint64_t off, uint64_t end, uint64
             break; /* else the data was punched out between the two questions: ask again */
     }
     *ret_start = GW_MIN(start, end);
-    *ret_stop = start >= end ? end : GW_MIN(stop, end);
+    if (ret_stop != NULL)
+        *ret_stop = start >= end ? end : GW_MIN(stop, end);
     return 0;
 }
 

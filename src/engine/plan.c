@@ -266,6 +266,7 @@ void gw_plan_side(const struct gw_plan *p, struct gw_side *ret)
         .consistent = m->consistent,
         .blank = m->blank,
         .seed_me = m->seed_me,
+        .seed_compare = m->seed_compare,
         .crashed_active = gw_plan_crashed_active(p),
         .seq = m->seq,
         .seq_reserved = m->seq_reserved,

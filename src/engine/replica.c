@@ -209,18 +209,31 @@ int gw_replica_make_point(struct gw_replica *r, struct gw_point *p, struct gw_er
                            r->cfg.point_reserve_bytes, p, err);
 }
 
-static void hook_point(void *arg, const char *id, const char *tag)
+static void hook_point(void *arg, uint64_t address, uint64_t seq, const char *id, const char *tag)
 {
     struct gw_replica *r = arg;
     struct gw_point *p = calloc(1, sizeof *p);
-    struct gw_error err;
-    if (p == NULL)
-        return;
-    snprintf(p->id, sizeof p->id, "%s", id);
-    snprintf(p->tag, sizeof p->tag, "%s", tag);
-    if (gw_replica_make_point(r, p, &err) < 0)
-        gw_log(GW_LOG_ERROR, "cannot make point '%s': %s", id, err.msg);
+    struct gw_error err = { .code = -ENOMEM, .msg = "out of memory" };
+    struct gw_result result = { .seq = seq };
+    int x = -ENOMEM;
+    if (p != NULL) {
+        snprintf(p->id, sizeof p->id, "%s", id);
+        snprintf(p->tag, sizeof p->tag, "%s", tag);
+        x = gw_replica_make_point(r, p, &err);
+    }
     free(p);
+    if (x < 0) {
+        gw_log(GW_LOG_ERROR, "cannot make point '%s': %s", id, err.msg);
+        result.code = (uint32_t)-x;
+        memcpy(result.sentence, err.msg, sizeof result.sentence);
+    }
+    pthread_mutex_lock(r->mu);
+    bool tell = of_this_session(r, address);
+    pthread_mutex_unlock(r->mu);
+    uint8_t buf[GW_RESULT_BYTES_MAX];
+    size_t n = gw_result_encode(&result, buf, sizeof buf);
+    if (tell)
+        gw_replica_send(r, GW_FRAME_RESULT, buf, n, &err); /* a lost link is noticed elsewhere */
 }
 
 /* ---- start and stop ------------------------------------------------------------------------ */
@@ -265,26 +278,31 @@ static int replay(struct gw_replica *r, struct gw_error *err)
     return 0;
 }
 
-/* Undo files that a crash left behind: of a resync that finished without a tail, or never began. */
+/*
+ * Undo files that a crash left behind. Not pending and not marked finished: either FIN was adopted
+ * (then its source is in our lineage, and a tail is kept), or it never began, or was rolled back.
+ */
 static int tidy_one(void *arg, const char *id)
 {
     struct gw_replica *r = arg;
     struct gw_plan *p = r->plan;
-    struct gw_error err;
+    if (strcmp(id, p->meta.pending_id) == 0 || gw_undo_is_finished(p->io, p->dir, id))
+        return 0;
+    struct gw_error err = { .code = 0 };
     struct gw_undo *u = NULL;
     struct gw_undo_manifest *um = malloc(sizeof *um);
-    if (um == NULL || strcmp(id, p->meta.pending_id) == 0) {
+    if (um == NULL || gw_undo_open(p->io, p->dir, id, true, &u, um, &err) < 0) {
+        gw_log(GW_LOG_WARNING, "cannot read undo '%s', leaving it: %s", id, err.msg);
         free(um);
         return 0;
     }
-    if (gw_undo_open(p->io, p->dir, id, true, &u, um, &err) == 0 &&
-        (!um->diverged || gw_undo_blocks(u) == 0) && !gw_undo_is_finished(p->io, p->dir, id)) {
-        gw_log(GW_LOG_INFO, "removing the undo file '%s' of a resync that is over", id);
-        if (gw_undo_remove(p->io, p->dir, id, &err) < 0)
-            gw_log(GW_LOG_WARNING, "%s", err.msg);
-    }
+    bool adopted = gw_lineage_find(&p->meta.lineage, &um->source) >= 0;
+    bool keep = um->diverged && adopted && gw_undo_blocks(u) > 0;
     gw_undo_close(u);
     free(um);
+    int x = keep ? gw_undo_finish(p->io, p->dir, id, &err) : gw_undo_remove(p->io, p->dir, id, &err);
+    gw_log(x < 0 ? GW_LOG_WARNING : GW_LOG_INFO, "undo '%s' of a resync that is over: %s", id,
+           x < 0 ? err.msg : keep ? "kept, it holds a divergent tail" : "removed");
     return 0;
 }
 

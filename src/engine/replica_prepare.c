@@ -44,8 +44,21 @@ static int send_set(struct gw_replica *r, struct gw_error *err)
     return gw_replica_send(r, GW_FRAME_MAP_END, NULL, 0, err);
 }
 
-/* The union, from the source. */
-static int receive_union(struct gw_replica *r, struct gw_error *err)
+/* The union as it comes from the source; kept apart from this side's own set until all is there. */
+struct set {
+    struct gw_bitmap *map[2][GW_VOLUMES_MAX];
+};
+
+static void set_free(struct set *u)
+{
+    for (unsigned i = 0; u != NULL && i < GW_VOLUMES_MAX; i++) {
+        gw_bitmap_free(u->map[0][i]);
+        gw_bitmap_free(u->map[1][i]);
+    }
+    free(u);
+}
+
+static int receive_union(struct gw_replica *r, struct set *u, struct gw_error *err)
 {
     uint8_t buf[GW_MAP_BYTES];
     for (;;) {
@@ -62,10 +75,29 @@ static int receive_union(struct gw_replica *r, struct gw_error *err)
         if (f.type != GW_FRAME_MAP || !gw_map_decode(buf, f.bytes, &m) ||
             m.volume >= r->plan->meta.n_volumes || m.page >= pages_of(r, m.volume, m.kind))
             return gw_error_set(err, -EPROTO, "the source's set is malformed");
-        LOCK_SCOPE(r->mu);
-        if (gw_dirtymap_or_page(r->plan->map[m.volume], m.kind, m.page, m.bits) < 0)
-            return gw_error_set(err, -EPROTO, "the source's set is out of range");
+        struct gw_bitmap **to = &u->map[m.kind][m.volume];
+        if (*to == NULL)
+            *to = gw_bitmap_new(gw_bitmap_size(m.kind == GW_MAP_FINE
+                                                   ? gw_dirtymap_fine(r->plan->map[m.volume])
+                                                   : gw_dirtymap_coarse(r->plan->map[m.volume])));
+        gw_bitmap_page_or(*to, m.page, m.bits);
     }
+}
+
+static int add_union(struct gw_replica *r, const struct set *u, struct gw_error *err)
+{
+    LOCK_SCOPE(r->mu);
+    for (unsigned i = 0; i < r->plan->meta.n_volumes; i++) {
+        for (int kind = GW_MAP_FINE; kind <= GW_MAP_COARSE; kind++) {
+            const struct gw_bitmap *b = u->map[kind][i];
+            for (uint64_t p = 0; b != NULL && p < gw_bitmap_pages(b); p++) {
+                const uint8_t *bits = gw_bitmap_page(b, p);
+                if (bits != NULL && gw_dirtymap_or_page(r->plan->map[i], kind, p, bits) < 0)
+                    return gw_error_set(err, -EPROTO, "the source's set is out of range");
+            }
+        }
+    }
+    return 0;
 }
 
 /*
@@ -128,6 +160,30 @@ static int become_target(struct gw_replica *r, const char *undo_id, struct gw_er
     return x;
 }
 
+/* The set is here: keep the old state, join the sets, become a target. */
+static int make_target(struct gw_replica *r, const struct set *u, struct gw_error *err)
+{
+    const struct gw_meta *m = &r->plan->meta;
+    char undo_id[GW_ID_MAX] = "";
+    bool resumed = m->pending == GW_PENDING_RESYNC;
+    int x = 0;
+    if (resumed)
+        memcpy(undo_id, m->pending_id, sizeof undo_id); /* R16: the undo file it has */
+    else if (!m->blank)
+        x = make_undo(r, undo_id, err);
+    if (x == 0)
+        x = add_union(r, u, err);
+    if (x == 0)
+        x = become_target(r, undo_id, err);
+    if (x < 0 && !resumed && undo_id[0] != '\0') {
+        struct gw_error ignored; /* what is left of it is removed at the next start */
+        gw_undo_remove(r->plan->io, r->plan->dir, undo_id, &ignored);
+    }
+    if (x == 0 && !resumed)
+        x = gw_applier_open_undo(r->applier, err);
+    return x;
+}
+
 static void positions_from(struct gw_replica *r, const struct gw_start *start)
 {
     /* Numbers and chain of the session's stream; nothing of it is received yet. */
@@ -168,19 +224,13 @@ int gw_replica_prepare(struct gw_replica *r, const struct gw_start *start, struc
         r->state = GW_REPLICA_ASSESSING;
         return 0;
     }
-    const struct gw_meta *m = &r->plan->meta;
-    char undo_id[GW_ID_MAX] = "";
-    bool resumed = m->pending == GW_PENDING_RESYNC;
-    if (resumed)
-        memcpy(undo_id, m->pending_id, sizeof undo_id); /* R16: the undo file it has */
-    else if (!m->blank)
-        x = make_undo(r, undo_id, err);
+    struct set *u = calloc(1, sizeof *u);
+    if (u == NULL)
+        return gw_error_set(err, -ENOMEM, "out of memory");
+    x = receive_union(r, u, err);
     if (x == 0)
-        x = receive_union(r, err);
-    if (x == 0)
-        x = become_target(r, undo_id, err);
-    if (x == 0 && !resumed)
-        x = gw_applier_open_undo(r->applier, err);
+        x = make_target(r, u, err);
+    set_free(u);
     if (x < 0)
         return x;
     LOCK_SCOPE(r->mu);

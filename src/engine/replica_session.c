@@ -117,6 +117,18 @@ void *gw_replica_accept_main(void *arg)
 /* ---- hello and verdict --------------------------------------------------------------------- */
 
 /*
+ * R17: the old source calls again as an active side, so the handover that it proved equality for
+ * did not happen: the token is voided durably before it can learn that it may serve. mu held.
+ */
+static int void_token(struct gw_replica *r, struct gw_error *err)
+{
+    if (!r->plan->meta.token_valid || r->ses.hello.side.role != GW_ROLE_ACTIVE)
+        return 0;
+    r->plan->meta.token_valid = false;
+    return gw_plan_store_meta(r->plan, err);
+}
+
+/*
  * Our statement. While streaming, the position is what is durable in the journal: all of it will be
  * applied. In every other state the journal is applied first, so that meta says it all.
  */
@@ -131,6 +143,11 @@ static int own_hello(struct gw_replica *r, struct gw_hello *ret, struct gw_error
             return x;
     }
     pthread_mutex_lock(r->mu);
+    int v = void_token(r, err);
+    if (v < 0) {
+        pthread_mutex_unlock(r->mu);
+        return v;
+    }
     uint64_t addr = r->received_addr;
     r->ses.barrier = true;
     pthread_cond_signal(&r->cv_sync);
@@ -409,6 +426,7 @@ static int on_frame(struct gw_replica *r, const struct gw_frame *f, struct gw_er
     case GW_FRAME_READY:
     case GW_FRAME_ACK:
     case GW_FRAME_DIFF:
+    case GW_FRAME_RESULT:
     case GW_FRAME_TYPE_MAX:
         break;
     }
@@ -492,8 +510,8 @@ static void end_session(struct gw_replica *r, int x, const struct gw_error *err)
     pthread_mutex_lock(&r->send_mu); /* no other thread is in the middle of a frame */
     pthread_mutex_lock(r->mu);
     struct gw_conn *conn = r->ses.conn;
-    if (r->ses.mode == GW_SESSION_ASSESS) {
-        /* It moved nothing: back to the image's own position. */
+    if (r->ses.mode == GW_SESSION_ASSESS || (r->ses.session_numbers && r->ses.finished)) {
+        /* Numbers of that session only: back to the image's own position. */
         const struct gw_meta *m = &r->plan->meta;
         gw_applier_begin(r->applier, m->seq, m->chain);
         r->received_seq = r->durable_seq = r->applied_seq = m->seq;

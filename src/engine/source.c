@@ -151,6 +151,11 @@ int gw_source_begin_serving(struct gw_source *s, struct gw_error *err)
     /* Nothing was taken yet: a peer at this seq can be streamed to, unless the counter jumped. */
     s->attached = true;
     s->service = GW_SERVICE_SERVING;
+    if (s->cfg.sync && m->recorded == GW_RECORDED_SYNC) {
+        /* W2, also after a restart: nothing is acknowledged alone before UNSYNC is durable. */
+        s->sync_on = s->sync_recorded = s->sync_promised = true;
+        s->link_lost_ns = gw_io_boot_ns(p->io);
+    }
     gw_source_set_reason(s, "%s", "");
     wake_everybody(s);
     return 0;
@@ -181,10 +186,19 @@ void gw_source_fall_behind(struct gw_source *s, const char *why)
     pthread_cond_signal(&s->cv_keeper);
 }
 
+bool gw_source_may_number(struct gw_source *s)
+{
+    bool active = s->service == GW_SERVICE_SERVING || s->service == GW_SERVICE_QUIESCED;
+    if (!active || s->seq + 64 < s->plan->meta.seq_reserved)
+        return true; /* numbers of a session only need no reservation */
+    pthread_cond_signal(&s->cv_keeper);
+    return false;
+}
+
 uint64_t gw_source_put_record(struct gw_source *s, enum gw_record_type type, const void *payload,
                               uint32_t len)
 {
-    if (!gw_ring_claim(s->ring, len))
+    if (!gw_source_may_number(s) || !gw_ring_claim(s->ring, len))
         return 0;
     struct gw_record rec = { .type = type, .payload_bytes = len, .length = 0, .seq = ++s->seq };
     struct gw_slot *slot = gw_ring_reserve(s->ring, &rec);

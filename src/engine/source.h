@@ -148,7 +148,7 @@ void gw_source_bandwidth(struct gw_source *s, uint64_t bytes_per_s);
 
 struct gw_verify_status {
     bool running, done;
-    uint64_t checked_bytes, total_bytes; /* data only: holes at this side count as checked */
+    uint64_t checked_bytes, total_bytes; /* holes are compared too */
     uint64_t differing_blocks;
 };
 

@@ -49,6 +49,7 @@ static void resync_finished(struct gw_source *s)
         return;
     }
     ses->mode = GW_SESSION_STREAM;
+    s->sync_from = s->seq;
     s->repl = GW_REPL_ASYNC;
     gw_log(GW_LOG_NOTICE, "%s is consistent at seq %llu", ses->peer.site_name,
            (unsigned long long)ses->durable);
@@ -193,6 +194,13 @@ int gw_source_on_frame(struct gw_source *s, const struct gw_frame *f, const uint
         struct gw_diff d;
         if (gw_diff_decode(payload, f->bytes, &d))
             return on_diff(s, &d, err);
+    } else if (f->type == GW_FRAME_RESULT) {
+        struct gw_result result;
+        if (gw_result_decode(payload, f->bytes, &result)) {
+            s->ses.result = result;
+            pthread_cond_broadcast(&s->cv_ack);
+            return 0;
+        }
     } else if (f->type == GW_FRAME_GOODBYE) {
         struct gw_goodbye g;
         if (gw_goodbye_decode(payload, f->bytes, &g)) {

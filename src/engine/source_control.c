@@ -185,7 +185,7 @@ int gw_source_release(struct gw_source *s, struct gw_error *err)
     struct gw_plan *p = s->plan;
     pthread_mutex_lock(s->mu);
     bool ok = s->service == GW_SERVICE_QUIESCED && in_flight(s) == 0 && s->ses.token_matched &&
-              s->ses.durable == s->seq && gw_plan_maps_empty(p) && gw_ring_empty(s->ring);
+              s->ses.token_seq == s->seq && s->ses.durable == s->seq && gw_plan_maps_empty(p) && gw_ring_empty(s->ring);
     if (ok) {
         /* From here on nothing is served, whatever happens to the rest of this function. */
         s->service = GW_SERVICE_RELEASED;
@@ -224,6 +224,15 @@ int gw_source_release(struct gw_source *s, struct gw_error *err)
     return 0;
 }
 
+/* It served nothing since it was opened, or can write no more: only the role is made durable. What
+ * was hot stays in the log and counts at the next open. */
+static int fence_role(struct gw_source *s, struct gw_error *err)
+{
+    LOCK_SCOPE(s->mu);
+    s->plan->meta.role = GW_ROLE_FENCED;
+    return gw_plan_store_meta(s->plan, err);
+}
+
 int gw_source_fence(struct gw_source *s, const char *why, struct gw_error *err)
 {
     struct gw_plan *p = s->plan;
@@ -236,13 +245,14 @@ int gw_source_fence(struct gw_source *s, const char *why, struct gw_error *err)
     /* R11: those in flight take their seq and mark; their clients get an error. */
     while (in_flight(s) > 0)
         gw_source_wait(s, &s->cv_ack, 10);
+    if (s->ses.up)
+        gw_session_kill(s, GW_GOODBYE_STOPPING, "fenced: %s", why);
     gw_source_fall_behind(s, "fenced");
-    gw_session_kill(s, GW_GOODBYE_STOPPING, "fenced: %s", why);
     if (served)
         gw_source_park(s);
     pthread_mutex_unlock(s->mu);
     if (!served)
-        return 0;
+        return fence_role(s, err);
     int r = gw_plan_sync_volumes(p, err);
     if (r == 0)
         r = gw_plan_persist_maps(p, err); /* R11: bits durable, then hot log, then role */
@@ -265,6 +275,9 @@ int gw_source_verify(struct gw_source *s, uint64_t rate_bytes, struct gw_error *
     if (!gw_source_streaming(s))
         return gw_error_set(err, -ENOTCONN, "verify needs a streaming peer; replication is %s",
                             gw_repl_state_name(s->repl));
+    if (s->service != GW_SERVICE_SERVING)
+        return gw_error_set(err, -EPERM, "verify needs a serving source; this one is %s",
+                            gw_service_state_name(s->service));
     if (s->verify_wanted)
         return gw_error_set(err, -EALREADY, "a verify is running already");
     s->st.verify =
@@ -300,6 +313,8 @@ int gw_source_point(struct gw_source *s, const char *id, const char *tag, unsign
     memcpy(payload, id, a);
     memcpy(payload + a, tag, b);
     LOCK_SCOPE(s->mu);
+    if (s->token_out)
+        return gw_error_set(err, -EPERM, "a handover is under way: no point behind its token");
     uint64_t seq = gw_source_streaming(s)
                        ? gw_source_put_record(s, GW_RECORD_POINT, payload, (uint32_t)(a + b))
                        : 0;
@@ -307,18 +322,20 @@ int gw_source_point(struct gw_source *s, const char *id, const char *tag, unsign
         return gw_error_set(err, -ENOTCONN, "a point needs a streaming peer; replication is %s",
                             gw_repl_state_name(s->repl));
     uint64_t until = deadline(s, timeout_ms);
-    while (s->ses.applied < seq) {
+    while (s->ses.result.seq != seq) {
         if (!gw_source_streaming(s) || passed(s, until))
-            return gw_error_set(
-                err, -ETIMEDOUT,
-                "the peer did not report the point at seq %llu; whether it exists is "
-                "UNKNOWN, list the points there",
-                (unsigned long long)seq);
+            return gw_error_set(err, -ETIMEDOUT,
+                                "the peer did not report the point at seq %llu; whether it exists is "
+                                "UNKNOWN, list the points there",
+                                (unsigned long long)seq);
         s->ses.barrier = true;
         pthread_cond_signal(&s->cv_link);
         gw_source_wait(s, &s->cv_ack, 50);
     }
-    return 0;
+    if (s->ses.result.code == 0)
+        return 0;
+    return gw_error_set(err, -(int)s->ses.result.code, "the peer could not make the point: %s",
+                        s->ses.result.sentence);
 }
 
 void gw_source_bandwidth(struct gw_source *s, uint64_t bytes_per_s)

@@ -136,8 +136,8 @@ static bool retire_step(struct gw_source *s)
 
 static void reserve_numbers(struct gw_source *s)
 {
-    if (s->service != GW_SERVICE_SERVING ||
-        s->seq + GW_SEQ_RESERVE / 2 < s->plan->meta.seq_reserved)
+    bool active = s->service == GW_SERVICE_SERVING || s->service == GW_SERVICE_QUIESCED;
+    if (!active || s->seq + GW_SEQ_RESERVE / 2 < s->plan->meta.seq_reserved)
         return;
     struct gw_error err;
     s->plan->meta.seq_reserved = s->seq + GW_SEQ_RESERVE;
@@ -146,69 +146,97 @@ static void reserve_numbers(struct gw_source *s)
     pthread_cond_broadcast(&s->cv_write);
 }
 
-static int record(struct gw_source *s, enum gw_recorded what, const struct gw_uuid *boot)
+static int record(struct gw_source *s, enum gw_recorded what, const struct gw_uuid *boot,
+                  struct gw_error *err)
 {
     struct gw_meta *m = &s->plan->meta;
-    struct gw_error err;
     m->recorded = what;
     m->sync_boot = boot != NULL ? *boot : (struct gw_uuid){ { 0 } };
     m->recorded_seq = s->seq;
     m->recorded_wall_ns = gw_io_wall_ns(s->plan->io);
-    int r = gw_plan_store_meta(s->plan, &err);
+    int r = gw_plan_store_meta(s->plan, err);
     if (r < 0)
-        gw_source_fail(s, &err);
+        gw_source_fail(s, err);
     gw_source_changed(s);
     return r;
 }
 
 /*
- * What this side may claim about its peer, durable before it is relied on.
- * W2: a write counts as needing the peer from the moment SYNC is being recorded, and until UNSYNC
- * has been recorded. R18: SYNC names the replica's boot id.
+ * The peer is about to be, or may become, less than what SYNC says: durable before that happens.
+ * Also the first time a peer is copied to: from FIN on it could be promoted, so that from now on
+ * this side never serves again without asking.
  */
-static void record_sync(struct gw_source *s)
+int gw_source_record_unsync(struct gw_source *s, struct gw_error *err)
 {
-    if (s->service != GW_SERVICE_SERVING && s->service != GW_SERVICE_QUIESCED)
-        return;
-    bool streaming = gw_source_streaming(s);
-    if (!s->cfg.sync) {
-        if (s->ses.up && s->plan->meta.recorded != GW_RECORDED_ASYNC && streaming)
-            record(s, GW_RECORDED_ASYNC, NULL);
+    bool serving = s->service == GW_SERVICE_SERVING || s->service == GW_SERVICE_QUIESCED;
+    if (!serving || (!s->sync_recorded && s->plan->meta.recorded != GW_RECORDED_NONE))
+        return 0;
+    gw_crash_point(s->plan->io, "source.unsync");
+    int r = record(s, GW_RECORDED_UNSYNC, NULL, err);
+    if (r < 0)
+        return r;
+    s->sync_recorded = false;
+    if (s->cfg.on_link_loss == GW_LINK_LOSS_CONTINUE) {
+        s->sync_on = false; /* only now: W2 */
+        pthread_cond_broadcast(&s->cv_ack);
+        pthread_cond_broadcast(&s->cv_write);
+    }
+    return 0;
+}
+
+/*
+ * Sync mode while the link is lost. W2: SYNC counts until UNSYNC is durable. With the policy
+ * `suspend` writes wait for the peer instead, once it has been in sync.
+ */
+static void without_peer(struct gw_source *s)
+{
+    struct gw_error err;
+    if (s->cfg.on_link_loss == GW_LINK_LOSS_SUSPEND && s->sync_promised) {
+        gw_source_set_reason(s, "the peer is not in sync and the plan says suspend: writes wait");
         return;
     }
-    if (streaming && !s->sync_on) {
-        s->sync_on = true; /* from now on no write is acknowledged that the peer has not received */
-        s->sync_from = s->seq;
-        return;
-    }
-    if (streaming && !s->sync_recorded && s->ses.received >= s->sync_from) {
-        s->sync_recorded = true;
-        record(s, GW_RECORDED_SYNC, &s->ses.peer.boot_id);
-        s->repl = GW_REPL_SYNC;
-        gw_source_changed(s);
-        return;
-    }
-    if (streaming || !s->sync_on)
-        return;
     if (!s->sync_recorded) { /* lost before it was ever promised */
         s->sync_on = false;
         pthread_cond_broadcast(&s->cv_ack);
         return;
     }
-    if (s->cfg.on_link_loss == GW_LINK_LOSS_SUSPEND) {
-        gw_source_set_reason(s, "the link is lost and the plan says suspend: writes wait");
+    uint64_t now = gw_io_boot_ns(s->plan->io);
+    if (s->ses.up || now - s->link_lost_ns < s->cfg.unsync_ms * GW_NS_PER_MS)
+        return; /* a resync records UNSYNC itself before it begins */
+    if (gw_source_record_unsync(s, &err) == 0)
+        gw_source_set_reason(s, "the link is lost: recorded UNSYNC, going on alone");
+}
+
+/*
+ * What this side may claim about its peer, durable before it is relied on. R18: SYNC names the boot
+ * id of the replica that has it all.
+ */
+static void record_sync(struct gw_source *s)
+{
+    struct gw_error err;
+    if (s->service != GW_SERVICE_SERVING && s->service != GW_SERVICE_QUIESCED)
+        return;
+    bool streaming = gw_source_streaming(s);
+    if (!s->cfg.sync) {
+        if (streaming && s->plan->meta.recorded != GW_RECORDED_ASYNC)
+            record(s, GW_RECORDED_ASYNC, NULL, &err);
         return;
     }
-    uint64_t now = gw_io_boot_ns(s->plan->io);
-    if (now - s->link_lost_ns < s->cfg.unsync_ms * GW_NS_PER_MS)
+    if (!streaming) {
+        if (s->sync_on)
+            without_peer(s);
         return;
-    gw_crash_point(s->plan->io, "source.unsync");
-    if (record(s, GW_RECORDED_UNSYNC, NULL) < 0)
-        return;
-    s->sync_on = s->sync_recorded = false;
-    gw_source_set_reason(s, "the link is lost: recorded UNSYNC, going on alone");
-    pthread_cond_broadcast(&s->cv_ack);
-    pthread_cond_broadcast(&s->cv_write);
+    }
+    if (!s->sync_on) {
+        s->sync_on = true; /* from now on no write is acknowledged that the peer has not received */
+        s->sync_from = s->seq;
+    } else if (!s->sync_recorded && s->ses.received >= s->sync_from) {
+        s->sync_recorded = s->sync_promised = true;
+        record(s, GW_RECORDED_SYNC, &s->ses.peer.boot_id, &err);
+        s->repl = GW_REPL_SYNC;
+        gw_source_set_reason(s, "%s", "");
+        gw_source_changed(s);
+    }
 }
 
 /*

@@ -36,7 +36,7 @@ static uint32_t clip(const struct gw_source *s, unsigned volume, uint64_t off, u
 /* Promise room and take the range; false: not now. mu held. */
 static bool take(struct gw_source *s, struct job *j)
 {
-    if (!gw_ring_claim(s->ring, j->payload))
+    if (!gw_source_may_number(s) || !gw_ring_claim(s->ring, j->payload))
         return false;
     if (gw_rangelock_try(&s->range[j->volume], &j->range, j->off, j->len))
         return true;
@@ -170,29 +170,24 @@ static bool next_coarse(struct gw_source *s, unsigned *ret_volume, uint64_t *ret
 }
 
 /*
- * Seeding an empty target: what is a hole here is zero there. An extent's data runs become fine
- * bits. A write in flight meanwhile needs no lock: it is in the stream, or marks its own bits.
+ * Seeding an empty target: what is a hole here is zero there. From its first data on an extent is
+ * sent (zeros as zeros). A write in flight meanwhile needs no lock: it is in the stream, or marks
+ * its own bits.
  */
 static int expand_extent(struct gw_source *s, unsigned volume, uint64_t extent,
                          struct gw_error *err)
 {
-    uint64_t at = extent * GW_EXTENT_BYTES;
+    uint64_t at = extent * GW_EXTENT_BYTES, start;
     uint64_t end = GW_MIN(at + GW_EXTENT_BYTES, volume_bytes(s, volume));
-    uint64_t start, stop;
-    while (at < end) {
-        int r = gw_io_next_data(s->plan->vol[volume], at, end, &start, &stop);
-        if (r < 0)
-            return gw_error_errno(err, r, "cannot look for data in volume '%s'",
-                                  s->plan->meta.volume[volume].name);
-        if (start >= end)
-            break;
-        pthread_mutex_lock(s->mu);
-        gw_dirtymap_mark(s->plan->map[volume], start, stop - start);
-        s->st.resync_total_bytes += stop - start;
-        pthread_mutex_unlock(s->mu);
-        at = stop;
-    }
+    int r = gw_io_next_data(s->plan->vol[volume], at, end, &start, NULL);
+    if (r < 0)
+        return gw_error_errno(err, r, "cannot look for data in volume '%s'",
+                              s->plan->meta.volume[volume].name);
     LOCK_SCOPE(s->mu);
+    if (start < end) {
+        gw_dirtymap_mark(s->plan->map[volume], start, end - start);
+        s->st.resync_total_bytes += end - start;
+    }
     gw_dirtymap_compared(s->plan->map[volume], extent);
     return 1;
 }
@@ -355,7 +350,7 @@ int gw_source_inject(struct gw_source *s, struct gw_error *err)
     pthread_mutex_lock(s->mu);
     enum gw_session_mode mode = s->ses.mode;
     bool up = s->ses.up && !s->ses.dead;
-    bool verify = s->verify_wanted && gw_source_streaming(s);
+    bool verify = s->verify_wanted && gw_source_streaming(s) && !s->token_out;
     pthread_mutex_unlock(s->mu);
     if (!up)
         return 0;

@@ -41,6 +41,7 @@ struct gw_session {
     bool fin_queued, finished;
     uint64_t fin_chain; /* the chain after FIN: chosen at START */
     bool token_matched;
+    struct gw_result result; /* the last RESULT: of a POINT record */
     uint64_t token_seq; /* of the HANDOVER record in the stream; 0 = none */
     uint64_t last_heard_ns, next_beat_ns;
     /* resync and assess */
@@ -101,6 +102,7 @@ struct gw_source {
     enum gw_repl_state repl;
     bool sync_on;          /* acknowledge only what the peer received */
     bool sync_recorded;    /* meta says SYNC (W2: from before it is stored until UNSYNC is) */
+    bool sync_promised; /* SYNC was recorded once in this reign: `suspend` holds from then on */
     uint64_t sync_from;    /* everything acknowledged before sync_on */
     uint64_t link_lost_ns; /* boot time; 0 = the link is up, or never was */
     bool had_session;
@@ -148,6 +150,10 @@ uint64_t gw_source_put_record(struct gw_source *s, enum gw_record_type type, con
 /* source_hot.c */
 void *gw_source_hot_main(void *arg);
 void *gw_source_keeper_main(void *arg);
+/* Before a peer is copied to: UNSYNC durable if SYNC was claimed, or nothing yet (mu held). */
+int gw_source_record_unsync(struct gw_source *s, struct gw_error *err);
+/* Numbers are reserved durably before use; false: not yet, the keeper was told (mu held). */
+bool gw_source_may_number(struct gw_source *s);
 void gw_source_park(struct gw_source *s); /* mu held; drops it while waiting */
 /* source_link.c */
 void *gw_source_link_main(void *arg);

@@ -292,7 +292,7 @@ void *gw_source_link_main(void *arg)
             r = run_session(s, &err);
         }
         pthread_mutex_lock(s->mu);
-        if (!s->stop) {
+        if (!s->stop && !is_over(s)) { /* else the reason is why it is over */
             if (r < 0)
                 gw_source_set_reason(s, "no link to %s: %s", s->cfg.peer, err.msg);
             else if (s->ses.goodbye.sentence[0] != '\0')

@@ -108,7 +108,8 @@ int gw_source_obey(struct gw_source *s, const struct gw_verdict *v, struct gw_er
     switch (v->action) {
     case GW_VERDICT_DEPOSE:
     case GW_VERDICT_SPLIT_BRAIN:
-        if (serving && (v->action == GW_VERDICT_SPLIT_BRAIN || v->target == me)) {
+        /* Rows 1 and 2 only: nothing else stops a serving side (row 13 beside an idle one asks). */
+        if (serving && (v->row == 2 || (v->action == GW_VERDICT_DEPOSE && v->target == me))) {
             struct gw_error fe;
             if (gw_source_fence(s, v->sentence, &fe) < 0)
                 gw_log(GW_LOG_ERROR, "cannot fence cleanly: %s", fe.msg);
@@ -311,6 +312,10 @@ static int start_stream(struct gw_source *s, struct gw_error *err)
         gw_session_kill(s, GW_GOODBYE_FELL_BEHIND, "fell behind");
         return -ECANCELED;
     }
+    if (s->sync_recorded && !gw_uuid_equal(&s->ses.peer.boot_id, &s->plan->meta.sync_boot)) {
+        s->sync_recorded = false; /* R18: recorded anew once this boot has everything */
+        s->sync_from = s->seq;
+    }
     s->repl = s->sync_recorded ? GW_REPL_SYNC : GW_REPL_ASYNC;
     session_up(s);
     return 0;
@@ -364,17 +369,25 @@ static int start_copy(struct gw_source *s, enum gw_session_mode mode, struct gw_
     struct gw_session *ses = &s->ses;
     ses->mode = mode;
     pthread_mutex_lock(s->mu);
+    int r = mode == GW_SESSION_ASSESS ? 0 : gw_source_record_unsync(s, err);
+    if (r < 0) {
+        pthread_mutex_unlock(s->mu);
+        return r;
+    }
     empty_ring(s);
     struct gw_start start = { .mode = mode, .sync = s->cfg.sync };
     choose_numbers(s, &start);
-    start.target_zero = mode == GW_SESSION_FULL && !ses->peer.seed_compare;
+    /* Only a target that never received anything is zero where this side is: a trim that was not
+     * acknowledged before a crash left a hole here and data there. */
+    start.target_zero = mode == GW_SESSION_FULL && !ses->peer.seed_compare &&
+                        gw_uuid_is_none(&ses->peer.reached_uuid);
     ses->target_zero = start.target_zero;
     if (ses->verdict.compare_all || (mode == GW_SESSION_FULL && !seeding_can_resume(s))) {
         for (unsigned i = 0; i < s->plan->meta.n_volumes; i++)
             gw_dirtymap_mark_all_coarse(s->plan->map[i]);
     }
     pthread_mutex_unlock(s->mu);
-    int r = send_start(s, &start, err);
+    r = send_start(s, &start, err);
     if (r == 0)
         r = receive_set(s, err);
     if (r < 0)
@@ -446,7 +459,14 @@ int gw_session_open(struct gw_source *s, struct gw_error *err)
     if (r < 0 || again)
         return r;
     const struct gw_verdict *v = &s->ses.verdict;
-    if (v->action == GW_VERDICT_STREAM || v->action == GW_VERDICT_IN_SYNC) {
+    bool equal = v->action == GW_VERDICT_STREAM || v->action == GW_VERDICT_IN_SYNC;
+    if (equal && s->cfg.heal_only) {
+        LOCK_SCOPE(s->mu);
+        s->st.healed = true;
+        gw_session_kill(s, GW_GOODBYE_STOPPING, "nothing to heal");
+        return 0;
+    }
+    if (equal) {
         r = start_stream(s, err);
         return r == -ECANCELED ? 0 : r;
     }

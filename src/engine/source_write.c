@@ -28,15 +28,18 @@ static uint32_t piece_payload(const struct piece *p)
     return p->data != NULL ? p->len : 0;
 }
 
+/* S3: asked before a request begins and again before its answer. */
+static int deadline_gate(const struct gw_source *s)
+{
+    return s->cfg.granted && gw_io_boot_ns(s->plan->io) >= s->deadline_ns ? -EAGAIN : 0;
+}
+
 /* 0: go; -EAGAIN: wait; else the request's error. */
 static int service_gate(struct gw_source *s)
 {
     switch (s->service) {
     case GW_SERVICE_SERVING:
-        /* S3: also checked again before the answer. */
-        if (s->cfg.granted && gw_io_boot_ns(s->plan->io) >= s->deadline_ns)
-            return -EAGAIN;
-        return 0;
+        return deadline_gate(s);
     case GW_SERVICE_WAITING:
     case GW_SERVICE_QUIESCED:
         return -EAGAIN;
@@ -132,8 +135,7 @@ static int piece_begin(struct gw_source *s, struct piece *p)
         if (r < 0)
             return r;
         gate_since = 0;
-        if (s->seq + 64 >= s->plan->meta.seq_reserved) { /* numbers are reserved before use */
-            pthread_cond_signal(&s->cv_keeper);
+        if (!gw_source_may_number(s)) {
             gw_source_wait(s, &s->cv_write, 100);
             continue;
         }
@@ -243,7 +245,9 @@ static int answer(struct gw_source *s, uint64_t seq, bool durable)
         const struct gw_session *ses = &s->ses;
         if (s->service != GW_SERVICE_SERVING && s->service != GW_SERVICE_QUIESCED)
             break;
-        if (ses->up && (durable ? ses->durable : ses->received) >= seq)
+        /* In a resync older numbers say nothing: their records became bits. */
+        if (ses->up && ses->mode == GW_SESSION_STREAM &&
+            (durable ? ses->durable : ses->received) >= seq)
             break;
         if (durable && ses->up && !ses->barrier) {
             s->ses.barrier = true;
@@ -255,9 +259,8 @@ static int answer(struct gw_source *s, uint64_t seq, bool durable)
     }
     uint64_t since = gw_io_boot_ns(s->plan->io);
     for (;;) {
-        if (s->service == GW_SERVICE_QUIESCED)
-            return 0; /* it was in flight when the quiesce began, and the quiesce waits for it */
-        int r = service_gate(s);
+        /* In flight when a quiesce began: the quiesce waits for it, and it may be answered. */
+        int r = s->service == GW_SERVICE_QUIESCED ? deadline_gate(s) : service_gate(s);
         if (r != -EAGAIN)
             return r;
         if (waited_out(s, since))
@@ -316,13 +319,13 @@ int gw_source_zero(struct gw_source *s, unsigned volume, uint64_t len, uint64_t 
     struct piece p = { .seq = 0 };
     for (uint64_t done = 0; r == 0 && done < len; done += p.len) {
         uint64_t at = off + done;
-        uint64_t start, stop;
+        uint64_t start;
         /*
          * A range that is a hole is zero here, and so it is in the image that the peer has or will
          * have at this seq: nothing changes, nothing is sent. That makes the discard of a whole
          * fresh disk (mkfs) cheap. A write to it that is in flight has no order with this request.
          */
-        r = gw_io_next_data(s->plan->vol[volume], at, off + len, &start, &stop);
+        r = gw_io_next_data(s->plan->vol[volume], at, off + len, &start, NULL);
         if (r < 0)
             return r;
         p.len = 0;
@@ -347,32 +350,34 @@ int gw_source_zero(struct gw_source *s, unsigned volume, uint64_t len, uint64_t 
     return answer(s, p.seq, (flags & GW_WRITE_FUA) != 0);
 }
 
+/* Reads harm nothing until the authority is gone, so a quiesce lets them through. */
+static int read_gate(struct gw_source *s)
+{
+    uint64_t since = gw_io_boot_ns(s->plan->io);
+    LOCK_SCOPE(s->mu);
+    for (;;) {
+        int r = s->service == GW_SERVICE_QUIESCED ? deadline_gate(s) : service_gate(s);
+        if (r != -EAGAIN)
+            return r;
+        if (waited_out(s, since))
+            return -EIO;
+        if (interrupted(s))
+            return -ESHUTDOWN;
+        gw_source_wait(s, &s->cv_write, 100);
+    }
+}
+
 int gw_source_read(struct gw_source *s, unsigned volume, void *buf, uint64_t len, uint64_t off)
 {
     int r = check_range(s, volume, off, len);
-    if (r < 0)
-        return r;
-    uint64_t since = gw_io_boot_ns(s->plan->io);
-    pthread_mutex_lock(s->mu);
-    for (;;) {
-        r = service_gate(s);
-        if (r == -EAGAIN && s->service == GW_SERVICE_QUIESCED)
-            r = 0; /* reads harm nothing until the authority is gone */
-        if (r != -EAGAIN)
-            break;
-        if (waited_out(s, since) || interrupted(s)) {
-            r = interrupted(s) ? -ESHUTDOWN : -EIO;
-            break;
-        }
-        gw_source_wait(s, &s->cv_write, 100);
-    }
-    pthread_mutex_unlock(s->mu);
+    if (r == 0)
+        r = read_gate(s);
     if (r < 0 || len == 0)
         return r;
     r = gw_io_pread(s->plan->vol[volume], buf, len, off);
     if (r < 0)
         return r;
-    return 0;
+    return read_gate(s); /* what was read may be another side's past by now (S3) */
 }
 
 int gw_source_flush(struct gw_source *s, unsigned volume)

@@ -12,15 +12,20 @@
 #include "plugin/source_control.h"
 
 #include <errno.h>
+#include <pthread.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
+#include <unistd.h>
 
 #define NBDKIT_API_VERSION 2
 #include <nbdkit-plugin.h>
 
 #define THREAD_MODEL NBDKIT_THREAD_MODEL_PARALLEL
 #define DRAIN_MS 5000u
+#define LINGER_S 2
 
 static char *dir, *control_path, *peer, *listen_address;
 static struct gw_tls_files tls_files;
@@ -30,6 +35,7 @@ static struct gw_tls *tls;
 static struct gw_plan *plan;
 static struct gw_source *source;
 static struct gw_control *control;
+static bool stopped;
 
 static void godwit_load(void)
 {
@@ -217,13 +223,48 @@ fail:
     return -1;
 }
 
+/* Both the server's own end and a stop over the control socket come here; once. */
+static void stop_source(void)
+{
+    static pthread_mutex_t once = PTHREAD_MUTEX_INITIALIZER;
+    pthread_mutex_lock(&once);
+    if (source != NULL && !stopped)
+        gw_source_stop(source, DRAIN_MS);
+    stopped = true;
+    pthread_mutex_unlock(&once);
+}
+
+/*
+ * nbdkit ends when its last client has hung up, and a client may never do that. So the clean end of
+ * the source does not wait for it: everything is durable first, then the server may linger for a
+ * moment, then the process is gone.
+ */
+static void *stop_main(void *arg)
+{
+    (void)arg;
+    stop_source();
+    kill(getpid(), SIGTERM);
+    const struct timespec linger = { .tv_sec = LINGER_S };
+    nanosleep(&linger, NULL);
+    _exit(0);
+}
+
+static void stop_process(void)
+{
+    pthread_t thread;
+    if (pthread_create(&thread, NULL, stop_main, NULL) == 0)
+        pthread_detach(thread);
+    else
+        kill(getpid(), SIGTERM);
+}
+
 /* Threads exist only from here on. */
 static int godwit_after_fork(void)
 {
     struct gw_error err;
     if (gw_source_start(source, &err) < 0 ||
         (control_path != NULL &&
-         source_control_start(control_path, plan, source, &control, &err) < 0)) {
+         source_control_start(control_path, plan, source, stop_process, &control, &err) < 0)) {
         nbdkit_error("%s", err.msg);
         return -1;
     }
@@ -234,8 +275,7 @@ static void godwit_cleanup(void)
 {
     gw_control_stop(control);
     control = NULL;
-    if (source != NULL)
-        gw_source_stop(source, DRAIN_MS);
+    stop_source();
 }
 
 static void godwit_unload(void)
@@ -256,7 +296,9 @@ static int godwit_list_exports(int readonly, int is_tls, struct nbdkit_exports *
     (void)readonly;
     (void)is_tls;
     for (unsigned i = 0; i < plan->meta.n_volumes; i++) {
-        if (nbdkit_add_export(exports, plan->meta.volume[i].name, NULL) < 0)
+        const char *text = nbdkit_printf_intern("volume %s of plan %s", plan->meta.volume[i].name,
+                                                plan->meta.plan_name);
+        if (text == NULL || nbdkit_add_export(exports, plan->meta.volume[i].name, text) < 0)
             return -1;
     }
     return 0;
@@ -353,7 +395,7 @@ static int answer(int r, const char *what, uint32_t count, uint64_t offset)
         return 0;
     if (r != -EOPNOTSUPP)
         nbdkit_error("%s of %u bytes at %llu: %s", what, count, (unsigned long long)offset,
-                     strerror(-r));
+                     strerrordesc_np(-r)); /* strerror() keeps a buffer per thread, freed after us */
     nbdkit_set_error(-r);
     return -1;
 }

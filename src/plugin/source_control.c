@@ -7,8 +7,6 @@
 #include "control/describe.h"
 
 #include <errno.h>
-#include <signal.h>
-#include <unistd.h>
 
 #define QUIESCE_MS 10000u
 #define EQUAL_MS 30000u
@@ -17,6 +15,7 @@
 struct served {
     struct gw_plan *plan;
     struct gw_source *source;
+    void (*stop)(void);
 };
 
 static int timeout_arg(const json_t *request, unsigned by_default, unsigned *ret,
@@ -209,11 +208,11 @@ static int on_bandwidth(void *ctx, json_t *request, struct gw_control_reply *rep
 
 static int on_stop(void *ctx, json_t *request, struct gw_control_reply *reply, struct gw_error *err)
 {
-    (void)ctx;
+    const struct served *s = ctx;
     (void)request;
     (void)reply;
     (void)err;
-    kill(getpid(), SIGTERM); /* the server's own way to stop: finishes requests first */
+    s->stop();
     return 0;
 }
 
@@ -235,10 +234,10 @@ static const struct gw_control_command commands[] = {
 };
 
 int source_control_start(const char *path, struct gw_plan *plan, struct gw_source *source,
-                         struct gw_control **ret, struct gw_error *err)
+                         void (*stop)(void), struct gw_control **ret, struct gw_error *err)
 {
     static struct served served; /* one plan a process */
-    served = (struct served){ .plan = plan, .source = source };
+    served = (struct served){ .plan = plan, .source = source, .stop = stop };
     const struct gw_control_config config = {
         .path = path,
         .commands = commands,

@@ -9,6 +9,7 @@
 #include "control/server.h"
 #include "engine/source.h"
 
-/* The plan and the source must outlive the server. One a process. */
+/* The plan and the source must outlive the server. One a process. `stop` begins the end of the
+ * process and returns at once. */
 int source_control_start(const char *path, struct gw_plan *plan, struct gw_source *source,
-                         struct gw_control **ret, struct gw_error *err);
+                         void (*stop)(void), struct gw_control **ret, struct gw_error *err);

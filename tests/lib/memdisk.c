@@ -287,6 +287,9 @@ static int op_next_data(struct gw_file *file, uint64_t off, uint64_t end, uint64
     if (r < 0)
         return r;
     uint64_t limit = GW_MIN(end, f->inode->size), at = off;
+    uint64_t ignored;
+    if (!ret_stop)
+        ret_stop = &ignored;
     *ret_start = *ret_stop = end;
     while (at < limit) {
         uint64_t next = (at / MEM_PAGE + 1) * MEM_PAGE;

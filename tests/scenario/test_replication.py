@@ -347,6 +347,24 @@ def test_killed_while_seeding(sites, rng):
     pair.check_equal()
 
 
+@pytest.mark.parametrize("crash", ["replica.adopt.before", "replica.adopt.after", "replica.prepared",
+                                   "journal.sync.after", "replica.apply.after", "meta.after:2"])
+def test_blank_target_crashes_while_seeding(sites, rng, crash):
+    """Nothing is written meanwhile: at the end both may stand at the same place (row 6)."""
+    pair = sites()
+    pair.dr.replica(crash=crash)
+    pair.home.source()
+    pair.dr.process.crashed()
+    pair.dr.replica()
+    pair.settle(pair.home)
+    pair.check_equal()
+    load = Load(pair.home.client("data"), rng)
+    load.run(20)
+    load.drain()
+    pair.settle(pair.home)
+    pair.check_equal()
+
+
 def test_clean_restarts_need_no_resync(sites, rng):
     pair = sites()
     pair.start()

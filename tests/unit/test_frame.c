@@ -105,6 +105,7 @@ static struct gw_frame sample_header(enum gw_frame_type type)
     case GW_FRAME_DIFF:
     case GW_FRAME_HEARTBEAT:
     case GW_FRAME_GOODBYE:
+    case GW_FRAME_RESULT:
     case GW_FRAME_TYPE_MAX:
         f.bytes = f.raw_bytes = 16;
         break;
@@ -207,6 +208,7 @@ static void header_refused(void **state)
         { GW_FRAME_DIFF, GW_DIFF_BYTES },
         { GW_FRAME_HEARTBEAT, GW_HEARTBEAT_BYTES },
         { GW_FRAME_GOODBYE, GW_GOODBYE_BYTES_MAX },
+        { GW_FRAME_RESULT, GW_RESULT_BYTES_MAX },
     };
     assert_int_equal(GW_ARRAY_SIZE(limits), GW_FRAME_TYPE_MAX - 1);
     for (size_t i = 0; i < GW_ARRAY_SIZE(limits); i++) {
@@ -835,6 +837,33 @@ static void goodbye_codec(void **state)
     assert_false(goodbye_decode(buf, n + 1));
 }
 
+/* ---- RESULT ---------------------------------------------------------------------------------- */
+
+static bool result_decode(const uint8_t *data, size_t len)
+{
+    struct gw_result v;
+    return gw_result_decode(data, len, &v);
+}
+
+static size_t result_encode(const void *v, uint8_t *to, size_t cap)
+{
+    return gw_result_encode(v, to, cap);
+}
+
+static void result_codec(void **state)
+{
+    struct gw_result v = { .seq = 1ull << 40, .code = 28, .sentence = "no room" }, got;
+    size_t n = gw_result_encode(&v, buf, sizeof buf);
+    assert_true(gw_result_decode(buf, n, &got));
+    assert_int_equal(got.seq, v.seq);
+    assert_int_equal(got.code, 28);
+    assert_string_equal(got.sentence, "no room");
+    check_lengths(result_decode, buf, n);
+    check_room(result_encode, &v, n);
+    buf[10] = 1; /* no errno value is as large */
+    assert_false(result_decode(buf, n));
+}
+
 /* ---- FIN, token ------------------------------------------------------------------------------ */
 
 static bool fin_decode(const uint8_t *data, size_t len)
@@ -927,6 +956,7 @@ int main(void)
         cmocka_unit_test(diff_ranges),
         cmocka_unit_test(heartbeat_codec),
         cmocka_unit_test(goodbye_codec),
+        cmocka_unit_test(result_codec),
         cmocka_unit_test(fin_codec),
         cmocka_unit_test(token_codec),
         cmocka_unit_test(refused_is_untouched),

@@ -1,0 +1,515 @@
+# SPDX-License-Identifier: Apache-2.0
+# Copyright the godwit authors
+"""Planned moves: handover, and what happens when one is called off or interrupted. Split brains and
+copies that were restored from an older time."""
+import os
+import shutil
+
+import pytest
+from sites import (BLOCK, Failed, Gone, Load, MiB, Refused, assessed, caught_up, check_same,
+                   check_undo, disconnected, following, read_file, rng, serving,
+                   sites)  # noqa: F401 (fixtures)
+
+
+def check_no_resync_needed(pair, source, target, undo_before):
+    s = pair.settle(source)
+    assert (s["verdict"]["row"], s["verdict"]["action"]) in ((8, "stream"), (6, "in-sync")), \
+        s["verdict"]
+    assert s["resync"]["sent_bytes"] == 0
+    assert target.undo_ids() == undo_before
+
+
+def test_handover(sites, rng):
+    """There and back: equal each time, and no block is copied twice."""
+    pair = sites()
+    pair.start()
+    load = Load(pair.home.client("data"), rng)
+    load.run(60)
+    load.drain()
+    src, dst = pair.home, pair.dr
+    for turn in range(4):
+        src.close_clients()
+        answer = src.call("handover")
+        assert answer["token"]["epoch"] == turn + 1
+        assert answer["released_ms"] < 10000
+        s = src.status()
+        assert s["service"] == "released" and s["role"] == "standby"
+        pair.check_equal()  # proven by the token, and so it is
+        c = src.client()
+        with pytest.raises(Failed):
+            c.write(0, b"too late")
+        src.stop()
+        promotion = dst.promote()
+        assert promotion["handover"] and promotion["epoch"] == turn + 2
+        dst.source()
+        src.replica()
+        load = Load(dst.client("data"), rng)
+        load.run(30)
+        load.drain()
+        check_no_resync_needed(pair, dst, src, [])
+        pair.check_equal()
+        src, dst = dst, src
+
+
+def test_handover_under_load(sites, rng):
+    """Every write that was acknowledged before is at the other side."""
+    pair = sites()
+    pair.start()
+    load = Load(pair.home.client("data"), rng, depth=16)
+    load.run(100)
+    answer = pair.home.call("handover")
+    load.run(timeout=5, until=lambda: all(f[0].done for f in load.flying))
+    load.abandon()
+    pair.home.close_clients()
+    assert not load.lost(pair.dr.images()["data"])
+    pair.home.stop()
+    promotion = pair.dr.promote()
+    assert promotion["handover"]
+    pair.check_equal()
+    assert not load.lost(pair.dr.images()["data"])
+
+
+def test_released_side_never_serves(sites):
+    pair = sites()
+    pair.start()
+    pair.home.call("handover")
+    pair.home.stop()
+    p = pair.home.source(wait=False)
+    assert p.wait_end() == 1
+    assert "role is standby" in pair.home.log_text()
+    p = pair.home.source(wait=False, isolated_start="yes")
+    assert p.wait_end() == 1
+
+
+def test_handover_step_by_step(sites, rng):
+    pair = sites()
+    pair.start()
+    c = pair.home.client()
+    with pytest.raises(Refused):
+        pair.home.call("equal")
+    with pytest.raises(Refused):
+        pair.home.call("release")
+    pair.home.call("quiesce")
+    with pytest.raises(Refused):
+        pair.home.call("release")  # nothing is proven yet
+    op = c.submit("pwrite", b"waits", 0)
+    c.stays_unanswered(op, 0.2)
+    c.read(0, 100)  # reads harm nothing
+    token = pair.home.call("equal")["token"]
+    assert pair.home.call("equal")["token"] == token
+    d = pair.dr.until(lambda d: d["token"] is not None)
+    assert d["token"] == token
+    c.stays_unanswered(op, 0.1)
+    # Called off: the token is void before a write is taken.
+    pair.home.call("unquiesce")
+    c.wait(op)
+    assert op.ok()
+    assert pair.dr.status()["token"] is None
+    with pytest.raises(Refused):
+        pair.home.call("release")
+    pair.settle(pair.home)
+    pair.check_equal()
+    pair.home.kill()
+    assert not pair.dr.promote()["handover"]
+
+
+def test_handover_called_off_when_the_peer_is_away(sites, rng):
+    """equal times out; service goes on as if nothing had been."""
+    pair = sites()
+    pair.start(link_timeout_ms=500)
+    load = Load(pair.home.client("data"), rng)
+    load.run(20)
+    pair.link.cut()
+    load.run(5)
+    with pytest.raises(Refused) as e:
+        pair.home.call("handover", timeout_ms=600)
+    assert "nothing was handed over" in e.value.message
+    assert serving(pair.home.status())
+    load.run(20)
+    load.drain()
+    pair.link.restore()
+    pair.settle(pair.home)
+    pair.check_equal()
+    answer = pair.home.call("handover")  # and the next one is good
+    assert answer["token"]["seq"] > 0
+    pair.check_equal()
+
+
+def test_token_is_not_voided_when_the_target_cannot_be_told(sites, rng):
+    """P2: UNSYNC is durable at the old source before a cancelled handover takes a write."""
+    pair = sites()
+    pair.start(link_timeout_ms=500)
+    c = pair.home.client()
+    pair.home.call("quiesce")
+    pair.home.call("equal")
+    pair.link.cut()
+    pair.home.until(disconnected)
+    pair.home.call("unquiesce", timeout_ms=300)
+    assert pair.home.status()["recorded"] == "unsync"
+    c.write(0, b"after the token")
+    pair.home.kill()
+    # dr still has the token: true for its own moment. Its promotion is a failover all the same.
+    pair.dr.promote()
+    pair.dr.source()
+    pair.link.restore()
+    pair.home.replica()
+    s = pair.dr.until(assessed)
+    assert s["verdict"]["diverged"]  # the write is not silently dropped
+    pair.home.call("sign", by="eva")
+    pair.settle(pair.dr)
+    pair.check_equal()
+
+
+def test_token_is_void_after_a_new_session_wrote(sites, rng):
+    """The link is lost after equal, the handover is called off, writes go on, the link is back."""
+    pair = sites()
+    pair.start(link_timeout_ms=500)
+    pair.home.call("quiesce")
+    pair.home.call("equal")
+    pair.link.drop()
+    pair.home.until(lambda s: pair.link.accepted >= 2 and caught_up(s))
+    pair.home.call("unquiesce")
+    pair.home.client().write(0, b"more")
+    pair.settle(pair.home)
+    assert pair.dr.status()["token"] is None
+    pair.check_equal()
+
+
+@pytest.mark.parametrize("crash", ["replica.token", "journal.sync.after:4"])
+def test_target_crashes_in_the_handover(sites, rng, crash):
+    pair = sites()
+    pair.start(link_timeout_ms=1000)
+    Load(pair.home.client("data"), rng).run(10)
+    pair.settle(pair.home)
+    pair.dr.stop()
+    pair.dr.replica(crash=crash)
+    pair.settle(pair.home)
+    c = pair.home.client("ledger")
+    for i in range(5):
+        if pair.dr.process and pair.dr.process.alive():
+            c.write(i * 1000, b"x")
+            c.flush()
+    try:
+        pair.home.call("handover", timeout_ms=1500)
+        handed_over = True
+    except Refused as e:
+        assert "nothing was handed over" in e.message, e.message
+        handed_over = False
+    pair.dr.process.crashed()
+    assert not handed_over
+    assert serving(pair.home.status())
+    pair.dr.replica()
+    c.write(9000, b"life goes on")
+    pair.settle(pair.home)
+    pair.check_equal()
+    assert pair.dr.status()["token"] is None
+    pair.home.close_clients()
+    pair.hand_over(pair.home, pair.dr)
+    check_no_resync_needed(pair, pair.dr, pair.home, pair.home.undo_ids())
+    pair.check_equal()
+
+
+def test_source_crashes_before_the_release(sites, rng):
+    """It comes back as the active one: the token never became an authority."""
+    pair = sites()
+    pair.dr.replica()
+    pair.home.source(crash="source.release.before")
+    Load(pair.home.client("data"), rng).run(20)
+    pair.settle(pair.home)
+    pair.home.close_clients()
+    with pytest.raises(Gone):
+        pair.home.call("handover")
+    pair.home.process.crashed()
+    pair.home.source()
+    pair.home.until(serving)
+    pair.home.client().write(0, b"again")
+    pair.settle(pair.home)
+    pair.check_equal()
+    assert pair.dr.status()["token"] is None
+
+
+def test_source_crashes_before_the_release_and_the_target_takes_over(sites, rng):
+    """Or the other is promoted with the token it has: home has no tail, nothing is lost."""
+    pair = sites()
+    pair.dr.replica()
+    pair.home.source(crash="source.release.before")
+    Load(pair.home.client("data"), rng).run(20)
+    pair.settle(pair.home)
+    pair.home.close_clients()
+    with pytest.raises(Gone):
+        pair.home.call("handover")
+    pair.home.process.crashed()
+    assert pair.dr.promote()["handover"]
+    pair.check_equal()
+    pair.dr.source()
+    Load(pair.dr.client("data"), rng).run(10)
+    pair.home.replica()
+    s = pair.dr.until(lambda s: assessed(s) or caught_up(s))
+    if s["replication"] == "assessing":
+        pair.home.call("sign", by="eva")
+    pair.settle(pair.dr)
+    pair.check_equal()
+
+
+def test_source_crashes_after_the_release(sites, rng):
+    """The release was durable: it never serves again, and dr takes over without a loss."""
+    pair = sites()
+    pair.dr.replica()
+    pair.home.source(crash="source.release.after")
+    load = Load(pair.home.client("data"), rng)
+    load.run(20)
+    load.drain()
+    pair.settle(pair.home)
+    pair.home.close_clients()
+    with pytest.raises(Gone):
+        pair.home.call("handover")
+    pair.home.process.crashed()
+    assert pair.home.source(wait=False).wait_end() == 1
+    assert pair.dr.promote()["handover"]
+    pair.dr.source()
+    pair.home.replica()
+    life = Load(pair.dr.client("data"), rng)
+    life.run(20)
+    life.drain()
+    check_no_resync_needed(pair, pair.dr, pair.home, [])
+    pair.check_equal()
+
+
+@pytest.mark.parametrize("crash", ["stop.datasync", "stop.bits", "stop.role", "hot.forget.before",
+                                   "hot.forget.after", "dirty.before", "dirty.header", "meta.before:5"])
+def test_source_crashes_while_it_stops(sites, rng, crash):
+    """With a link that is away, so that there are bits to keep (R12)."""
+    pair = sites()
+    pair.dr.replica()
+    pair.home.source(crash=crash)
+    try:
+        load = Load(pair.home.client("data"), rng)
+        load.run(30)
+        pair.settle(pair.home)
+        pair.link.cut()
+        load.run(30)
+        load.drain()
+        pair.home.close_clients()
+        pair.home.process.popen.terminate()
+    except (Gone, Failed, AssertionError):
+        assert not pair.home.process.alive()  # the point was reached earlier: as good a crash
+        load.abandon()
+    pair.home.process.crashed()
+    pair.home.close_clients()
+    pair.link.restore()
+    pair.home.source()
+    pair.settle(pair.home)
+    assert not load.lost(read_file(pair.home.image["data"]))
+    pair.check_equal()
+
+
+@pytest.mark.parametrize("crash", ["write.before:25", "write.after:25", "hot.before:3", "hot.after:3",
+                                   "meta.before:3", "meta.after:2", "dirty.before", "dirty.after",
+                                   "source.union", "source.fin"])
+def test_source_crashes_under_load(sites, rng, crash):
+    pair = sites()
+    pair.dr.replica()
+    pair.home.source(crash=crash, wait=False)
+    load = None
+    try:
+        pair.home.until_answers()
+        load = Load(pair.home.client("data"), rng)
+        load.run(until=lambda: not pair.home.process.alive())
+    except (Gone, AssertionError, nbd_error()):
+        assert not pair.home.process.alive()
+    pair.home.process.crashed()
+    if load:
+        load.abandon()
+    pair.home.close_clients()
+    pair.home.source()
+    pair.settle(pair.home)
+    assert not load or not load.lost(read_file(pair.home.image["data"]))
+    pair.check_equal()
+
+
+def nbd_error():
+    import nbd
+    return nbd.Error
+
+
+# ---- split brain ------------------------------------------------------------------------------
+
+def split_brain(pair, rng):
+    """Both sides were promoted and wrote. Home serves, dr's replica listens."""
+    pair.start()
+    Load(pair.home.client("data"), rng).run(30)
+    pair.settle(pair.home)
+    pair.link.cut()
+    pair.home.kill()
+    pair.dr.stop()
+    assert pair.home.promote_offline("--confirm-alone")[0] == 0
+    assert pair.dr.promote_offline()[0] == 0
+    pair.dr.source()
+    load = Load(pair.dr.client("data"), rng)
+    load.run(20)
+    load.drain()
+    pair.dr.stop()
+    pair.home.source()
+    load = Load(pair.home.client("data"), rng)
+    load.run(20)
+    load.drain()
+    pair.dr.replica()
+    pair.link.restore()
+
+
+def test_split_brain_touches_nothing(sites, rng):
+    pair = sites()
+    split_brain(pair, rng)
+    s = pair.home.until(lambda s: s["verdict"] is not None)
+    assert (s["verdict"]["row"], s["verdict"]["action"]) == (13, "split-brain"), s["verdict"]
+    before = pair.dr.images()
+    d = pair.dr.until(lambda d: d["state"] == "refused")
+    assert "survivor" in d["reason"], d["reason"]
+    # No verdict stops a serving site, except that of a later promotion that serves as well (row 1).
+    s = pair.home.status()
+    assert s["service"] == "serving"
+    pair.home.client().write(0, b"home goes on")
+    for v in before:
+        check_same(before[v], pair.dr.image[v], "dr's " + v)
+
+
+def test_split_brain_the_serving_side_survives(sites, rng):
+    pair = sites()
+    split_brain(pair, rng)
+    s = pair.home.until(lambda s: s["verdict"] is not None)
+    before = pair.dr.images()
+    pair.dr.until(lambda d: d["state"] == "refused")
+    pair.dr.call("choose", survivor=s["uuid"], by="eva")
+    s = pair.home.until(assessed)
+    assert s["verdict"]["row"] == 13 and s["verdict"]["source"] == "home"
+    for v in before:
+        check_same(before[v], pair.dr.image[v], "dr's " + v)
+    pair.dr.call("sign", by="eva")
+    load = Load(pair.home.client("data"), rng)
+    load.run(10)
+    load.drain()
+    pair.settle(pair.home)
+    pair.check_equal()
+    check_undo(pair.dr, pair.dr.undo_ids()[-1], before, [load])
+
+
+def test_split_brain_the_serving_side_is_given_up(sites, rng):
+    """While home serves that is a question; once it has stopped it is healed from dr."""
+    pair = sites()
+    split_brain(pair, rng)
+    pair.home.until(lambda s: s["verdict"] is not None)
+    dr = pair.dr.status()
+    pair.dr.call("choose", survivor=dr["uuid"], by="eva")
+    s = pair.home.until(lambda s: s["verdict"]["action"] == "question")
+    assert s["service"] == "serving"
+    pair.home.client().write(0, b"still mine")
+    pair.home.stop()
+    pair.dr.stop()
+    before = pair.home.images()
+    pair.home.replica()
+    pair.dr.source()
+    s = pair.dr.until(lambda s: assessed(s) or s["service"] == "fenced")
+    assert s["verdict"]["source"] == "dr", s["verdict"]
+    pair.home.call("sign", by="eva")
+    pair.settle(pair.dr)
+    pair.check_equal()
+    check_undo(pair.home, pair.home.undo_ids()[-1], before)
+
+
+# ---- older copies -----------------------------------------------------------------------------
+
+@pytest.mark.parametrize("home", ["running", "restarted", "crashed"])
+def test_replica_restored_from_an_older_copy(sites, rng, home):
+    """What home cleared since is not in its map: everything is compared (R5)."""
+    pair = sites()
+    pair.start()
+    load = Load(pair.home.client("data"), rng)
+    load.run(30)
+    load.drain()
+    pair.settle(pair.home)
+    pair.dr.stop()
+    old = pair.dr.save("old")
+    pair.dr.replica()
+    load.run(60)
+    load.drain()
+    pair.settle(pair.home)
+    pair.dr.stop()
+    pair.home.until(disconnected)
+    if home == "restarted":
+        pair.home.stop()
+    if home == "crashed":
+        pair.home.kill()
+    pair.dr.restore(old)
+    pair.dr.replica()
+    if home != "running":
+        pair.home.source()
+    s = pair.settle(pair.home)
+    assert s["verdict"]["compare_all"] or s["assess"]["compared_bytes"] >= sum(pair.volumes.values())
+    pair.check_equal()
+
+
+def test_replica_restored_while_nothing_else_was_written(sites, rng):
+    """The older copy stands where the ring begins: that is no reason to compare all, but the images
+    must end equal."""
+    pair = sites()
+    pair.start()
+    load = Load(pair.home.client("data"), rng)
+    load.run(30)
+    load.drain()
+    pair.settle(pair.home)
+    pair.dr.stop()
+    old = pair.dr.save("old")
+    load.run(10)
+    load.drain()
+    pair.dr.restore(old)
+    pair.dr.replica()
+    s = pair.settle(pair.home)
+    assert s["verdict"]["row"] == 7
+    pair.check_equal()
+
+
+def test_active_side_restored_from_an_older_copy(sites, rng):
+    """Row 3: dr has seen numbers or incarnations that home cannot have used: nothing is copied."""
+    pair = sites()
+    pair.start()
+    Load(pair.home.client("data"), rng).run(20)
+    pair.settle(pair.home)
+    pair.home.stop()
+    old = pair.home.save("old")
+    pair.home.source()
+    pair.home.until(following)
+    Load(pair.home.client("data"), rng).run(20)
+    pair.settle(pair.home)
+    pair.home.kill()
+    pair.home.source()  # a restart incarnation that the older copy does not know
+    pair.settle(pair.home)
+    pair.home.stop()
+    at_dr = pair.dr.images()
+    pair.home.restore(old)
+    pair.home.source()
+    s = pair.home.until(lambda s: s["verdict"] is not None)
+    assert (s["verdict"]["row"], s["verdict"]["action"]) == (3, "rolled-back"), s["verdict"]
+    assert s["service"] != "serving"
+    for v in at_dr:
+        check_same(at_dr[v], pair.dr.image[v], "dr's " + v)
+
+
+def test_two_sources_one_replica(sites, rng):
+    """A copy of home's machine runs, too. dr ends as the copy of exactly one of them, and says that
+    something is wrong with the other."""
+    pair = sites()
+    pair.start()
+    Load(pair.home.client("data"), rng).run(20)
+    pair.settle(pair.home)
+    twin = pair.twin_of_home()
+    twin.source()
+    seen = twin.until(lambda s: s["verdict"] is not None)
+    # Whichever connects last is heard; the first knows nothing of the other's incarnation (row 3).
+    for site in (pair.home, twin):
+        Load(site.client("data"), rng).run(10) if serving(site.status()) else None
+    s = pair.home.until(lambda s: s["verdict"]["row"] == 3, timeout=10)
+    assert s["service"] == "serving"  # no verdict stops it
+    pair.home.stop()
+    if serving(twin.status()):
+        pair.settle(twin)
+        check_same(twin.image["data"], pair.dr.image["data"], "the twin's data")
