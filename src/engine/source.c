@@ -139,6 +139,7 @@ int gw_source_begin_serving(struct gw_source *s, struct gw_error *err)
         m->seq = m->seq_reserved;
         m->chain = 0;
     }
+    bool promoted = m->may_serve;
     m->clean = false;
     m->may_serve = false;
     m->active_boot = gw_io_boot_id(p->io);
@@ -151,11 +152,15 @@ int gw_source_begin_serving(struct gw_source *s, struct gw_error *err)
     /* Nothing was taken yet: a peer at this seq can be streamed to, unless the counter jumped. */
     s->attached = true;
     s->service = GW_SERVICE_SERVING;
-    if (s->cfg.sync && m->recorded == GW_RECORDED_SYNC) {
-        /* W2, also after a restart: nothing is acknowledged alone before UNSYNC is durable. */
-        s->sync_on = s->sync_recorded = s->sync_promised = true;
-        s->link_lost_ns = gw_io_boot_ns(p->io);
-    }
+    /* W2, also after a restart: nothing is acknowledged alone before UNSYNC is durable, and with the
+     * policy `suspend` nothing at all until the peer is in sync again. */
+    bool suspend = s->cfg.on_link_loss == GW_LINK_LOSS_SUSPEND;
+    s->sync_recorded = s->cfg.sync && m->recorded == GW_RECORDED_SYNC;
+    s->sync_promised = s->sync_recorded || (s->cfg.sync && suspend && !promoted &&
+                                            m->recorded == GW_RECORDED_UNSYNC);
+    s->sync_on = s->sync_promised;
+    s->sync_from = s->seq;
+    s->link_lost_ns = gw_io_boot_ns(p->io);
     gw_source_set_reason(s, "%s", "");
     wake_everybody(s);
     return 0;

@@ -2,9 +2,7 @@
 # Copyright the godwit authors
 """Planned moves: handover, and what happens when one is called off or interrupted. Split brains and
 copies that were restored from an older time."""
-import os
-import shutil
-
+import nbd
 import pytest
 from sites import (BLOCK, Failed, Gone, Load, MiB, Refused, assessed, caught_up, check_same,
                    check_undo, disconnected, following, read_file, rng, serving,
@@ -58,8 +56,7 @@ def test_handover_under_load(sites, rng):
     load = Load(pair.home.client("data"), rng, depth=16)
     load.run(100)
     answer = pair.home.call("handover")
-    load.run(timeout=5, until=lambda: all(f[0].done for f in load.flying))
-    load.abandon()
+    load.take_answers()
     pair.home.close_clients()
     assert not load.lost(pair.dr.images()["data"])
     pair.home.stop()
@@ -175,28 +172,19 @@ def test_token_is_void_after_a_new_session_wrote(sites, rng):
     pair.check_equal()
 
 
-@pytest.mark.parametrize("crash", ["replica.token", "journal.sync.after:4"])
-def test_target_crashes_in_the_handover(sites, rng, crash):
+def test_target_crashes_in_the_handover(sites, rng):
     pair = sites()
     pair.start(link_timeout_ms=1000)
     Load(pair.home.client("data"), rng).run(10)
     pair.settle(pair.home)
     pair.dr.stop()
-    pair.dr.replica(crash=crash)
+    pair.dr.replica(crash="replica.token")
     pair.settle(pair.home)
     c = pair.home.client("ledger")
-    for i in range(5):
-        if pair.dr.process and pair.dr.process.alive():
-            c.write(i * 1000, b"x")
-            c.flush()
-    try:
+    with pytest.raises(Refused) as e:
         pair.home.call("handover", timeout_ms=1500)
-        handed_over = True
-    except Refused as e:
-        assert "nothing was handed over" in e.message, e.message
-        handed_over = False
+    assert "nothing was handed over" in e.value.message
     pair.dr.process.crashed()
-    assert not handed_over
     assert serving(pair.home.status())
     pair.dr.replica()
     c.write(9000, b"life goes on")
@@ -276,26 +264,21 @@ def test_source_crashes_after_the_release(sites, rng):
 
 
 @pytest.mark.parametrize("crash", ["stop.datasync", "stop.bits", "stop.role", "hot.forget.before",
-                                   "hot.forget.after", "dirty.before", "dirty.header", "meta.before:5"])
+                                   "hot.forget.after", "dirty.before", "dirty.header",
+                                   "meta.before:2"])
 def test_source_crashes_while_it_stops(sites, rng, crash):
     """With a link that is away, so that there are bits to keep (R12)."""
     pair = sites()
-    pair.dr.replica()
-    pair.home.source(crash=crash)
-    try:
-        load = Load(pair.home.client("data"), rng)
-        load.run(30)
-        pair.settle(pair.home)
-        pair.link.cut()
-        load.run(30)
-        load.drain()
-        pair.home.close_clients()
-        pair.home.process.popen.terminate()
-    except (Gone, Failed, AssertionError):
-        assert not pair.home.process.alive()  # the point was reached earlier: as good a crash
-        load.abandon()
-    pair.home.process.crashed()
+    pair.start()
+    pair.home.stop()
+    pair.link.cut()
+    pair.home.source(crash=crash, isolated_start="yes")
+    load = Load(pair.home.client("data"), rng)
+    load.run(30)
+    load.drain()
     pair.home.close_clients()
+    pair.home.process.popen.terminate()
+    pair.home.process.crashed()
     pair.link.restore()
     pair.home.source()
     pair.settle(pair.home)
@@ -304,7 +287,7 @@ def test_source_crashes_while_it_stops(sites, rng, crash):
 
 
 @pytest.mark.parametrize("crash", ["write.before:25", "write.after:25", "hot.before:3", "hot.after:3",
-                                   "meta.before:3", "meta.after:2", "dirty.before", "dirty.after",
+                                   "meta.before:2", "meta.after:2", "dirty.before", "dirty.after",
                                    "source.union", "source.fin"])
 def test_source_crashes_under_load(sites, rng, crash):
     pair = sites()
@@ -315,8 +298,8 @@ def test_source_crashes_under_load(sites, rng, crash):
         pair.home.until_answers()
         load = Load(pair.home.client("data"), rng)
         load.run(until=lambda: not pair.home.process.alive())
-    except (Gone, AssertionError, nbd_error()):
-        assert not pair.home.process.alive()
+    except (Gone, AssertionError, nbd.Error):
+        pass  # it died before it could be spoken to
     pair.home.process.crashed()
     if load:
         load.abandon()
@@ -325,11 +308,6 @@ def test_source_crashes_under_load(sites, rng, crash):
     pair.settle(pair.home)
     assert not load or not load.lost(read_file(pair.home.image["data"]))
     pair.check_equal()
-
-
-def nbd_error():
-    import nbd
-    return nbd.Error
 
 
 # ---- split brain ------------------------------------------------------------------------------
