@@ -281,9 +281,16 @@ static void c_resumed_r5_source(void)
 }
 static void c_resumed_r5_target(void)
 {
-    /* what the source cleared during the resync says nothing of the target's old position */
+    /* the source cleared through 95 of the resync's stream, and the target had received so far */
     oth.consistent = false;
     act.cleared_uuid = id(CREATION), act.cleared_seq = 95;
+    oth.reached_uuid = id(CREATION), oth.reached_seq = 95;
+}
+static void c_resumed_restored(void)
+{
+    /* ... but it was restored from a copy of before: less was received than was cleared */
+    c_resumed_r5_target();
+    oth.reached_seq = 94, oth.seq = 80;
 }
 static void c_resumed_unrelated(void)
 {
@@ -757,6 +764,7 @@ static const struct expect cases[] = {
     CASE(c_serving_inconsistent, 4, QUESTION, NONE),
     CASE(c_resumed_r5_source, 4, RESYNC, OTH, ALL),
     CASE(c_resumed_r5_target, 4, RESYNC, ACT),
+    CASE(c_resumed_restored, 4, RESYNC, ACT, ALL),
     CASE(c_resumed_unrelated, 4, RESYNC, ACT, ALL),
     CASE(c_blank_seed, 5, FULL, ACT),
     CASE(c_blank_no_seed, 5, REFUSE, NONE),
