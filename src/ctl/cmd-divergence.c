@@ -132,13 +132,18 @@ static int kept_open(struct ctl *c, const char *id, struct kept **ret)
     return r;
 }
 
-static void say_tail(const struct kept *k, const json_t *o, bool all)
+static void say_ranges(const json_t *ranges)
 {
     static const struct ctl_column columns[] = {
         { "volume", "VOLUME", CTL_KIND_TEXT },
         { "offset", "OFFSET", CTL_KIND_NUMBER },
         { "length", "LENGTH", CTL_KIND_NUMBER },
     };
+    ctl_table(columns, GW_ARRAY_SIZE(columns), ranges);
+}
+
+static void say_tail(const struct kept *k, const json_t *o, bool all)
+{
     char size[GW_SIZE_TEXT];
     gw_size_format(k->tail.bytes, size);
     ctl_row("undo file", "%s, made %s%s", ctl_text(o, "id"), ctl_text(o, "time"),
@@ -157,7 +162,7 @@ static void say_tail(const struct kept *k, const json_t *o, bool all)
         ctl_row("signed by", "%s, %s", k->manifest.signed_by, ctl_text(o, "signed_time"));
     if (k->tail.damaged)
         ctl_row("damage", "%s; what is listed could be read, more is lost", ctl_text(o, "damage"));
-    ctl_table(columns, GW_ARRAY_SIZE(columns), ctl_at(o, "ranges"));
+    say_ranges(ctl_at(o, "ranges"));
     if (!all)
         ctl_say("... %zu ranges in all; --ranges N shows more, divergence export writes them out",
                 k->tail.n);
@@ -181,6 +186,34 @@ int ctl_cmd_divergence_show(struct ctl *c)
     json_object_update(c->result, tail);
     if (!c->json)
         say_tail(k, c->result, k->tail.n <= ranges);
+    return CTL_OK;
+}
+
+int ctl_cmd_divergence_pending(struct ctl *c)
+{
+    uint64_t max = c->json ? SIZE_MAX : RANGES_DEFAULT;
+    if (ctl_arg_number(&c->args, "ranges", &max, &c->err) < 0)
+        return CTL_USAGE;
+    int r = ctl_ask(c, json_pack("{s:s}", "cmd", "tail"), &c->result);
+    if (r != 0)
+        return r;
+    json_t *ranges = json_object_get(c->result, "ranges");
+    while (json_array_size(ranges) > max)
+        json_array_remove(ranges, json_array_size(ranges) - 1);
+    if (c->json)
+        return CTL_OK;
+    if (!ctl_true(c->result, "known")) {
+        ctl_say("No tail is known: nothing of this side was compared with its source yet.");
+        return CTL_OK;
+    }
+    char size[GW_SIZE_TEXT];
+    gw_size_format(ctl_number(c->result, "bytes"), size);
+    ctl_row("tail", "%llu blocks, %s (at most: the survivor may have written some of them itself)",
+            (unsigned long long)ctl_number(c->result, "blocks"), size);
+    say_ranges(ranges);
+    if (ctl_number(c->result, "n_ranges") > json_array_size(ranges))
+        ctl_say("... %llu ranges in all; --ranges N shows more",
+                (unsigned long long)ctl_number(c->result, "n_ranges"));
     return CTL_OK;
 }
 

@@ -95,6 +95,7 @@ int ctl_cmd_point_delete(struct ctl *c);
 int ctl_cmd_point_check(struct ctl *c);
 int ctl_cmd_divergence_list(struct ctl *c);
 int ctl_cmd_divergence_show(struct ctl *c);
+int ctl_cmd_divergence_pending(struct ctl *c);
 int ctl_cmd_divergence_export(struct ctl *c);
 int ctl_cmd_divergence_sign(struct ctl *c);
 int ctl_cmd_divergence_discard(struct ctl *c);

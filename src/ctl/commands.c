@@ -189,6 +189,11 @@ const struct ctl_command ctl_commands[] = {
       "place, "
       "and ranges.txt.",
       NULL, ctl_cmd_divergence_export },
+    { "divergence pending", NULL, CTL_SOCKET | CTL_TIMEOUT,
+      "itemise the tail that waits for a signature, by volume and range",
+      "On the socket of the replica whose tail was assessed. Nothing was overwritten yet.",
+      OPTIONS({ "ranges", 0, "N", "print at most N ranges (default 64)" }),
+      ctl_cmd_divergence_pending },
     { "divergence sign", NULL, CTL_SOCKET | CTL_TIMEOUT,
       "sign that this side's tail is kept aside, so that the resync may begin",
       "On the socket of the replica whose tail was assessed. Nothing is discarded.", OPTIONS(BY),

@@ -312,12 +312,11 @@ static int wait_change(struct ledger *l, uint64_t end_ns, const char *what, stru
     return 0;
 }
 
-int ledger_wait_more(struct ledger *l, uint64_t records, unsigned timeout_ms, struct gw_error *err)
+int ledger_wait(struct ledger *l, uint64_t records, unsigned timeout_ms, struct gw_error *err)
 {
     uint64_t end = gw_boot_ns() + timeout_ms * GW_NS_PER_MS;
     LOCK_SCOPE(&l->mu);
-    uint64_t wanted = l->acknowledged + records;
-    while (l->acknowledged < wanted) {
+    while (l->acknowledged < records) {
         int r = wait_change(l, end, "go on", err);
         if (r < 0)
             return r;

@@ -6,7 +6,7 @@
  *
  *     ledger_new("ledger", bytes, &l, err)
  *     ledger_target(l, "home", "home.nbd")   from now on, or as soon as the connection it has fails
- *     ledger_wait_more(l, 500, ...)          500 further acknowledged records
+ *     ledger_wait(l, 500, ...)               until 500 records are acknowledged
  *     ledger_pause(l, ...)                   flushed, nothing on its way, and disconnected
  *     ledger_book(l, &book, err)             what it remembers; ledger_reader.h compares
  *     ledger_stop(l); end the server; ledger_free(l)      a request may be waiting there
@@ -36,8 +36,8 @@ void ledger_stop(struct ledger *l);
 void ledger_free(struct ledger *l);
 
 void ledger_target(struct ledger *l, const char *site, const char *socket);
-/* Until so many more than now are acknowledged. */
-int ledger_wait_more(struct ledger *l, uint64_t records, unsigned timeout_ms, struct gw_error *err);
+/* Until `records` are acknowledged in all. -ETIMEDOUT: not within timeout_ms. */
+int ledger_wait(struct ledger *l, uint64_t records, unsigned timeout_ms, struct gw_error *err);
 /* Until the connection it had is gone. */
 int ledger_wait_cut_off(struct ledger *l, unsigned timeout_ms, struct gw_error *err);
 int ledger_pause(struct ledger *l, unsigned timeout_ms, struct gw_error *err);

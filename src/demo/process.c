@@ -204,12 +204,24 @@ static void last_words(const struct process *p, char *ret, size_t cap)
     snprintf(ret, cap, "%.280s", line != NULL ? line + 1 : buf);
 }
 
+/* How it ended, leaving it to be reaped. */
+static void how(const struct process *p, char *ret, size_t cap)
+{
+    siginfo_t info = { .si_pid = 0 };
+    if (waitid(P_PIDFD, (id_t)p->pidfd, &info, WEXITED | WNOWAIT) < 0 || info.si_pid == 0)
+        snprintf(ret, cap, "ended");
+    else
+        snprintf(ret, cap, "ended by itself with %s %d",
+                 info.si_code == CLD_EXITED ? "exit code" : "signal", info.si_status);
+}
+
 static int gone(const struct process *p, struct gw_error *err)
 {
-    char words[300];
+    char words[300], end[64];
+    how(p, end, sizeof end);
     last_words(p, words, sizeof words);
-    return gw_error_set(err, -ECHILD, "%s (process %d) ended by itself: %s (see %s)", p->name,
-                        (int)p->pid, words, p->log);
+    return gw_error_set(err, -ECHILD, "the process of %s (%d) %s; its last words: %s", p->name,
+                        (int)p->pid, end, words);
 }
 
 pid_t process_id(const struct process *p)

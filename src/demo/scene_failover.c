@@ -14,31 +14,24 @@ const struct files_work work_lost = {
     .who = "too-late", .added = 3, .rewritten = 8, .from = 100, .picture_bytes = 1200000
 };
 
-static uint64_t acknowledged(struct world *w)
-{
-    struct ledger_status st;
-    ledger_get_status(w->ledger, &st);
-    return st.acknowledged;
-}
-
 static int cut(struct world *w, struct gw_error *err)
 {
     uint64_t blocks = 0;
     CLEANUP_STATUS json_t *status = NULL;
     proxy_cut(w->to_dr);
-    w->acknowledged_at_cut = acknowledged(w);
+    w->acknowledged_at_cut = world_acknowledged(w);
     story_say(&w->story, "The line between the sites is cut. Home does not stop for that (async): "
                          "it goes on acknowledging, and marks what DR has not got.");
     int r = world_do_work(w, &w->home, "lost", &work_lost, &blocks, err);
     if (r == 0)
-        r = ledger_wait_more(w->ledger, world_records(w, 0.15), SITE_MS, err);
+        r = world_wait_records(w, &w->home, world_records(w, 0.15), err);
     if (r == 0)
         r = site_status(&w->home, &status, err);
     if (r == 0)
         story_say(&w->story,
                   "Since then %llu records and %llu blocks of files were acknowledged by home "
                   "alone; it says: %s, \"%s\".",
-                  (unsigned long long)(acknowledged(w) - w->acknowledged_at_cut),
+                  (unsigned long long)(world_acknowledged(w) - w->acknowledged_at_cut),
                   (unsigned long long)blocks, status_text(status, "replication"),
                   status_text(status, "reason"));
     return r;
@@ -82,7 +75,7 @@ static int take_over(struct world *w, struct gw_error *err)
         return r;
     w->n.takeover_ms = (double)(gw_boot_ns() - begin) / (double)GW_NS_PER_MS;
     ledger_target(w->ledger, "dr", w->dr.socket);
-    r = ledger_wait_more(w->ledger, 1, SITE_MS, err);
+    r = world_wait_records(w, &w->dr, 1, err);
     if (r < 0)
         return r;
     ledger_get_status(w->ledger, &st);
@@ -149,18 +142,18 @@ int scene_life_at_dr(struct world *w, struct gw_error *err)
                                            .from = 104,
                                            .removed = 3,
                                            .picture_bytes = 3100000 };
-    uint64_t blocks = 0, before = acknowledged(w);
+    uint64_t blocks = 0, before = world_acknowledged(w);
     story_scene(&w->story, "Life at DR");
     int r = world_do_work(w, &w->dr, "tree", &day, &blocks, err);
     if (r == 0)
         r = filesystem_sums(w->processes, "tree", "tree.sha256", err);
     if (r == 0)
-        r = ledger_wait_more(w->ledger, world_records(w, 1), SITE_MS, err);
+        r = world_wait_records(w, &w->dr, world_records(w, 1), err);
     if (r == 0)
         story_say(&w->story,
                   "%llu records more; %u letters written, %u rewritten, a picture added, %u books "
                   "removed: %llu blocks of the filesystem changed.",
-                  (unsigned long long)(acknowledged(w) - before), day.added, day.rewritten,
+                  (unsigned long long)(world_acknowledged(w) - before), day.added, day.rewritten,
                   day.removed, (unsigned long long)blocks);
     return r;
 }

@@ -114,13 +114,6 @@ int scene_return(struct world *w, struct gw_error *err)
 
 /* ---- resync -------------------------------------------------------------------------------- */
 
-static uint64_t acknowledged(struct world *w)
-{
-    struct ledger_status st;
-    ledger_get_status(w->ledger, &st);
-    return st.acknowledged;
-}
-
 static int verify(struct world *w, struct site *at, const char *sentence, struct gw_error *err)
 {
     CLEANUP_STATUS json_t *verified = NULL;
@@ -142,7 +135,7 @@ int scene_resync(struct world *w, struct gw_error *err)
     CLEANUP_STATUS json_t *before = NULL, *status = NULL;
     char sent[GW_SIZE_TEXT], delta[GW_SIZE_TEXT];
     story_scene(&w->story, "Delta resync while writes go on");
-    uint64_t begin = gw_boot_ns(), records = acknowledged(w);
+    uint64_t begin = gw_boot_ns(), records = world_acknowledged(w);
     int r = site_status(&w->dr, &before, err);
     if (r == 0 && status_is(before, "replication", "assessing"))
         r = site_command(&w->home, NULL, err, "divergence", "sign", "--by", "Eva Example",
@@ -159,7 +152,7 @@ int scene_resync(struct world *w, struct gw_error *err)
               "Done in %.2f s. Since home returned %s have crossed the line, with all hashes, live "
               "writes and TLS, for a delta of %s.",
               w->n.resync_seconds, sent, delta);
-    records = acknowledged(w) - records;
+    records = world_acknowledged(w) - records;
     story_check(&w->story, records > 0, "%llu records were acknowledged at DR meanwhile",
                 (unsigned long long)records);
     return verify(w, &w->dr, "(DR to home, while writes go on)", err);

@@ -2,10 +2,11 @@
 // Copyright the godwit authors
 #include "demo/world.h"
 
+#include "base/clock.h"
 #include "demo/filesystem.h"
 #include "demo/volume.h"
 
-#include <string.h>
+#include <errno.h>
 
 #define RECORDS_PER_S 1000.0 /* the pace of ledger.c */
 
@@ -13,6 +14,29 @@ uint64_t world_records(const struct world *w, double share)
 {
     double n = w->options->seconds * share * RECORDS_PER_S;
     return n < 50 ? 50 : (uint64_t)n;
+}
+
+uint64_t world_acknowledged(struct world *w)
+{
+    struct ledger_status st;
+    ledger_get_status(w->ledger, &st);
+    return st.acknowledged;
+}
+
+/* In slices, to see when there is nobody left to wait for. */
+int world_wait_records(struct world *w, const struct site *at, uint64_t records,
+                       struct gw_error *err)
+{
+    uint64_t wanted = world_acknowledged(w) + records;
+    uint64_t end = gw_boot_ns() + SITE_MS * GW_NS_PER_MS;
+    for (;;) {
+        int r = ledger_wait(w->ledger, wanted, 250, err);
+        if (r != -ETIMEDOUT || gw_boot_ns() >= end)
+            return r;
+        r = process_alive(at->process, err);
+        if (r < 0)
+            return r;
+    }
 }
 
 int world_do_work(struct world *w, const struct site *at, const char *tree,

@@ -300,9 +300,12 @@ static int tidy_one(void *arg, const char *id)
     bool keep = um->diverged && adopted && gw_undo_blocks(u) > 0;
     gw_undo_close(u);
     free(um);
-    int x = keep ? gw_undo_finish(p->io, p->dir, id, &err) : gw_undo_remove(p->io, p->dir, id, &err);
+    int x =
+        keep ? gw_undo_finish(p->io, p->dir, id, &err) : gw_undo_remove(p->io, p->dir, id, &err);
     gw_log(x < 0 ? GW_LOG_WARNING : GW_LOG_INFO, "undo '%s' of a resync that is over: %s", id,
-           x < 0 ? err.msg : keep ? "kept, it holds a divergent tail" : "removed");
+           x < 0  ? err.msg
+           : keep ? "kept, it holds a divergent tail"
+                  : "removed");
     return 0;
 }
 
@@ -361,6 +364,8 @@ void gw_replica_free(struct gw_replica *r)
     gw_journal_close(r->journal);
     gw_listener_close(r->listener);
     gw_conn_close(r->waiting);
+    for (unsigned i = 0; i < GW_VOLUMES_MAX; i++)
+        gw_bitmap_free(r->tail[i]);
     pthread_cond_t *const cvs[] = { &r->cv_session, &r->cv_sync, &r->cv_apply, &r->cv_change };
     for (unsigned i = 0; i < GW_ARRAY_SIZE(cvs); i++)
         pthread_cond_destroy(cvs[i]);
@@ -436,6 +441,24 @@ int gw_replica_choose(struct gw_replica *r, const struct gw_uuid *survivor, cons
     r->plan->meta.survivor = *survivor;
     snprintf(r->plan->meta.survivor_by, sizeof r->plan->meta.survivor_by, "%s", by);
     return store_choice(r, "a survivor was chosen", err);
+}
+
+void gw_replica_each_tail(struct gw_replica *r,
+                          bool (*fn)(void *arg, unsigned volume, uint64_t offset, uint64_t length),
+                          void *arg)
+{
+    LOCK_SCOPE(r->mu);
+    for (unsigned i = 0; i < r->plan->meta.n_volumes; i++) {
+        const struct gw_bitmap *b = r->tail[i];
+        uint64_t bytes = r->plan->meta.volume[i].bytes;
+        for (uint64_t at = 0; b != NULL && (at = gw_bitmap_next(b, at)) != UINT64_MAX;) {
+            uint64_t n = gw_bitmap_run(b, at, gw_bitmap_size(b));
+            uint64_t off = at * GW_BLOCK_BYTES;
+            if (!fn(arg, i, off, GW_MIN(n * GW_BLOCK_BYTES, bytes - off)))
+                return;
+            at += n;
+        }
+    }
 }
 
 void gw_replica_get_status(struct gw_replica *r, struct gw_replica_status *ret)

@@ -93,5 +93,10 @@ struct gw_replica_status {
     uint64_t verify_differences;
     struct gw_replica_tail tail;
 };
+/* The ranges of that tail, merged, in order; fn returns false to end. Called with the plan's mutex
+ * held: fn only takes note. */
+void gw_replica_each_tail(struct gw_replica *r,
+                          bool (*fn)(void *arg, unsigned volume, uint64_t offset, uint64_t length),
+                          void *arg);
 void gw_replica_get_status(struct gw_replica *r, struct gw_replica_status *ret);
 void gw_replica_wait_change(struct gw_replica *r, unsigned timeout_ms);

@@ -64,6 +64,7 @@ struct gw_replica {
     bool point_serving, point_done;
     int point_result;
     struct gw_error point_error;
+    struct gw_bitmap *tail[GW_VOLUMES_MAX]; /* found by the last assess; kept after it */
     uint8_t *rx; /* receive buffer: batch header room + GW_FRAME_BYTES_MAX */
     uint8_t *zx; /* compressed frames */
     struct gw_replica_status st;

@@ -205,6 +205,8 @@ static void keep_own_set(struct gw_replica *r)
             gw_bitmap_set(own, e * GW_BLOCKS_PER_EXTENT, GW_BLOCKS_PER_EXTENT);
         gw_bitmap_free(r->ses.own_fine[i]);
         r->ses.own_fine[i] = own;
+        gw_bitmap_free(r->tail[i]);
+        r->tail[i] = gw_bitmap_new(gw_bitmap_size(fine));
     }
 }
 
@@ -275,9 +277,10 @@ int gw_replica_assess(struct gw_replica *r, const uint8_t *records, size_t len,
         pthread_mutex_lock(r->mu);
         r->st.tail.known = true;
         for (uint64_t i = 0; found > 0 && i * GW_BLOCK_BYTES < rec.length; i++) {
-            if ((d.differs[i / 8] >> (i % 8)) & 1)
-                r->st.tail.blocks +=
-                    gw_bitmap_test(r->ses.own_fine[rec.volume], rec.offset / GW_BLOCK_BYTES + i);
+            uint64_t block = rec.offset / GW_BLOCK_BYTES + i;
+            if (((d.differs[i / 8] >> (i % 8)) & 1) &&
+                gw_bitmap_test(r->ses.own_fine[rec.volume], block))
+                r->st.tail.blocks += gw_bitmap_set(r->tail[rec.volume], block, 1);
         }
         r->received_seq = r->durable_seq = r->applied_seq = rec.seq;
         r->received_chain = gw_chain_next(r->received_chain, rec.header_hash);

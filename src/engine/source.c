@@ -152,12 +152,12 @@ int gw_source_begin_serving(struct gw_source *s, struct gw_error *err)
     /* Nothing was taken yet: a peer at this seq can be streamed to, unless the counter jumped. */
     s->attached = true;
     s->service = GW_SERVICE_SERVING;
-    /* W2, also after a restart: nothing is acknowledged alone before UNSYNC is durable, and with the
-     * policy `suspend` nothing at all until the peer is in sync again. */
+    /* W2, also after a restart: nothing is acknowledged alone before UNSYNC is durable, and with
+     * the policy `suspend` nothing at all until the peer is in sync again. */
     bool suspend = s->cfg.on_link_loss == GW_LINK_LOSS_SUSPEND;
     s->sync_recorded = s->cfg.sync && m->recorded == GW_RECORDED_SYNC;
-    s->sync_promised = s->sync_recorded || (s->cfg.sync && suspend && !promoted &&
-                                            m->recorded == GW_RECORDED_UNSYNC);
+    s->sync_promised = s->sync_recorded ||
+                       (s->cfg.sync && suspend && !promoted && m->recorded == GW_RECORDED_UNSYNC);
     s->sync_on = s->sync_promised;
     s->sync_from = s->seq;
     s->link_lost_ns = gw_io_boot_ns(p->io);

@@ -185,7 +185,8 @@ int gw_source_release(struct gw_source *s, struct gw_error *err)
     struct gw_plan *p = s->plan;
     pthread_mutex_lock(s->mu);
     bool ok = s->service == GW_SERVICE_QUIESCED && in_flight(s) == 0 && s->ses.token_matched &&
-              s->ses.token_seq == s->seq && s->ses.durable == s->seq && gw_plan_maps_empty(p) && gw_ring_empty(s->ring);
+              s->ses.token_seq == s->seq && s->ses.durable == s->seq && gw_plan_maps_empty(p) &&
+              gw_ring_empty(s->ring);
     if (ok) {
         /* From here on nothing is served, whatever happens to the rest of this function. */
         s->service = GW_SERVICE_RELEASED;
@@ -324,10 +325,11 @@ int gw_source_point(struct gw_source *s, const char *id, const char *tag, unsign
     uint64_t until = deadline(s, timeout_ms);
     while (s->ses.result.seq != seq) {
         if (!gw_source_streaming(s) || passed(s, until))
-            return gw_error_set(err, -ETIMEDOUT,
-                                "the peer did not report the point at seq %llu; whether it exists is "
-                                "UNKNOWN, list the points there",
-                                (unsigned long long)seq);
+            return gw_error_set(
+                err, -ETIMEDOUT,
+                "the peer did not report the point at seq %llu; whether it exists is "
+                "UNKNOWN, list the points there",
+                (unsigned long long)seq);
         s->ses.barrier = true;
         pthread_cond_signal(&s->cv_link);
         gw_source_wait(s, &s->cv_ack, 50);

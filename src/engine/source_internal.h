@@ -42,7 +42,7 @@ struct gw_session {
     uint64_t fin_chain; /* the chain after FIN: chosen at START */
     bool token_matched;
     struct gw_result result; /* the last RESULT: of a POINT record */
-    uint64_t token_seq; /* of the HANDOVER record in the stream; 0 = none */
+    uint64_t token_seq;      /* of the HANDOVER record in the stream; 0 = none */
     uint64_t last_heard_ns, next_beat_ns;
     /* resync and assess */
     unsigned scan_volume; /* next place to look for bits */
@@ -102,7 +102,7 @@ struct gw_source {
     enum gw_repl_state repl;
     bool sync_on;          /* acknowledge only what the peer received */
     bool sync_recorded;    /* meta says SYNC (W2: from before it is stored until UNSYNC is) */
-    bool sync_promised; /* SYNC was recorded once in this reign: `suspend` holds from then on */
+    bool sync_promised;    /* SYNC was recorded once in this reign: `suspend` holds from then on */
     uint64_t sync_from;    /* everything acknowledged before sync_on */
     uint64_t link_lost_ns; /* boot time; 0 = the link is up, or never was */
     bool had_session;

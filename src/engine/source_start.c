@@ -276,6 +276,33 @@ static int catch_up_chain(struct gw_source *s, struct gw_error *err)
     return -ECANCELED;
 }
 
+/* No record of before may be left in the ring, and no writer may be about to put one there. */
+static void empty_ring(struct gw_source *s)
+{
+    gw_source_fall_behind(s, "a resync begins");
+    while (gw_ring_claims(s->ring) > 0 || !gw_ring_all_filled(s->ring))
+        gw_source_wait(s, &s->cv_write, 1);
+    gw_ring_reset(s->ring);
+}
+
+/*
+ * Row 6 without a ring: the last session ended after the target had adopted FIN and before that was
+ * known here. Nothing was written since, so an empty ring begins here. mu held.
+ */
+static void attach_in_sync(struct gw_source *s)
+{
+    if (s->ses.verdict.row != 6 || s->detached_ops > 0 || s->seq != s->ses.peer.seq ||
+        !gw_plan_maps_empty(s->plan))
+        return;
+    empty_ring(s);
+    if (s->seq != s->ses.peer.seq || s->detached_ops > 0) /* the lock was dropped */
+        return;
+    s->acked_seq = s->seq;
+    s->chain = s->ses.peer.chain;
+    s->chain_known = true;
+    s->attached = true;
+}
+
 static int start_stream(struct gw_source *s, struct gw_error *err)
 {
     struct gw_session *ses = &s->ses;
@@ -284,6 +311,8 @@ static int start_stream(struct gw_source *s, struct gw_error *err)
     int r = 0;
     while (!gw_ring_all_filled(s->ring)) /* copies under way: microseconds */
         gw_source_wait(s, &s->cv_link, 1);
+    if (!s->attached)
+        attach_in_sync(s);
     if (!s->attached || s->detached_ops > 0)
         r = -ECANCELED; /* fell behind since the hello */
     if (r == 0)
@@ -319,15 +348,6 @@ static int start_stream(struct gw_source *s, struct gw_error *err)
     s->repl = s->sync_recorded ? GW_REPL_SYNC : GW_REPL_ASYNC;
     session_up(s);
     return 0;
-}
-
-/* No record of before may be left in the ring, and no writer may be about to put one there. */
-static void empty_ring(struct gw_source *s)
-{
-    gw_source_fall_behind(s, "a resync begins");
-    while (gw_ring_claims(s->ring) > 0 || !gw_ring_all_filled(s->ring))
-        gw_source_wait(s, &s->cv_write, 1);
-    gw_ring_reset(s->ring);
 }
 
 static void choose_numbers(struct gw_source *s, struct gw_start *start)

@@ -394,8 +394,9 @@ static int answer(int r, const char *what, uint32_t count, uint64_t offset)
     if (r >= 0)
         return 0;
     if (r != -EOPNOTSUPP)
-        nbdkit_error("%s of %u bytes at %llu: %s", what, count, (unsigned long long)offset,
-                     strerrordesc_np(-r)); /* strerror() keeps a buffer per thread, freed after us */
+        nbdkit_error(
+            "%s of %u bytes at %llu: %s", what, count, (unsigned long long)offset,
+            strerrordesc_np(-r)); /* strerror() keeps a buffer per thread, freed after us */
     nbdkit_set_error(-r);
     return -1;
 }

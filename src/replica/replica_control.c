@@ -99,6 +99,47 @@ static int on_points(void *ctx, json_t *request, struct gw_control_reply *reply,
     return r < 0 ? r : 0;
 }
 
+#define TAIL_RANGES_MAX 4096u
+
+struct tail_list {
+    const struct gw_plan *plan;
+    json_t *ranges;
+    uint64_t bytes;
+    size_t n;
+};
+
+static bool add_range(void *arg, unsigned volume, uint64_t offset, uint64_t length)
+{
+    struct tail_list *t = arg;
+    t->bytes += length;
+    if (t->n++ < TAIL_RANGES_MAX)
+        json_array_append_new(
+            t->ranges, json_pack("{s:s, s:I, s:I}", "volume", t->plan->meta.volume[volume].name,
+                                 "offset", (json_int_t)offset, "length", (json_int_t)length));
+    return true;
+}
+
+/* What a person signs: the blocks of this side's own set that differ from the source. */
+static int on_tail(void *ctx, json_t *request, struct gw_control_reply *reply, struct gw_error *err)
+{
+    struct replica_control *rc = ctx;
+    (void)request;
+    pthread_rwlock_rdlock(&in_use);
+    int r = still_replica(rc, err);
+    if (r == 0) {
+        struct gw_replica_status status;
+        struct tail_list t = { .plan = rc->plan, .ranges = json_array() };
+        gw_replica_get_status(rc->replica, &status);
+        gw_replica_each_tail(rc->replica, add_range, &t);
+        gw_control_reply_merge(
+            reply, json_pack("{s:b, s:b, s:I, s:I, s:I, s:o}", "known", status.tail.known, "exact",
+                             false, "blocks", (json_int_t)status.tail.blocks, "bytes",
+                             (json_int_t)t.bytes, "n_ranges", (json_int_t)t.n, "ranges", t.ranges));
+    }
+    pthread_rwlock_unlock(&in_use);
+    return r;
+}
+
 static int on_sign(void *ctx, json_t *request, struct gw_control_reply *reply, struct gw_error *err)
 {
     struct replica_control *rc = ctx;
@@ -182,6 +223,7 @@ static const struct gw_control_command commands[] = {
     { "lineage", NULL, "the ancestry of this side's image", on_lineage },
     { "point", "id tag", "make a recovery point now", on_point },
     { "points", NULL, "list the recovery points", on_points },
+    { "tail", NULL, "the divergent tail that the last assess found, by volume and range", on_tail },
     { "sign", "by", "sign what becomes of this side's divergent tail: kept, then resync", on_sign },
     { "choose", "survivor by", "split brain: name the surviving incarnation", on_choose },
     { "promote", "point roll_back confirm_alone", "begin a new reign here; the process ends",

@@ -33,9 +33,6 @@ def test_handover(sites, rng):
         s = src.status()
         assert s["service"] == "released" and s["role"] == "standby"
         pair.check_equal()  # proven by the token, and so it is
-        c = src.client()
-        with pytest.raises(Failed):
-            c.write(0, b"too late")
         src.stop()
         promotion = dst.promote()
         assert promotion["handover"] and promotion["epoch"] == turn + 2
@@ -69,7 +66,12 @@ def test_handover_under_load(sites, rng):
 def test_released_side_never_serves(sites):
     pair = sites()
     pair.start()
+    c = pair.home.client()
     pair.home.call("handover")
+    with pytest.raises(Failed):
+        c.write(0, b"too late")
+    with pytest.raises(Failed):
+        c.read(0, 512)
     pair.home.stop()
     p = pair.home.source(wait=False)
     assert p.wait_end() == 1
