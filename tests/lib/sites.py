@@ -347,7 +347,8 @@ class Site:
     def promote_offline(self, *options, crash=None):
         """godwit-ctl promote --dir. Gives (exit code, JSON answer or None, stderr)."""
         env = environment(crash_at(crash))
-        r = subprocess.run(promote_argv(self.dir, options), env=env, capture_output=True, text=True,
+        r = subprocess.run([CTL, "promote", "--dir", self.dir, "--json", "--yes",
+                            *options], env=env, capture_output=True, text=True,
                            timeout=DEADLINE_S)
         with open(self.log_path, "a") as log:
             log.write("---- promote offline %s: %d %s%s\n" % (options, r.returncode, r.stdout,
@@ -505,29 +506,18 @@ class Pair:
 
 
 def create_pair(pair):
-    sites = pair.sites
-    volumes = lambda s: [x for v, size in pair.volumes.items()
-                         for x in ("--volume", "%s=%s,%d" % (v, s.image[v], size))]
-    first, second = sites
-    if not os.path.exists(CTL):
-        args = ["%s=%s,%s,%d" % (v, first.image[v], second.image[v], size)
-                for v, size in pair.volumes.items()]
-        run(os.environ["GODWIT_MK"], "create", first.dir, second.dir, *args)
-        return
-    run(CTL, "create", first.dir, "--plan", "shop", "--site", "home", "--peer", "dr", "--active",
-        *volumes(first))
+    home, dr = pair.sites
+
+    def volumes(site):
+        return [x for v, size in pair.volumes.items()
+                for x in ("--volume", "%s=%s,%d" % (v, site.image[v], size))]
+
+    run(CTL, "create", home.dir, "--plan", "shop", "--site", "home", "--peer", "dr", "--active",
+        *volumes(home))
     like = os.path.join(pair.root, "plan.json")
     with open(like, "w") as f:
-        f.write(run(CTL, "describe", first.dir))
-    run(CTL, "create", second.dir, "--like", like, "--standby", *volumes(second))
-
-
-def promote_argv(directory, options):
-    if not os.path.exists(CTL):
-        return [os.environ["GODWIT_MK"], "promote", directory] + [
-            o.replace("--point=", "point=").replace("--roll-back", "roll_back")
-            .replace("--confirm-alone", "alone") for o in options]
-    return [CTL, "promote", "--dir", directory, "--json", "--yes", "shop", *options]
+        f.write(run(CTL, "describe", home.dir))
+    run(CTL, "create", dr.dir, "--like", like, "--standby", *volumes(dr))
 
 
 def run(*argv):

@@ -369,12 +369,74 @@ static void verify_online(void **state)
     destroy(&p);
 }
 
+static void free_address(char ret[64])
+{
+    struct gw_listener *l = NULL;
+    OK(gw_listener_open("127.0.0.1:0", NULL, &l, &err));
+    snprintf(ret, 64, "%s", gw_listener_address(l));
+    gw_listener_close(l);
+}
+
+static void await_service(struct gw_source *s, enum gw_service_state want)
+{
+    struct gw_source_status st;
+    uint64_t until = gw_boot_ns() + DEADLINE_NS;
+    do {
+        gw_source_wait_change(s, 100);
+        gw_source_get_status(s, &st);
+    } while (st.service != want && gw_boot_ns() < until);
+    if (st.service != want)
+        fail_msg("service is %s: %s", gw_service_state_name(st.service), st.reason);
+}
+
+/* Row 1: the link was cut, the standby was promoted, and the old active went on. When they meet,
+ * the older reign ends at once; the newer one is not touched. */
+static void both_serve(void **state)
+{
+    (void)state;
+    struct pair p;
+    struct gw_source_config c = defaults();
+    char home[64], dr[64];
+    make(&p);
+    start_replica(&p, 1);
+    free_address(home);
+    snprintf(dr, sizeof dr, "%s", p.address);
+    c.listen = home;
+    start_source(&p, 0, &c);
+    await_repl(p.s[0].source, GW_REPL_ASYNC);
+    write_load(p.s[0].source, 21, 20);
+    stop(&p.s[1]);
+    struct gw_promote_options o = { .point = NULL };
+    struct gw_promote_result result;
+    OK(gw_plan_open(gw_io_posix(), p.s[1].dir, 0, &p.s[1].plan, &err));
+    OK(gw_promote(p.s[1].plan, &o, &result, &err));
+    gw_plan_close(p.s[1].plan);
+    write_load(p.s[0].source, 22, 20); /* the tail */
+    struct gw_source_config d = defaults();
+    d.listen = dr;
+    snprintf(p.address, sizeof p.address, "%s", home);
+    start_source(&p, 1, &d);
+    await_service(p.s[0].source, GW_SERVICE_FENCED);
+    uint8_t byte = 1;
+    assert_int_equal(gw_source_write(p.s[0].source, 0, &byte, 1, 0, 0), -ESHUTDOWN);
+    assert_int_equal(gw_source_read(p.s[0].source, 0, &byte, 1, 0), -ESHUTDOWN);
+    write_load(p.s[1].source, 23, 20);
+    stop(&p.s[0]);
+    /* Fenced durably, and honest about its tail. */
+    OK(gw_plan_open(gw_io_posix(), p.s[0].dir, GW_PLAN_READ_ONLY, &p.s[0].plan, &err));
+    assert_int_equal(p.s[0].plan->meta.role, GW_ROLE_FENCED);
+    assert_false(gw_plan_maps_empty(p.s[0].plan));
+    stop(&p.s[0]);
+    stop(&p.s[1]);
+    destroy(&p);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(seed_and_stream), cmocka_unit_test(synchronous),
         cmocka_unit_test(link_lost),       cmocka_unit_test(round_trip),
-        cmocka_unit_test(verify_online),
+        cmocka_unit_test(verify_online),   cmocka_unit_test(both_serve),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
