@@ -3,6 +3,7 @@
 /* Life of a replica: made, started (journal replayed), stopped; what a person asks of it. */
 #include "base/checked.h"
 #include "base/clock.h"
+#include "base/cond.h"
 #include "base/log.h"
 #include "engine/replica_internal.h"
 
@@ -13,7 +14,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
-#include <time.h>
 #include <unistd.h>
 
 const char *gw_replica_state_name(enum gw_replica_state s)
@@ -33,15 +33,7 @@ void gw_replica_config_init(struct gw_replica_config *c)
 
 void gw_replica_wait(struct gw_replica *r, pthread_cond_t *cv, unsigned ms)
 {
-    struct timespec ts;
-    clock_gettime(CLOCK_MONOTONIC, &ts);
-    ts.tv_sec += ms / 1000;
-    ts.tv_nsec += (long)(ms % 1000) * 1000000;
-    if (ts.tv_nsec >= 1000000000) {
-        ts.tv_sec++;
-        ts.tv_nsec -= 1000000000;
-    }
-    pthread_cond_timedwait(cv, r->mu, &ts);
+    gw_cond_wait_ms(cv, r->mu, ms);
 }
 
 void gw_replica_changed(struct gw_replica *r)
@@ -86,15 +78,6 @@ void gw_replica_fail(struct gw_replica *r, const struct gw_error *err)
     wake_everybody(r);
 }
 
-static void cond_init(pthread_cond_t *cv)
-{
-    pthread_condattr_t attr;
-    pthread_condattr_init(&attr);
-    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-    pthread_cond_init(cv, &attr);
-    pthread_condattr_destroy(&attr);
-}
-
 static int check_state(const struct gw_plan *p, struct gw_error *err)
 {
     const struct gw_meta *m = &p->meta;
@@ -125,7 +108,7 @@ int gw_replica_new(struct gw_plan *plan, const struct gw_replica_config *config,
     pthread_mutex_init(&r->send_mu, NULL);
     pthread_cond_t *const cvs[] = { &r->cv_session, &r->cv_sync, &r->cv_apply, &r->cv_change };
     for (unsigned i = 0; i < GW_ARRAY_SIZE(cvs); i++)
-        cond_init(cvs[i]);
+        gw_cond_init(cvs[i]);
     r->stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     r->rx = malloc(GW_JOURNAL_BATCH_HEADER_BYTES + GW_FRAME_BYTES_MAX);
     r->zx = malloc(GW_FRAME_BYTES_MAX);

@@ -5,6 +5,7 @@
 
 #include "base/checked.h"
 #include "base/clock.h"
+#include "base/cond.h"
 #include "base/log.h"
 
 #include <assert.h>
@@ -14,7 +15,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
-#include <time.h>
 #include <unistd.h>
 
 const char *gw_service_state_name(enum gw_service_state s)
@@ -44,17 +44,9 @@ void gw_source_config_init(struct gw_source_config *c)
 
 void gw_source_wait(struct gw_source *s, pthread_cond_t *cv, unsigned ms)
 {
-    struct timespec ts;
-    clock_gettime(CLOCK_MONOTONIC, &ts);
-    ts.tv_sec += ms / 1000;
-    ts.tv_nsec += (long)(ms % 1000) * 1000000;
-    if (ts.tv_nsec >= 1000000000) {
-        ts.tv_sec++;
-        ts.tv_nsec -= 1000000000;
-    }
     bool writer = cv == &s->cv_write;
     s->write_waiters += writer;
-    pthread_cond_timedwait(cv, s->mu, &ts);
+    gw_cond_wait_ms(cv, s->mu, ms);
     s->write_waiters -= writer;
 }
 
@@ -212,15 +204,6 @@ uint64_t gw_source_put_record(struct gw_source *s, enum gw_record_type type, con
     return rec.seq;
 }
 
-static void cond_init(pthread_cond_t *cv)
-{
-    pthread_condattr_t attr;
-    pthread_condattr_init(&attr);
-    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-    pthread_cond_init(cv, &attr);
-    pthread_condattr_destroy(&attr);
-}
-
 static int check_role(const struct gw_plan *p, const struct gw_source_config *c,
                       struct gw_error *err)
 {
@@ -265,7 +248,7 @@ int gw_source_new(struct gw_plan *plan, const struct gw_source_config *config,
     pthread_cond_t *const cvs[] = { &s->cv_write,  &s->cv_link, &s->cv_hot,
                                     &s->cv_keeper, &s->cv_ack,  &s->cv_change };
     for (unsigned i = 0; i < GW_ARRAY_SIZE(cvs); i++)
-        cond_init(cvs[i]);
+        gw_cond_init(cvs[i]);
     s->stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     s->ring = gw_ring_new(config->ring_bytes);
     s->ses.read_buf = malloc(GW_EXTENT_BYTES);

@@ -17,8 +17,9 @@
  *     6 header damage  u16 offset in the present segment's header, u8 xor
  *
  * What must hold: no journal that cannot be opened is changed by trying; one that can be gives
- * exactly the batches it reported, whole; opening it again gives the same without a torn tail; and
- * a batch that is appended then is the next one.
+ * exactly the batches it reported, whole, and loses nothing that a batch still on the disk says was
+ * durable; opening it again gives the same without a torn tail; and a batch that is appended then
+ * is the next one.
  */
 #include "engine/journal_internal.h"
 #include "fuzz.h"
@@ -37,7 +38,11 @@ struct layout {
     uint8_t space[SEGMENTS][SPACE]; /* with the header */
     uint32_t end[SEGMENTS];
     unsigned segment, n_segments;
-    uint64_t batch[OPERATIONS_MAX]; /* addresses of the sound ones */
+    struct sound {
+        uint64_t address, synced;
+        uint32_t bytes;
+        uint64_t hash;
+    } batch[OPERATIONS_MAX];
     unsigned n_batches;
     uint64_t seq;
 };
@@ -47,6 +52,12 @@ static struct layout l;
 static uint64_t address_now(void)
 {
     return l.segment * GW_SEGMENT_BYTES + l.end[l.segment];
+}
+
+/* Batches begin at multiples of 8, whatever is before them. */
+static void align(void)
+{
+    l.end[l.segment] = (l.end[l.segment] + 7) & ~7u;
 }
 
 static uint32_t room_now(void)
@@ -96,6 +107,7 @@ static void seal_batch(uint64_t address, struct journal_header *h)
 
 static void sound_batch(struct gw_reader *r)
 {
+    align();
     uint32_t records = fuzz_u8(r) % 4 + 1, payload = fuzz_u16(r) % 5000 + 1;
     uint64_t address = address_now(), bytes = gw_record_bytes(payload) * records;
     bytes += GW_JOURNAL_BATCH_HEADER_BYTES;
@@ -109,14 +121,20 @@ static void sound_batch(struct gw_reader *r)
     h.batch.last_seq = l.seq;
     h.batch.records = records;
     h.batch.bytes = (uint32_t)bytes;
-    l.batch[l.n_batches++] = address;
     seal_batch(address, &h);
+    l.batch[l.n_batches++] = (struct sound){
+        .address = address,
+        .synced = h.synced,
+        .bytes = h.batch.bytes,
+        .hash = gw_hash64(l.space[l.segment] + address % GW_SEGMENT_BYTES, h.batch.bytes, 0),
+    };
 }
 
 static void sealed_batch(struct gw_reader *r)
 {
     size_t n = fuzz_u8(r);
     struct journal_header h = { .batch = { .flags = fuzz_u8(r) } };
+    align();
     uint64_t address = address_now();
     h.synced = address + fuzz_u8(r) - 64; /* also beyond itself */
     h.batch.first_seq = fuzz_u8(r);
@@ -175,6 +193,19 @@ static void operation(struct gw_reader *r)
         l.space[l.segment][at] ^= fuzz_u8(r);
         break;
     }
+}
+
+/* Durable on the word of a batch that no damage has hit: it may not be cut off. */
+static uint64_t durable_through(void)
+{
+    uint64_t through = 0;
+    for (unsigned i = 0; i < l.n_batches; i++) {
+        const struct sound *b = &l.batch[i];
+        const uint8_t *p = l.space[b->address / GW_SEGMENT_BYTES] + b->address % GW_SEGMENT_BYTES;
+        if (gw_hash64(p, b->bytes, 0) == b->hash && b->synced > through)
+            through = b->synced;
+    }
+    return through;
 }
 
 static const char *segment_path(unsigned n)
@@ -282,6 +313,7 @@ static void try_all(struct gw_io *io, uint64_t from, bool look_first)
         return;
     }
     FUZZ_CHECK(!look_first || seen.batches == first.batches);
+    FUZZ_CHECK(first.end >= durable_through());
     gw_journal_close(j);
 
     j = open_journal(io, from, false, &second);
@@ -300,12 +332,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct gw_reader r = gw_reader(data, size);
     l = (struct layout){ .seq = 0 };
     uint8_t options = fuzz_u8(&r), which = fuzz_u8(&r);
-    uint64_t from = which == 255 ? fuzz_u16(&r) : 0;
+    uint64_t from = which == 255 ? fuzz_u16(&r) & ~7u : 0;
     begin_segment(0);
     for (unsigned i = 0; i < OPERATIONS_MAX && gw_reader_left(&r) > 0; i++)
         operation(&r);
     if (which != 255 && l.n_batches > 0)
-        from = l.batch[which % l.n_batches];
+        from = l.batch[which % l.n_batches].address;
     if ((options & 2) && l.segment + 1 < SEGMENTS) {
         uint64_t end = address_now();
         l.segment++;

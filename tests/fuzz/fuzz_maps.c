@@ -2,8 +2,8 @@
 // Copyright the godwit authors
 /*
  * Dirty map and hot-extent log as found on the disk. First byte: even a map, odd a log. Then edits
- * of a sound file until the input ends: u8 sealed, u8 page (or block), u16 offset in it, u8 n,
- * n bytes. The page is sealed again if the first byte is odd, for its own place if its bit 1 is set.
+ * of a sound file until the input ends: u8 how, u8 page (or block), u16 offset in it, u8 n, n bytes
+ * to xor. Odd `how` seals a header (or block) again; 255 cuts the map's file in that page.
  *
  * What must hold: a damaged map has at least the bits that the sound one had, or says that it
  * counts as all dirty; a damaged log loses no hot extent without saying "unknown".
@@ -23,7 +23,7 @@
 static const struct gw_uuid volume = { { 1, 2, 3 } }, plan = { { 4, 5, 6 } };
 static const uint32_t marked_blocks[] = { 0, 1, 4095, 33000, 76799 };
 static const uint32_t marked_extents[] = { 0, 7, 299 };
-static bool touched; /* by an edit that changed something */
+static bool touched;                 /* by an edit that changed something */
 static bool damaged[HOT_BLOCKS + 2]; /* blocks of the log */
 
 /* What the sound file holds. Returns the open file. */
@@ -109,26 +109,33 @@ static void check_map(struct gw_io *io)
     gw_dirtymap_close(m);
 }
 
-/* A generation of six blocks: three transactions of two, one extent each. */
+static void put_block(struct gw_file *f, struct gw_hot_block b)
+{
+    uint8_t data[GW_HOT_BLOCK_BYTES];
+    b.plan_hash = gw_hot_plan_hash(&plan);
+    gw_hot_block_encode(&b, data);
+    FUZZ_CHECK(gw_io_pwrite(f, data, sizeof data, gw_hot_block_offset(b.generation, b.index)) == 0);
+}
+
+/* As gw_hotset_create makes it (without writing 4 MiB of zeros), then a generation of six blocks:
+ * three transactions of two, one extent each. */
 static struct gw_file *sound_log(struct gw_io *io)
 {
-    struct gw_error err;
-    FUZZ_CHECK(gw_hotset_create(io, "/hot", &plan, &err) == 0);
     struct gw_file *f = NULL;
-    FUZZ_CHECK(gw_io_open(io, "/hot", 0, &f) == 0);
+    FUZZ_CHECK(gw_io_open(io, "/hot", GW_OPEN_CREATE, &f) == 0);
+    FUZZ_CHECK(gw_io_truncate(f, GW_HOT_FILE_BYTES) == 0);
+    put_block(f, (struct gw_hot_block){
+                     .generation = 1, .txn = 1, .oldest = 1, .oldest_txn = 1, .batch_txn = 1 });
     for (unsigned i = 0; i < HOT_BLOCKS; i++) {
-        uint8_t data[GW_HOT_BLOCK_BYTES];
         struct gw_hot_block b = { .generation = 2,
                                   .txn = 2 + i,
                                   .oldest = 2,
                                   .oldest_txn = 2,
                                   .batch_txn = 2 + i / 2 * 2,
-                                  .plan_hash = gw_hot_plan_hash(&plan),
                                   .index = (uint16_t)i,
                                   .count = 1 };
         b.key[0] = (uint64_t)(i * 10) << 16;
-        gw_hot_block_encode(&b, data);
-        FUZZ_CHECK(gw_io_pwrite(f, data, sizeof data, gw_hot_block_offset(2, i)) == 0);
+        put_block(f, b);
     }
     return f;
 }

@@ -70,8 +70,8 @@ static void file(const int result[2], const struct gw_meta *const state[2])
     else {
         uint64_t newest = 0;
         for (unsigned i = 0; i < 2; i++)
-            newest = result[i] == 0 && state[i]->generation > newest ? state[i]->generation
-                                                                     : newest;
+            newest =
+                result[i] == 0 && state[i]->generation > newest ? state[i]->generation : newest;
         FUZZ_CHECK(r == 0 && m.generation == newest);
         FUZZ_CHECK(lost == (result[0] < 0 || result[1] < 0));
     }
@@ -94,8 +94,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     for (unsigned i = 0; i < 2; i++) {
         uint8_t *slot = slots + (size_t)i * GW_META_SLOT_BYTES;
         size_t n = 0;
-        const uint8_t *p = fuzz_bytes(&r, wanted < GW_META_SLOT_BYTES ? wanted
-                                                                      : GW_META_SLOT_BYTES, &n);
+        const uint8_t *p =
+            fuzz_bytes(&r, wanted < GW_META_SLOT_BYTES ? wanted : GW_META_SLOT_BYTES, &n);
         memcpy(slot, p, n);
         if (sealed & (1u << i))
             fuzz_seal(slot, GW_META_SLOT_BYTES, 0);

@@ -36,9 +36,9 @@ static void seal(uint8_t *data, size_t len)
         gw_put_u32(&w, GW_RECORD_MAGIC);
         uint64_t payload = u32_at(p + 8), left = len - at - GW_RECORD_HEADER_BYTES;
         if (payload <= left)
-            put_u64_at(p + 32, payload == 0 ? 0
-                                            : gw_hash64(p + GW_RECORD_HEADER_BYTES, payload,
-                                                        u64_at(p + 16)));
+            put_u64_at(
+                p + 32,
+                payload == 0 ? 0 : gw_hash64(p + GW_RECORD_HEADER_BYTES, payload, u64_at(p + 16)));
         put_u64_at(p + 40, gw_hash64(p, 40, SEED));
         uint64_t bytes = gw_record_bytes((uint32_t)payload);
         if (bytes > len - at)

@@ -49,9 +49,9 @@ static void init_manifest(void)
     struct gw_incarnation e = { .epoch = 1, .uuid = { { 5 } }, .birth = GW_BIRTH_CREATION };
     gw_lineage_append(&manifest.lineage, &e);
     manifest.source = (struct gw_uuid){ { 6 } };
-    manifest.volume[0] = (struct gw_side_volume){
-        .uuid = { { 1 } }, .bytes = (uint64_t)BLOCKS * GW_BLOCK_BYTES, .name = "data"
-    };
+    manifest.volume[0] = (struct gw_side_volume){ .uuid = { { 1 } },
+                                                  .bytes = (uint64_t)BLOCKS * GW_BLOCK_BYTES,
+                                                  .name = "data" };
     manifest.volume[1] = (struct gw_side_volume){
         .uuid = { { 2 } },
         .bytes = (uint64_t)(BLOCKS - 1) * GW_BLOCK_BYTES + LAST_BYTES,

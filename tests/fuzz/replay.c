@@ -13,8 +13,8 @@
 #include <sys/stat.h>
 
 #define INPUT_BYTES_MAX (1u << 20)
-#define CUTS 16u
-#define FLIPS 24u
+#define CUTS 8u
+#define FLIPS 16u
 
 static unsigned files, runs;
 

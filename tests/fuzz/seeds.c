@@ -60,7 +60,9 @@ static struct gw_lineage lineage_of(unsigned n)
     for (unsigned i = 0; i < n; i++) {
         const struct gw_incarnation *now = gw_lineage_current(&l);
         struct gw_incarnation e = {
-            .epoch = i == 0 ? 1 : i % 3 == 2 ? now->epoch : now->epoch + 1,
+            .epoch = i == 0       ? 1
+                     : i % 3 == 2 ? now->epoch
+                                  : now->epoch + 1,
             .uuid = uuid_of((uint8_t)(i + 1)),
             .parent = i == 0 ? (struct gw_uuid){ { 0 } } : now->uuid,
             .fork_seq = i * 100,
@@ -115,9 +117,9 @@ static void hellos(void)
         unsigned lineage_n;
         bool crashed, blank, other_promoted;
     } cases[] = {
-        { "stream", 1, false, false, false },  { "crashed", 1, true, false, false },
-        { "blank", 0, false, true, false },    { "failover", 2, false, false, false },
-        { "split", 2, false, false, true },    { "long", GW_LINEAGE_MAX, true, false, false },
+        { "stream", 1, false, false, false }, { "crashed", 1, true, false, false },
+        { "blank", 0, false, true, false },   { "failover", 2, false, false, false },
+        { "split", 2, false, false, true },   { "long", GW_LINEAGE_MAX, true, false, false },
     };
     for (unsigned i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         struct gw_side h = home.side, o = *d;
@@ -242,6 +244,29 @@ static size_t put_record(uint8_t *p, enum gw_record_type type, uint64_t seq, uin
     return gw_record_bytes(payload);
 }
 
+/* Statements that no encoder makes: what is behind the checksum must not be believed. */
+static void lies(void)
+{
+    static uint8_t buf[SAMPLE_BYTES_MAX];
+    struct gw_writer w;
+    size_t n = put_record(buf, GW_RECORD_WRITE, 7, 8192);
+    w = gw_writer(buf + 24, 8);
+    gw_put_u64(&w, GW_EXTENT_BYTES - 100); /* crosses an extent */
+    sample_u8("fuzz_record", "lie-extent", 3, buf, n);
+    w = gw_writer(buf + 24, 8);
+    gw_put_u64(&w, UINT64_MAX - 100); /* overflows */
+    sample_u8("fuzz_record", "lie-overflow", 3, buf, n);
+
+    struct gw_diff d = { .length = GW_BLOCK_BYTES };
+    n = gw_diff_encode(&d, buf, sizeof buf);
+    w = gw_writer(buf + 12, 4);
+    gw_put_u32(&w, 0); /* no range at all */
+    sample_u8("fuzz_frame", "lie-diff-empty", 7, buf, n);
+    w = gw_writer(buf + 12, 4);
+    gw_put_u32(&w, GW_EXTENT_BYTES + 1);
+    sample_u8("fuzz_frame", "lie-diff-long", 7, buf, n);
+}
+
 static void records(void)
 {
     static uint8_t buf[SAMPLE_BYTES_MAX];
@@ -296,6 +321,16 @@ static void metas(void)
         FUZZ_CHECK(gw_meta_encode(&m, slot, &err) == 0);
         memcpy(two + used, slot, used);
         char name[32];
+        if (i == 3) { /* no lineage: the number of volumes is at a known place */
+            uint8_t lie[3 + 600] = { 0 };
+            memcpy(lie, prefix, sizeof prefix);
+            memcpy(lie + 3, two, used < 600 ? used : 600);
+            lie[1] = (uint8_t)(600 & 0xff), lie[2] = 600 >> 8;
+            struct gw_writer n = gw_writer(lie + 3 + 24 + 64 * 3 + 16 + 8 + 8, 4);
+            FUZZ_CHECK(lie[3 + 24 + 64 * 3 + 16 + 8 + 8] == 2); /* it is there */
+            gw_put_u32(&n, GW_VOLUMES_MAX + 6);
+            sample("fuzz_meta", "lie-volumes", lie, sizeof lie, NULL, 0);
+        }
         snprintf(name, sizeof name, "two-%u", i);
         sample("fuzz_meta", name, prefix, sizeof prefix, two, (size_t)used * 2);
         snprintf(name, sizeof name, "one-%u", i);
@@ -339,9 +374,11 @@ static void manifests(void)
 
 static void texts(void)
 {
-    static const char *const sizes[] = { "20GiB", "64MiB", "4096", "512k", "1T", "0", "7 MB",
-                                         "18446744073709551615", "16777216T",
-                                         "0123abcd-0123-4abc-89ab-0123456789ab" };
+    static const char *const sizes[] = { "20GiB",     "64MiB",
+                                         "4096",      "512k",
+                                         "1T",        "0",
+                                         "7 MB",      "18446744073709551615",
+                                         "16777216T", "0123abcd-0123-4abc-89ab-0123456789ab" };
     static const char *const lines[] = {
         "{\"cmd\":\"status\"}",
         "{\"cmd\":\"point\",\"id\":\"a\",\"tag\":\"before-upgrade\",\"timeout_ms\":30000}",
@@ -383,10 +420,12 @@ static void programs(void)
     PROGRAM("fuzz_journal", "from-second", 1, 1, 0, 0, 100, 0, 0, 0, 0, 0, 2, 1);
     PROGRAM("fuzz_journal", "torn", 1, 0, 0, 0, 100, 0, 0, 0, 3, 0, 2, 0, 5, 9, 0, 1);
     PROGRAM("fuzz_journal", "middle", 1, 0, 0, 0, 100, 0, 0, 0, 0, 50, 0, 1, 5, 255, 0, 1);
-    PROGRAM("fuzz_journal", "segments", 1, 0, 0, 0, 100, 0, 0, 3, 0, 0, 100, 0, 1, 3, 0, 0, 7, 0, 1);
+    PROGRAM("fuzz_journal", "segments", 1, 0, 0, 0, 100, 0, 0, 3, 0, 0, 100, 0, 1, 3, 0, 0, 7, 0,
+            1);
     PROGRAM("fuzz_journal", "header", 1, 0, 0, 0, 100, 0, 0, 6, 20, 0, 1);
     PROGRAM("fuzz_journal", "garbage", 1, 255, 0, 16, 2, 8, 1, 2, 3, 4, 5, 6, 7, 8, 4, 2);
-    PROGRAM("fuzz_journal", "sealed", 0, 0, 0, 0, 9, 0, 0, 1, 48, 0, 64, 1, 1, 1, 'G', 'W', 'R', '1');
+    PROGRAM("fuzz_journal", "sealed", 0, 0, 0, 0, 9, 0, 0, 1, 48, 0, 64, 1, 1, 1, 'G', 'W', 'R',
+            '1');
     PROGRAM("fuzz_journal", "empty-second", 3, 0, 0, 0, 100, 0, 1);
     PROGRAM("fuzz_undo", "empty", 1);
     PROGRAM("fuzz_undo", "whole", 0, 0, 1, 7, 0, 1, 255, 8, 1, 0, 0, 2, 0, 1);
@@ -419,6 +458,7 @@ int main(int argc, char **argv)
     hellos();
     frames();
     records();
+    lies();
     metas();
     manifests();
     texts();

@@ -394,6 +394,11 @@ class Site:
                 shutil.copyfileobj(f, g, MiB)
 
 
+def offline_meta(site):
+    """What the plan directory itself says, beside a running process."""
+    return json.loads(run(CTL, "inspect", "--dir", site.dir, "--json"))
+
+
 # ---- conditions -------------------------------------------------------------------------------
 
 def following(s):

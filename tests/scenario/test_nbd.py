@@ -68,8 +68,21 @@ def rng(request):
     return random.Random(seed)
 
 
+OPEN = []  # handles of the test that runs
+
+
+@pytest.fixture(autouse=True)
+def hang_up():
+    """A traceback, or a cycle, may keep a handle longer than its test."""
+    yield
+    while OPEN:
+        with contextlib.suppress(nbd.Error):
+            OPEN.pop().shutdown()
+
+
 def handle(site, volume, strict=True):
     h = nbd.NBD()
+    OPEN.append(h)
     h.add_meta_context("base:allocation")
     h.set_export_name(volume)
     if not strict:
@@ -280,7 +293,9 @@ def test_out_of_range_is_refused(home):
 
 def test_nonsense_costs_one_connection(home):
     handle(home, "odd").pwrite(b"fine", 0)
-    for nonsense in (b"GET / HTTP/1.0\r\n\r\n", b"\xff" * 100, b""):
+    # At least the 28 bytes of a request: on less, nbdkit with AddressSanitizer (with any plugin) hangs
+    # when it ends, in a lock of the C library.
+    for nonsense in (b"GET / HTTP/1.0\r\nHost: example.org\r\n\r\n", b"\xff" * 100, b""):
         raw = Raw(home, "odd")
         raw.s.sendall(nonsense)
         raw.s.shutdown(socket.SHUT_WR)
