@@ -40,6 +40,7 @@ void *gw_source_hot_main(void *arg)
         pthread_cond_broadcast(&s->cv_write);
         pthread_cond_signal(&s->cv_keeper);
     }
+    s->hot_parked = true; /* for good */
     pthread_mutex_unlock(s->mu);
     return NULL;
 }
@@ -277,6 +278,7 @@ void *gw_source_keeper_main(void *arg)
         if (!did)
             gw_source_wait(s, &s->cv_keeper, s->cfg.sync ? 20 : 100);
     }
+    s->keeper_parked = true; /* for good */
     pthread_mutex_unlock(s->mu);
     return NULL;
 }

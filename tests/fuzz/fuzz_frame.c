@@ -4,6 +4,7 @@
  * Frame headers and every payload of a frame, but HELLO (fuzz_lineage_hello.c). First byte, modulo
  * 12: 0 a header, 1 a header that is sealed, then one payload each in the order below.
  */
+#include "engine/dirtymap.h"
 #include "engine/frame.h"
 #include "fuzz.h"
 
@@ -54,10 +55,32 @@ PAYLOAD(gw_goodbye, goodbye, GW_GOODBYE_BYTES_MAX)
 PAYLOAD(gw_fin, fin, GW_FIN_BYTES_MAX)
 PAYLOAD(gw_token, token, GW_TOKEN_BYTES)
 
+/* Ranges that the receivers index arrays with. */
+static void diff_range(const uint8_t *data, size_t len)
+{
+    struct gw_diff d;
+    if (gw_diff_decode(data, len, &d)) {
+        FUZZ_CHECK(d.volume < GW_VOLUMES_MAX && d.length > 0 && d.length <= GW_EXTENT_BYTES);
+        FUZZ_CHECK(d.offset % GW_EXTENT_BYTES + d.length <= GW_EXTENT_BYTES);
+    }
+    diff(data, len);
+}
+
+static void map_range(const uint8_t *data, size_t len)
+{
+    struct gw_map_page m;
+    if (gw_map_decode(data, len, &m)) {
+        FUZZ_CHECK(m.volume < GW_VOLUMES_MAX && m.kind <= GW_MAP_COARSE);
+        FUZZ_CHECK(m.page <= GW_VOLUME_BYTES_MAX / GW_BLOCK_BYTES / GW_BITMAP_PAGE_BITS);
+        FUZZ_CHECK(m.bits >= data && m.bits + GW_BITMAP_PAGE_BYTES == data + len);
+    }
+    map(data, len);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static void (*const payload[])(const uint8_t *, size_t) = {
-        verdict, start, map, ready, ack, diff, heartbeat, goodbye, fin, token,
+        verdict, start, map_range, ready, ack, diff_range, heartbeat, goodbye, fin, token,
     };
     if (size == 0)
         return 0;
