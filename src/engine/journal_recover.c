@@ -430,7 +430,7 @@ int gw_journal_open(struct gw_io *io, const char *dir, const struct gw_uuid *pla
 {
     if (strlen(dir) + sizeof "/journal/0123456789abcdef" > JOURNAL_PATH_MAX)
         return gw_error_set(err, -ENAMETOOLONG, "the path of the plan directory is too long");
-    if (from > INT64_MAX - 2 * GW_SEGMENT_BYTES)
+    if (from % 8 != 0 || from > INT64_MAX - 2 * GW_SEGMENT_BYTES)
         return gw_error_set(err, -EINVAL, "%" PRIu64 " is not a position in a journal", from);
     struct gw_journal *j = journal_new(io, dir, plan, max_bytes, read_only);
     if (j == NULL)

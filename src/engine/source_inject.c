@@ -13,6 +13,7 @@
 #include <errno.h>
 
 #define HASHES_IN_FLIGHT_MAX 64u
+#define HOLE_EXTENTS_MAX 16384u /* cleared under one lock */
 
 struct job {
     enum gw_record_type type;
@@ -159,7 +160,7 @@ static bool next_coarse(struct gw_source *s, unsigned *ret_volume, uint64_t *ret
             ses->asked[i] = gw_bitmap_new(gw_bitmap_size(coarse));
         uint64_t e = 0;
         while ((e = gw_bitmap_next(coarse, e)) != UINT64_MAX && gw_bitmap_test(ses->asked[i], e))
-            e++;
+            e++; /* at most HASHES_IN_FLIGHT_MAX of them */
         if (e == UINT64_MAX)
             continue;
         *ret_volume = i;
@@ -177,18 +178,25 @@ static bool next_coarse(struct gw_source *s, unsigned *ret_volume, uint64_t *ret
 static int expand_extent(struct gw_source *s, unsigned volume, uint64_t extent,
                          struct gw_error *err)
 {
-    uint64_t at = extent * GW_EXTENT_BYTES, start;
-    uint64_t end = GW_MIN(at + GW_EXTENT_BYTES, volume_bytes(s, volume));
-    int r = gw_io_next_data(s->plan->vol[volume], at, end, &start, NULL);
+    uint64_t at = extent * GW_EXTENT_BYTES, bytes = volume_bytes(s, volume), start;
+    int r = gw_io_next_data(s->plan->vol[volume], at, bytes, &start, NULL);
     if (r < 0)
         return gw_error_errno(err, r, "cannot look for data in volume '%s'",
                               s->plan->meta.volume[volume].name);
+    /* A hole of many extents goes in few steps, so that a sparse volume costs what it holds. */
+    uint64_t holes = GW_MIN(start / GW_EXTENT_BYTES - extent, (uint64_t)HOLE_EXTENTS_MAX);
     LOCK_SCOPE(s->mu);
+    struct gw_dirtymap *map = s->plan->map[volume];
+    for (uint64_t e = extent; e < extent + holes; e++)
+        gw_dirtymap_compared(map, e);
+    if (holes > 0)
+        return 1;
+    uint64_t end = GW_MIN(at + GW_EXTENT_BYTES, bytes);
     if (start < end) {
-        gw_dirtymap_mark(s->plan->map[volume], start, end - start);
+        gw_dirtymap_mark(map, start, end - start);
         s->st.resync_total_bytes += end - start;
     }
-    gw_dirtymap_compared(s->plan->map[volume], extent);
+    gw_dirtymap_compared(map, extent);
     return 1;
 }
 

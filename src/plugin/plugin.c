@@ -17,6 +17,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -243,19 +244,49 @@ static void *stop_main(void *arg)
 {
     (void)arg;
     stop_source();
-    kill(getpid(), SIGTERM);
     const struct timespec linger = { .tv_sec = LINGER_S };
     nanosleep(&linger, NULL);
     _exit(0);
 }
 
-static void stop_process(void)
+static int stop_event = -1;
+static struct sigaction server_action[2]; /* nbdkit's own, of SIGTERM and SIGINT */
+
+static void on_signal(int sig)
+{
+    uint64_t one = 1;
+    ssize_t n = write(stop_event, &one, sizeof one);
+    (void)n;
+    const struct sigaction *own = &server_action[sig == SIGINT];
+    if (own->sa_handler != SIG_DFL && own->sa_handler != SIG_IGN)
+        own->sa_handler(sig);
+}
+
+static void *signal_main(void *arg)
+{
+    uint64_t n;
+    while (read(stop_event, &n, sizeof n) < 0 && errno == EINTR) {
+    }
+    return stop_main(arg);
+}
+
+/* A signal to end reaches us as well as the server: an idle client must not keep the plan. */
+static int watch_signals(void)
 {
     pthread_t thread;
-    if (pthread_create(&thread, NULL, stop_main, NULL) == 0)
-        pthread_detach(thread);
-    else
-        kill(getpid(), SIGTERM);
+    stop_event = eventfd(0, EFD_CLOEXEC);
+    if (stop_event < 0 || pthread_create(&thread, NULL, signal_main, NULL) != 0)
+        return -1;
+    pthread_detach(thread);
+    struct sigaction sa = { .sa_handler = on_signal, .sa_flags = SA_RESTART };
+    sigaction(SIGTERM, &sa, &server_action[0]);
+    sigaction(SIGINT, &sa, &server_action[1]);
+    return 0;
+}
+
+static void stop_process(void)
+{
+    kill(getpid(), SIGTERM);
 }
 
 /* Threads exist only from here on. */
@@ -266,6 +297,10 @@ static int godwit_after_fork(void)
         (control_path != NULL &&
          source_control_start(control_path, plan, source, stop_process, &control, &err) < 0)) {
         nbdkit_error("%s", err.msg);
+        return -1;
+    }
+    if (watch_signals() < 0) {
+        nbdkit_error("cannot watch for signals: out of threads or descriptors");
         return -1;
     }
     return 0;

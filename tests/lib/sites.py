@@ -1,16 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
 # Copyright the godwit authors
-"""Two sites of one plan, as real processes, for scenario tests.
+"""Two sites of one plan for tests of what goes wrong between them: over godwit.py, with a link that can
+be broken (proxy.py), control commands sent straight to the socket, and NBD clients whose requests may
+stay unanswered.
 
-    pair = Pair(tmp_path, {"data": 10 * MiB + 1536})     plan directories and volumes, nothing runs
+    pair = sites({"data": 10 * MiB + 1536})              plan directories and volumes, nothing runs
     pair.dr.replica(); pair.home.source()                processes; the link goes through pair.link
     c = pair.home.client("data"); c.write(0, b"...")     NBD client, all calls have deadlines
     pair.home.until(following)                           waits for a status, fails with it
     pair.settle(pair.home); pair.check_equal()
-    pair.close()                                         ends all; fails on a sanitizer's report
 
-The programs are found in $GODWIT_BUILD (the meson build directory; default build/test).
-
+`sites` is a fixture (a test module imports it); it ends all processes and fails on a sanitizer's report.
 Nothing here sleeps for a fixed time: everything waits for a state, with a deadline.
 """
 import errno
@@ -18,28 +18,21 @@ import fcntl
 import json
 import os
 import random
-import re
 import select
 import shutil
 import signal
 import socket
 import struct
 import subprocess
-import tempfile
 import time
 
+import godwit
 import nbd
 import pytest
-
+from godwit import BLOCK, CTL, PLUGIN, REPLICA, sanitizer_env  # noqa: F401 (for tests)
 from proxy import Proxy
 
 MiB = 1024 * 1024
-BLOCK = 4096
-ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-BUILD = os.path.abspath(os.environ.get("GODWIT_BUILD", os.path.join(ROOT, "build", "test")))
-PLUGIN = os.path.join(BUILD, "src/plugin/nbdkit-godwit-plugin.so")
-REPLICA = os.path.join(BUILD, "src/replica/godwit-replica")
-CTL = os.path.join(BUILD, "src/ctl/godwit-ctl")
 DEADLINE_S = float(os.environ.get("GODWIT_TEST_DEADLINE", "30"))
 
 
@@ -55,28 +48,20 @@ class Gone(Exception):
     """A control connection ended without an answer: the process died."""
 
 
-# ---- fixtures: a test module imports them -------------------------------------------------------
+# ---- fixtures ----------------------------------------------------------------------------------
 
 @pytest.fixture
-def sites():
-    """sites(volumes, ...) gives a Pair in a private directory; all of it ends with the test."""
+def sites(world):
+    """sites(volumes, ...) gives a Pair; its links are closed at the end, the rest by the world."""
     made = []
 
     def make(volumes=None, **options):
-        root = tempfile.mkdtemp(prefix="gw-")
-        made.append((root, Pair(root, volumes, **options)))
-        return made[-1][1]
+        made.append(Pair(world, volumes, **options))
+        return made[-1]
 
     yield make
-    try:
-        for _, pair in made:
-            pair.close()
-    finally:
-        for root, _ in made:
-            if "GODWIT_TEST_KEEP" not in os.environ:
-                # Images of recovery points may be immutable.
-                subprocess.run(["chattr", "-R", "-i", root], stderr=subprocess.DEVNULL)
-                shutil.rmtree(root, ignore_errors=True)
+    for pair in made:
+        pair.link.close()
 
 
 @pytest.fixture
@@ -85,223 +70,137 @@ def rng(request):
     return random.Random(request.node.name)
 
 
-# ---- sanitizers -------------------------------------------------------------------------------
-
-def _preload():
-    """The sanitizer's runtime that nbdkit must have before it loads an instrumented plugin."""
-    needed = subprocess.run(["readelf", "-dW", PLUGIN], capture_output=True, text=True).stdout
-    for lib in ("libasan", "libtsan"):
-        if lib in needed:
-            return subprocess.run(["gcc", "-print-file-name=%s.so" % lib], capture_output=True,
-                                  text=True).stdout.strip()
-    symbols = subprocess.run(["nm", "-D", "-u", PLUGIN], capture_output=True, text=True).stdout
-    for word, lib in (("__asan_init", "asan"), ("__tsan_init", "tsan")):
-        if word in symbols:
-            return subprocess.run(["clang", "-print-file-name=libclang_rt.%s-x86_64.so" % lib],
-                                  capture_output=True, text=True).stdout.strip()
-    return None
-
-
-_PRELOAD = _preload() if os.path.exists(PLUGIN) else None
-_REPORT = re.compile(r"ERROR: \w+Sanitizer|WARNING: ThreadSanitizer|runtime error:|Assertion|"
-                     r"SUMMARY: \w+Sanitizer")
-
-
-def environment(extra=None, preload=False):
-    env = dict(os.environ, UBSAN_OPTIONS="print_stacktrace=1:halt_on_error=1")
-    env.pop("GODWIT_CRASH_POINT", None)
-    if preload and _PRELOAD:
-        # nbdkit itself frees nothing at its end.
-        env.update(LD_PRELOAD=_PRELOAD, ASAN_OPTIONS="detect_leaks=0")
-    env.update(extra or {})
-    return env
-
+# ---- processes --------------------------------------------------------------------------------
 
 def crash_at(name):
     """name: a crash point, "NAME:N" the N-th time that it is reached; None: none."""
-    return {"GODWIT_CRASH_POINT": name} if name else None
+    return {"GODWIT_CRASH_POINT": name} if name else {}
 
 
-# ---- processes --------------------------------------------------------------------------------
-
-class Process:
-    """A process of a site: its control socket, its log, its end."""
-
-    def __init__(self, site, kind, argv, env, control):
-        self.site, self.kind, self.control = site, kind, control
-        self.log_path = site.log_path
-        self.log = open(self.log_path, "ab")
-        self.log.write(b"---- %s\n" % " ".join(argv).encode())
-        self.log.flush()
-        self.popen = subprocess.Popen(argv, env=env, stdin=subprocess.DEVNULL,
-                                      stdout=subprocess.PIPE, stderr=self.log,
-                                      start_new_session=True)
-        self.pid = self.popen.pid
-
-    def alive(self):
-        return self.popen.poll() is None
-
-    def wait_end(self, timeout=DEADLINE_S):
-        self.popen.wait(timeout)
-        self.popen.stdout.close()
-        self.log.close()
-        if self.site.process is self:
-            self.site.process = None
-        return self.popen.returncode
-
-    def signal(self, number):
-        self.popen.send_signal(number)
-
-    def kill(self):
-        """kill -9."""
-        if self.alive():
-            self.popen.send_signal(signal.SIGCONT)
-            self.popen.kill()
-        return self.wait_end()
-
-    def _unloaded(self):
-        """The plan is closed: only nbdkit's own end is missing."""
-        with open(os.path.join(self.site.dir, "lock")) as f:
-            try:
-                fcntl.flock(f, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError:
-                return False
-        return len(os.listdir("/proc/%d/task" % self.pid)) == 1
-
-    def stop(self):
-        """The clean end; its exit code must be 0."""
-        self.popen.terminate()
+def control_call(path, cmd, timeout=DEADLINE_S, **args):
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as s:
+        s.settimeout(timeout)
         try:
-            code = self.wait_end(2 if self.kind == "source" and _PRELOAD else DEADLINE_S)
-        except subprocess.TimeoutExpired:
-            # With libasan in it nbdkit (also with its own memory plugin) may hang in exit() after
-            # it has printed an error: freelocale waits for a lock of libc that nobody holds.
-            if not self._unloaded():
-                raise
-            self.kill()
-            code = 0
-        assert code == 0, "%s of %s ended with %d\n%s" % (self.kind, self.site.name, code,
-                                                          self.site.tail_of_log())
-
-    def crashed(self, timeout=DEADLINE_S):
-        """Wait until a crash point has ended it."""
-        assert self.wait_end(timeout) == -signal.SIGKILL, self.site.tail_of_log()
-
-    def call(self, cmd, timeout=DEADLINE_S, **args):
-        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as s:
-            s.settimeout(timeout)
-            try:
-                s.connect(self.control)
-                s.sendall(json.dumps(dict(args, cmd=cmd)).encode() + b"\n")
-                with s.makefile("rb") as lines:
-                    for line in lines:
-                        answer = json.loads(line)
-                        if "ok" not in answer:
-                            continue
-                        if not answer["ok"]:
-                            raise Refused(answer["error"])
-                        return answer
-            except (ConnectionError, FileNotFoundError) as e:
-                raise Gone("%s: %s" % (cmd, e))
-        raise Gone(cmd)
+            s.connect(path)
+            s.sendall(json.dumps(dict(args, cmd=cmd)).encode() + b"\n")
+            with s.makefile("rb") as lines:
+                for line in lines:
+                    answer = json.loads(line)
+                    if "ok" not in answer:
+                        continue  # progress
+                    if not answer["ok"]:
+                        raise Refused(answer["error"])
+                    return answer
+        except (ConnectionError, FileNotFoundError) as e:
+            raise Gone("%s: %s" % (cmd, e))
+    raise Gone(cmd)
 
 
-class Site:
-    def __init__(self, pair, name):
-        self.pair, self.name = pair, name
-        self.dir = os.path.join(pair.root, name)
-        self.image = {v: os.path.join(pair.root, "%s.%s.img" % (name, v)) for v in pair.volumes}
-        self.log_path = os.path.join(pair.root, name + ".log")
-        self.process = None
+class Site(godwit.Site):
+    def __init__(self, pair, root, name):
+        super().__init__(root, name)
+        self.pair = pair
         self.clients = []
 
     @property
-    def peer(self):
-        return self.pair.dr if self is self.pair.home else self.pair.home
+    def running(self):
+        return self.program is not None and self.program.alive()
 
     # ---- start and end
 
-    def source(self, crash=None, peer=True, wait=True, **options):
-        """nbdkit with the plugin; options by the plugin's names, "_" for "-"."""
-        assert self.process is None
-        control, sock = self._socket("ctl"), self._socket("nbd")
-        argv = ["nbdkit", "-f", "-U", sock, PLUGIN, "dir=" + self.dir, "control=" + control]
-        if peer:
-            argv += ["peer=" + self.pair.link.address, "plain=yes"]
-        argv += ["%s=%s" % (k.replace("_", "-"), v) for k, v in options.items()]
-        env = environment(crash_at(crash), True)
-        self.process = Process(self, "source", argv, env, control)
-        self.nbd_socket = sock
+    def source(self, crash=None, peer=True, wait=True, **params):
+        """nbdkit with the plugin; parameters by the plugin's names, "_" for "-"."""
+        self.forget_control()
+        self.start_source(self.pair.link.address if peer else None, crash_at(crash), wait=False,
+                          **params)
         if wait:
             self.until_answers()
-        return self.process
+        return self.program
 
-    def replica(self, crash=None, wait=True, linked=True, **options):
-        """godwit-replica on a free port; the link leads to it."""
-        assert self.process is None
-        control = self._socket("ctl")
-        argv = [REPLICA, "--dir", self.dir, "--listen", "127.0.0.1:0", "--control", control,
-                "--plain"]
-        for k, v in options.items():
-            argv += ["--" + k.replace("_", "-"), str(v)]
-        env = environment(crash_at(crash))
-        p = self.process = Process(self, "replica", argv, env, control)
-        if wait:
-            line = self._first_line(p)
-            assert line.startswith("listening on "), (line, self.tail_of_log())
-            p.address = line.split()[-1]
-            if linked:
-                self.pair.link.target = p.address
-        return p
+    def replica(self, crash=None, wait=True, **options):
+        """godwit-replica; the link leads to it."""
+        self.forget_control()
+        args = [a for k, v in options.items() for a in ("--" + k.replace("_", "-"), str(v))]
+        self.start_replica(*args, env=crash_at(crash), wait=wait)
+        self.pair.link.target = self.address
+        return self.program
 
     def replica_that_crashes(self, at):
         """It may die while it starts already. True: it listens."""
         p = self.replica(crash=at, wait=False)
-        line = self._first_line(p)
-        if not line.startswith("listening on "):
-            return False
-        self.pair.link.target = line.split()[-1]
-        return True
+        godwit.wait_for("a replica that listens or dies",
+                        lambda: "listening on" in p.output() or not p.alive())
+        return "listening on" in p.output()
 
     def heal(self, timeout=DEADLINE_S):
         """Be the source without clients until the peer is healed."""
-        argv = [REPLICA, "--dir", self.dir, "--heal", self.pair.link.address, "--plain"]
-        return subprocess.run(argv, env=environment(), capture_output=True, text=True,
-                              timeout=timeout)
+        argv = [REPLICA, "--dir", self.plan, "--heal", self.pair.link.address, "--plain"]
+        return subprocess.run(argv, env={**os.environ, **sanitizer_env(False)}, timeout=timeout,
+                              capture_output=True, text=True)
 
     def kill(self):
+        """kill -9; what was in flight gets no answer."""
+        super().kill()
         self.close_clients()
-        if self.process is not None:
-            self.process.kill()
+
+    def crashed(self):
+        """Wait until a crash point has ended it."""
+        assert self.program.wait(DEADLINE_S) == -signal.SIGKILL, self.log_tail()
+        self.close_clients()
 
     def stop(self):
+        """The clean end; its exit code must be 0."""
         self.close_clients()
-        if self.process is not None:
-            self.process.stop()
+        p = self.program
+        if not self.running:
+            return
+        p.process.terminate()
+        preloaded = "source" in p.name and "LD_PRELOAD" in sanitizer_env(True)
+        try:
+            code = p.process.wait(2 if preloaded else DEADLINE_S)
+        except subprocess.TimeoutExpired:
+            # With libasan in it nbdkit (also with its own memory plugin) may hang in exit() after
+            # it has printed an error: freelocale waits for a lock of libc that nobody holds.
+            assert preloaded and self._unloaded(), self.log_tail()
+            p.process.kill()
+            p.process.wait()
+            code = 0
+        p.check()
+        assert code == 0, "%s ended with %d\n%s" % (p.name, code, self.log_tail())
 
-    def _socket(self, kind):
-        path = os.path.join(self.pair.root, "%s.%s" % (self.name, kind))
-        if os.path.exists(path):
-            os.unlink(path)
-        return path
+    def _unloaded(self):
+        """The plan is closed: only nbdkit's own end is missing."""
+        with open(os.path.join(self.plan, "lock")) as f:
+            try:
+                fcntl.flock(f, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError:
+                return False
+        return len(os.listdir("/proc/%d/task" % self.program.pid)) == 1
 
-    def _first_line(self, p):
-        ready, _, _ = select.select([p.popen.stdout], [], [], DEADLINE_S)
-        return p.popen.stdout.readline().decode() if ready else "nothing came"
+    def refuses(self, start, **options):
+        """It ends with an error by itself; gives what it said."""
+        p = start(wait=False, **options)
+        assert p.wait() == 1, p.output()
+        return p.output()
+
+    def forget_control(self):
+        assert not self.running
+        if os.path.exists(self.control):
+            os.unlink(self.control)  # of one that was killed
 
     def until_answers(self):
-        until = time.monotonic() + DEADLINE_S
-        while True:
+        def answers():
             try:
-                return self.process.call("status")
+                return self.status()
             except Gone:
-                assert self.process.alive() and time.monotonic() < until, self.tail_of_log()
-                time.sleep(0.01)
+                assert self.program.alive(), self.log_tail()
+                return None
+        return godwit.wait_for("%s to answer" % self.program.name, answers)
 
     # ---- talking to it
 
     def call(self, cmd, **args):
-        return self.process.call(cmd, **args)
+        return control_call(self.control, cmd, **args)
 
     def status(self):
         return self.call("status")
@@ -314,49 +213,32 @@ class Site:
             if condition(status):
                 return status
             assert time.monotonic() < end, "%s: never %s: %s\n%s" % (
-                self.name, condition.__name__, json.dumps(status), self.tail_of_log(15))
-            time.sleep(0.01)
-
-    def until_log(self, text, timeout=DEADLINE_S, after=0):
-        end = time.monotonic() + timeout
-        while text not in self.log_text()[after:]:
-            assert time.monotonic() < end, "%s never said %r\n%s" % (self.name, text,
-                                                                     self.tail_of_log())
+                self.name, condition.__name__, json.dumps(status), self.log_tail())
             time.sleep(0.01)
 
     def log_text(self):
-        with open(self.log_path, errors="replace") as f:
-            return f.read()
+        return "".join(p.output() for p in self.programs)
 
-    def tail_of_log(self, lines=40):
-        if not os.path.exists(self.log_path):
-            return ""
-        return "".join("%s| %s\n" % (self.name, x) for x in self.log_text().splitlines()[-lines:])
-
-    def ctl(self, *words):
-        """godwit-ctl on the directory; the JSON answer."""
-        return json.loads(run(CTL, *words, "--dir", self.dir, "--json"))
+    def until_log(self, text):
+        godwit.wait_for("%s to say %r" % (self.name, text), lambda: text in self.log_text(),
+                        DEADLINE_S)
 
     def promote(self, **args):
         """Over the replica's control socket; the process ends by itself."""
-        p = self.process
-        answer = p.call("promote", **args)
-        assert p.wait_end() == 0, self.tail_of_log()
+        answer = self.call("promote", **args)
+        assert self.program.wait() == 0, self.log_tail()
         return answer
 
     def promote_offline(self, *options, crash=None):
-        """godwit-ctl promote --dir. Gives (exit code, JSON answer or None, stderr)."""
-        env = environment(crash_at(crash))
-        r = subprocess.run([CTL, "promote", "--dir", self.dir, "--json", "--yes",
-                            *options], env=env, capture_output=True, text=True,
-                           timeout=DEADLINE_S)
-        with open(self.log_path, "a") as log:
-            log.write("---- promote offline %s: %d %s%s\n" % (options, r.returncode, r.stdout,
-                                                              r.stderr))
+        """Gives (exit code, JSON answer or None, stderr)."""
+        argv = [CTL, "promote", "--dir", self.plan, "--json", "--yes", *options]
+        r = subprocess.run(argv, env={**os.environ, **sanitizer_env(False), **crash_at(crash)},
+                           capture_output=True, text=True, timeout=DEADLINE_S)
         return r.returncode, json.loads(r.stdout) if r.returncode == 0 else None, r.stderr
 
     def client(self, volume=None, **options):
-        c = Client(self.nbd_socket, volume or next(iter(self.pair.volumes)), **options)
+        godwit.wait_for("the NBD socket", lambda: os.path.exists(self.socket))
+        c = Client(self.socket, volume or self.pair.first, **options)
         self.clients.append(c)
         return c
 
@@ -368,35 +250,30 @@ class Site:
     # ---- what is on its disk
 
     def undo_ids(self, finished=None):
-        base = os.path.join(self.dir, "undo")
+        base = os.path.join(self.plan, "undo")
         ids = sorted(i for i in os.listdir(base) if os.path.exists(os.path.join(base, i, "manifest")))
         if finished is None:
             return ids
         return [i for i in ids if os.path.exists(os.path.join(base, i, "done")) == finished]
 
     def images(self):
-        return {v: read_file(p) for v, p in self.image.items()}
+        return {v: read_file(self.image(v)) for v in self.pair.volumes}
 
     def save(self, name):
         """Copy the plan directory and the images aside (nothing runs)."""
         to = os.path.join(self.pair.root, "%s.%s" % (self.name, name))
         os.mkdir(to)
-        subprocess.run(["cp", "-a", "--sparse=always", self.dir, *self.image.values(), to],
-                       check=True)
+        subprocess.run(["cp", "-a", "--sparse=always", self.plan,
+                        *[self.image(v) for v in self.pair.volumes], to], check=True)
         return to
 
     def restore(self, saved):
-        shutil.rmtree(self.dir)
-        subprocess.run(["cp", "-a", "--sparse=always", os.path.join(saved, self.name),
-                        self.pair.root], check=True)
-        for p in self.image.values():
-            with open(os.path.join(saved, os.path.basename(p)), "rb") as f, open(p, "r+b") as g:
+        shutil.rmtree(self.plan)
+        subprocess.run(["cp", "-a", "--sparse=always", os.path.join(saved, "plan"), self.dir],
+                       check=True)
+        for v in self.pair.volumes:
+            with open(os.path.join(saved, v + ".img"), "rb") as f, open(self.image(v), "r+b") as g:
                 shutil.copyfileobj(f, g, MiB)
-
-
-def offline_meta(site):
-    """What the plan directory itself says, beside a running process."""
-    return json.loads(run(CTL, "inspect", "--dir", site.dir, "--json"))
 
 
 # ---- conditions -------------------------------------------------------------------------------
@@ -432,21 +309,29 @@ def row(n):
 # ---- the pair ---------------------------------------------------------------------------------
 
 class Pair:
-    def __init__(self, root, volumes=None, fill=True):
-        self.root = str(root)
+    def __init__(self, world, volumes=None, fill=True):
+        self.root = world.root if not world.sites else world.path("pair%d" % len(world.sites))
+        os.makedirs(self.root, exist_ok=True)
+        self.world = world
         self.volumes = volumes or {"data": 10 * MiB + 1536, "ledger": 4 * MiB}
+        self.first = next(iter(self.volumes))
         self.link = Proxy()
-        self.home, self.dr = Site(self, "home"), Site(self, "dr")
-        self.sites = (self.home, self.dr)
+        self.home, self.dr = self.site("home"), self.site("dr")
         for v, size in self.volumes.items():
             if fill:
-                write_file(self.home.image[v], pattern(v, size))
-        create_pair(self)
+                write_file(self.home.image(v), pattern(v, size))
+        self.home.create(self.volumes, peer="dr", active=True)
+        self.dr.create(self.volumes, like=self.home.describe())
 
-    def start(self, seeded=True, replica_options=None, **options):
+    def site(self, name):
+        s = Site(self, self.root, name)
+        self.world.sites.append(s)
+        return s
+
+    def start(self, seeded=True, replica_options=None, **params):
         """Replica at dr, source at home, seeded."""
         self.dr.replica(**(replica_options or {}))
-        self.home.source(**options)
+        self.home.source(**params)
         if seeded:
             self.settle(self.home)
 
@@ -456,80 +341,35 @@ class Pair:
 
     def check_equal(self):
         for v in self.volumes:
-            check_same(self.home.image[v], self.dr.image[v], "volume " + v)
+            check_same(self.home.image(v), self.dr.image(v), "volume " + v)
 
     def twin_of_home(self):
         """A copy of home as it is now, with images of its own, as of a machine that was cloned."""
-        twin = Site(self, "home")
-        base = os.path.join(self.root, "twin")
-        os.mkdir(base)
-        subprocess.run(["cp", "-a", "--sparse=always", self.home.dir, *self.home.image.values(),
-                        base], check=True)
-        twin.dir = os.path.join(base, "home")
-        twin.log_path = os.path.join(self.root, "twin.log")
-        twin.image = {v: os.path.join(base, os.path.basename(p)) for v, p in twin.image.items()}
-        twin.name = "twin"
-        for v, p in twin.image.items():
-            link = os.path.join(twin.dir, "volumes", v)
+        twin = self.site("twin")
+        subprocess.run(["cp", "-a", "--sparse=always", self.home.plan,
+                        *[self.home.image(v) for v in self.volumes], twin.dir], check=True)
+        for v in self.volumes:
+            link = os.path.join(twin.plan, "volumes", v)
             os.unlink(link)
-            os.symlink(p, link)
-        self.sites += (twin,)
+            os.symlink(twin.image(v), link)
         return twin
 
-    def fail_over(self, to, **options):
+    def fail_over(self, to, **params):
         """`to` is a replica whose source is gone: promote it and serve there."""
         answer = to.promote()
-        to.source(**options)
+        to.source(**params)
         to.until(serving)
         return answer
 
-    def hand_over(self, src, dst, **options):
+    def hand_over(self, src, dst, **params):
         """The planned move; afterwards dst serves and src receives."""
         answer = src.call("handover")
         src.stop()
         promotion = dst.promote()
         assert promotion["handover"], promotion
-        dst.source(**options)
+        dst.source(**params)
         src.replica()
         return answer
-
-    def close(self):
-        for site in self.sites:
-            for c in site.clients:
-                c.close()
-            if site.process is not None:
-                site.process.kill()
-        self.link.close()
-        found = []
-        for site in self.sites:
-            if os.path.exists(site.log_path):
-                text = site.log_text()
-                cut = text if len(text) < 20000 else text[:6000] + "\n[...]\n" + text[-12000:]
-                print("==== %s\n%s" % (site.name, cut))
-                found += [x for x in text.splitlines() if _REPORT.search(x)]
-        assert not found, found
-
-
-def create_pair(pair):
-    home, dr = pair.sites
-
-    def volumes(site):
-        return [x for v, size in pair.volumes.items()
-                for x in ("--volume", "%s=%s,%d" % (v, site.image[v], size))]
-
-    run(CTL, "create", home.dir, "--plan", "shop", "--site", "home", "--peer", "dr", "--active",
-        *volumes(home))
-    like = os.path.join(pair.root, "plan.json")
-    with open(like, "w") as f:
-        f.write(run(CTL, "describe", home.dir))
-    run(CTL, "create", dr.dir, "--like", like, "--standby", *volumes(dr))
-
-
-def run(*argv):
-    r = subprocess.run(argv, env=environment(), capture_output=True, text=True,
-                       timeout=DEADLINE_S)
-    assert r.returncode == 0, (argv, r.stdout, r.stderr)
-    return r.stdout
 
 
 # ---- clients ----------------------------------------------------------------------------------
@@ -762,7 +602,7 @@ class Load:
 def undo_blocks(site, undo_id):
     """{(volume name, block): old content} of an undo file: a second reader of its format."""
     out = {}
-    data = read_file(os.path.join(site.dir, "undo", undo_id, "data"))
+    data = read_file(os.path.join(site.plan, "undo", undo_id, "data"))
     names = list(site.pair.volumes)
     at = 0
     while at + 40 <= len(data):
@@ -794,6 +634,64 @@ def check_undo(site, undo_id, before, live=()):
             assert (volume, at // BLOCK) in kept, "%s at %d was overwritten and not kept" % (
                 volume, at)
     return kept
+
+
+# ---- what tests have in common ------------------------------------------------------------------
+
+def lose_home_with_a_tail(pair, rng, writes=40):
+    """The link is cut, writes go on, home dies. Gives the load of the tail."""
+    load = Load(pair.home.client("data"), rng)
+    load.run(60)
+    load.drain()
+    pair.settle(pair.home)
+    pair.link.cut()
+    pair.home.until(disconnected)
+    tail = Load(pair.home.client("data"), rng)
+    tail.run(writes)
+    tail.drain()
+    pair.home.kill()
+    return tail
+
+
+def blocks_of(load):
+    return {u * load.align // BLOCK for u in load.acked}
+
+
+def kept_tail(site):
+    """The one undo file of the first reign that holds something."""
+    undo, = [u for u in site.undo_ids() if u.startswith("e1-") and undo_blocks(site, u)]
+    return undo
+
+
+def block_differences(a, b):
+    return sum(len(differences(a[v], b[v])) for v in a)
+
+
+def make_point(pair, rng, name, writes=30):
+    """Some writes, then a point exactly after them; gives the images of that moment."""
+    load = Load(pair.home.client("data"), rng)
+    load.run(writes)
+    load.drain()
+    pair.home.client("ledger").write(0, name.encode() * 100)
+    pair.home.call("point", id=name, tag="before " + name)
+    pair.settle(pair.home)
+    return pair.dr.images()
+
+
+def return_home(pair, rng):
+    """Home comes back, signs, is healed."""
+    load = Load(pair.dr.client("data"), rng)
+    load.run(20)
+    pair.link.restore()
+    pair.home.replica()
+    pair.dr.until(lambda s: assessed(s) or caught_up(s))
+    if pair.dr.status()["replication"] == "assessing":
+        pair.home.call("sign", by="eva")
+    load.run(10)
+    load.drain()
+    pair.settle(pair.dr)
+    pair.check_equal()
+    assert not load.lost(read_file(pair.home.image("data")))
 
 
 # ---- files ------------------------------------------------------------------------------------

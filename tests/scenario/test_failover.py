@@ -4,37 +4,9 @@
 import os
 
 import pytest
-from sites import (BLOCK, Gone, Load, MiB, Refused, assessed, caught_up, check_same, check_undo,
-                   differences, disconnected, read_file, rng, serving, sites, undo_blocks)  # noqa: F401 (fixtures)
-
-
-def lose_home_with_a_tail(pair, rng, writes=40):
-    """The link is cut, writes go on, home dies. Gives the load of the tail."""
-    load = Load(pair.home.client("data"), rng)
-    load.run(60)
-    load.drain()
-    pair.settle(pair.home)
-    pair.link.cut()
-    pair.home.until(disconnected)
-    tail = Load(pair.home.client("data"), rng)
-    tail.run(writes)
-    tail.drain()
-    pair.home.kill()
-    return tail
-
-
-def blocks_of(load):
-    return {u * load.align // BLOCK for u in load.acked}
-
-
-def kept_tail(site):
-    """The one undo file of the first reign that holds something."""
-    undo, = [u for u in site.undo_ids() if u.startswith("e1-") and undo_blocks(site, u)]
-    return undo
-
-
-def block_differences(a, b):
-    return sum(len(differences(a[v], b[v])) for v in a)
+from sites import (BLOCK, Load, MiB, Refused, assessed, block_differences, blocks_of, check_same,
+                   check_undo, disconnected, lose_home_with_a_tail, make_point, read_file, rng,
+                   sites)  # noqa: F401 (fixtures)
 
 
 def test_failover_with_a_tail(sites, rng):
@@ -73,7 +45,7 @@ def test_failover_with_a_tail(sites, rng):
     life.run(30)  # life goes on at dr meanwhile
     life.drain()
     for v, was in home_before.items():
-        check_same(was, pair.home.image[v], "home's %s before the signature" % v)
+        check_same(was, pair.home.image(v), "home's %s before the signature" % v)
     assert pair.home.undo_ids() == []
 
     pair.home.call("sign", by="eva")
@@ -82,7 +54,7 @@ def test_failover_with_a_tail(sites, rng):
     s = pair.settle(pair.dr)
     assert s["resync"]["done"]
     pair.check_equal()
-    assert not life.lost(read_file(pair.home.image["data"]))
+    assert not life.lost(read_file(pair.home.image("data")))
     h = pair.home.status()
     assert h["role"] == "standby" and h["consistent"] and h["epoch"] == 2 and h["pending"] == "none"
 
@@ -215,7 +187,7 @@ def test_old_source_is_not_served_after_a_promotion(sites, rng):
     c.wait(op)
     assert not op.ok()
     for v in before:
-        check_same(before[v], pair.home.image[v], "home's " + v)
+        check_same(before[v], pair.home.image(v), "home's " + v)
 
 
 def test_old_source_that_serves_alone_overwrites_nothing(sites, rng):
@@ -238,7 +210,7 @@ def test_old_source_that_serves_alone_overwrites_nothing(sites, rng):
     c.write(0, b"still")
     assert pair.dr.until(lambda d: d["reason"] != "")["state"] in ("refused", "listening")
     for v in at_dr:
-        check_same(at_dr[v], pair.dr.image[v], "dr's " + v)
+        check_same(at_dr[v], pair.dr.image(v), "dr's " + v)
 
 
 def test_failover_there_and_back_and_there(sites, rng):
@@ -274,17 +246,6 @@ def test_failover_there_and_back_and_there(sites, rng):
 
 # ---- an older point ---------------------------------------------------------------------------
 
-def make_point(pair, rng, name, writes=30):
-    """Some writes, then a point exactly after them; gives the images of that moment."""
-    load = Load(pair.home.client("data"), rng)
-    load.run(writes)
-    load.drain()
-    pair.home.client("ledger").write(0, name.encode() * 100)
-    pair.home.call("point", id=name, tag="before " + name)
-    pair.settle(pair.home)
-    return pair.dr.images()
-
-
 @pytest.mark.parametrize("home_ends", ["killed", "cut-and-killed", "clean"])
 def test_promotion_to_an_older_point(sites, rng, home_ends):
     """What was rewound home had already cleared: only the rewound set makes the images equal."""
@@ -311,7 +272,7 @@ def test_promotion_to_an_older_point(sites, rng, home_ends):
     answer = pair.dr.promote(point="good")
     assert answer["rewound_blocks"] > 0 and not answer["compare_all"]
     for v in wanted:
-        check_same(wanted[v], pair.dr.image[v], "dr's %s at the point" % v)
+        check_same(wanted[v], pair.dr.image(v), "dr's %s at the point" % v)
     pair.dr.source()
     life = Load(pair.dr.client("data"), rng)
     life.run(20)
@@ -320,7 +281,7 @@ def test_promotion_to_an_older_point(sites, rng, home_ends):
     s = pair.dr.until(assessed)
     assert s["verdict"]["row"] == 12 and s["verdict"]["diverged"]
     for v in before:
-        check_same(before[v], pair.home.image[v], "home's " + v)
+        check_same(before[v], pair.home.image(v), "home's " + v)
     pair.home.call("sign", by="eva")
     life.run(20)
     life.drain()
@@ -344,7 +305,7 @@ def test_promotion_to_a_point_of_before_a_resync(sites, rng):
     pair.home.kill()
     pair.dr.promote(point="good")
     for v in wanted:
-        check_same(wanted[v], pair.dr.image[v], "dr's %s at the point" % v)
+        check_same(wanted[v], pair.dr.image(v), "dr's %s at the point" % v)
     pair.dr.source()
     pair.home.replica()
     pair.dr.until(assessed)
@@ -366,229 +327,3 @@ def test_promotion_is_refused(sites):
     with pytest.raises(Refused) as e:
         pair.dr.call("promote", point="nonsense")
     assert "nonsense" in e.value.message
-
-
-# ---- interrupted ------------------------------------------------------------------------------
-
-def return_home(pair, rng):
-    """Home comes back, signs, is healed."""
-    load = Load(pair.dr.client("data"), rng)
-    load.run(20)
-    pair.link.restore()
-    pair.home.replica()
-    pair.dr.until(lambda s: assessed(s) or caught_up(s))
-    if pair.dr.status()["replication"] == "assessing":
-        pair.home.call("sign", by="eva")
-    load.run(10)
-    load.drain()
-    pair.settle(pair.dr)
-    pair.check_equal()
-    assert not load.lost(read_file(pair.home.image["data"]))
-
-
-@pytest.mark.parametrize("crash", ["promote.replayed", "promote.meta", "meta.before", "meta.after",
-                                   "promote.done"])
-def test_promotion_crashes(sites, rng, crash):
-    pair = sites()
-    pair.start()
-    tail = lose_home_with_a_tail(pair, rng, 10)
-    want = pair.dr.images()
-    pair.dr.stop()
-    code, _, _ = pair.dr.promote_offline(crash=crash)
-    assert code == -9
-    code, answer, said = pair.dr.promote_offline()
-    if code != 0:  # it had been promoted when it crashed
-        assert crash in ("promote.done", "meta.after") and "promoted already" in said, said
-    else:
-        assert answer["epoch"] == 2
-    for v in want:
-        check_same(want[v], pair.dr.image[v], "dr's " + v)
-    pair.dr.source()
-    pair.dr.until(serving)
-    return_home(pair, rng)
-
-
-@pytest.mark.parametrize("crash", ["promote.rewind.begin", "promote.rewind.volume",
-                                   "promote.rewind.volume:2", "promote.rewind.done", "dirty.header",
-                                   "dirty.after:2", "meta.before:2", "meta.after:2", "meta.after:3",
-                                   "promote.done"])
-def test_rewind_crashes(sites, rng, crash):
-    """Between two volumes, too: the same command finishes it."""
-    pair = sites()
-    pair.start()
-    wanted = make_point(pair, rng, "good")
-    load = Load(pair.home.client("data"), rng)
-    load.run(40)
-    load.drain()
-    pair.home.client("ledger").write(1 * MiB, rng.randbytes(MiB))
-    pair.settle(pair.home)
-    pair.home.kill()
-    pair.dr.stop()
-    code, _, _ = pair.dr.promote_offline("--point=good", crash=crash)
-    assert code == -9, "the crash point was not reached"
-    code, answer, said = pair.dr.promote_offline("--point=good")
-    if code != 0:
-        assert "promoted already" in said, said
-    for v in wanted:
-        check_same(wanted[v], pair.dr.image[v], "dr's %s at the point" % v)
-    pair.dr.source()
-    pair.dr.until(serving)
-    return_home(pair, rng)
-
-
-def test_interrupted_rewind_serves_nobody(sites, rng):
-    pair = sites()
-    pair.start()
-    make_point(pair, rng, "good")
-    Load(pair.home.client("data"), rng).run(20)
-    pair.settle(pair.home)
-    pair.home.kill()
-    pair.dr.stop()
-    assert pair.dr.promote_offline("--point=good", crash="promote.rewind.volume")[0] == -9
-    for start in (pair.dr.replica, pair.dr.source):
-        p = start(wait=False)
-        assert p.wait_end() == 1
-    assert "rewind" in pair.dr.log_text()
-
-
-@pytest.mark.parametrize("crash", ["undo.create", "replica.prepared", "undo.sync.before",
-                                   "undo.sync.after", "replica.apply.before", "replica.apply.after",
-                                   "replica.adopt.before", "replica.adopt.after", "undo.finish",
-                                   "journal.append.before:2", "journal.append.after",
-                                   "journal.sync.before", "journal.sync.after", "meta.before:2",
-                                   "meta.after:2", "meta.after:3", "dirty.before", "dirty.header",
-                                   "dirty.after", "replace.renamed", "replace.synced"])
-def test_target_of_the_resync_crashes(sites, rng, crash):
-    """Home dies in the middle of being healed, and comes again."""
-    pair = sites()
-    pair.start()
-    lose_home_with_a_tail(pair, rng)
-    before = pair.home.images()
-    pair.fail_over(pair.dr)
-    life = Load(pair.dr.client("data"), rng)
-    life.run(30)
-    pair.link.restore()
-    if pair.home.replica_that_crashes(crash):
-        p = pair.home.process
-        pair.dr.until(lambda s: assessed(s) or not p.alive())
-        try:
-            pair.home.call("sign", by="eva")
-        except Gone:
-            pass
-    pair.home.process.crashed()
-    life.run(10)
-    pair.home.replica()
-    pair.dr.until(lambda s: assessed(s) or caught_up(s))
-    if pair.dr.status()["replication"] == "assessing":  # it died before it had signed
-        pair.home.call("sign", by="eva")
-    life.run(10)
-    life.drain()
-    pair.settle(pair.dr)
-    pair.check_equal()
-    check_undo(pair.home, kept_tail(pair.home), before, [life])
-    assert pair.home.undo_ids(finished=False) == []
-
-
-@pytest.mark.parametrize("crash", ["source.union", "source.fin", "dirty.header", "dirty.after",
-                                   "hot.after:2", "write.before:30", "write.after:30"])
-def test_source_of_the_resync_crashes(sites, rng, crash):
-    pair = sites()
-    pair.start()
-    lose_home_with_a_tail(pair, rng)
-    before = pair.home.images()
-    pair.dr.promote()
-    pair.dr.source(crash=crash)
-    life = Load(pair.dr.client("data"), rng)
-    pair.link.restore()
-    pair.home.replica()
-    signed = []
-
-    def until():
-        if not pair.dr.process.alive():
-            return True
-        if not signed and pair.home.status()["state"] == "assessing":
-            pair.home.call("sign", by="eva")
-            signed.append(1)
-        return False
-    life.run(until=until)
-    pair.dr.process.crashed()
-    pair.dr.close_clients()
-    life.abandon()
-    pair.dr.source()
-    pair.dr.until(lambda s: assessed(s) or caught_up(s))
-    if pair.dr.status()["replication"] == "assessing":
-        pair.home.call("sign", by="eva")
-    more = Load(pair.dr.client("data"), rng)
-    more.run(10)
-    more.drain()
-    pair.settle(pair.dr)
-    pair.check_equal()
-    check_undo(pair.home, kept_tail(pair.home), before, [life, more])
-
-
-def mid_resync(pair, rng):
-    """Home is half healed by dr when dr dies. Gives home's images of before."""
-    lose_home_with_a_tail(pair, rng, 120)
-    before = pair.home.images()
-    pair.fail_over(pair.dr)
-    load = Load(pair.dr.client("data"), rng, size_max=128 * 1024)
-    load.run(60)
-    load.drain()
-    pair.link.restore()
-    pair.home.replica()
-    pair.dr.until(assessed)
-    pair.dr.call("bandwidth", bytes_per_second=512 * 1024)
-    pair.home.call("sign", by="eva")
-    pair.home.until(lambda h: h["undo_blocks"] > 40)
-    Load(pair.dr.client("data"), rng).run(5)
-    assert not pair.home.status()["consistent"]
-    pair.dr.kill()
-    pair.home.until(lambda h: h["state"] == "listening")
-    return before
-
-
-def test_unfinished_resync_is_no_image(sites, rng):
-    pair = sites()
-    pair.start()
-    mid_resync(pair, rng)
-    with pytest.raises(Refused) as e:
-        pair.home.call("promote")
-    assert "unfinished" in e.value.message and "roll-back" in e.value.message
-
-
-@pytest.mark.parametrize("crash", [None, "promote.rewind.begin", "promote.rewind.done",
-                                   "meta.before", "meta.after", "meta.after:2", "promote.done"])
-def test_roll_back_of_an_unfinished_resync(sites, rng, crash):
-    """dr is lost in the middle of healing home: home goes back to exactly what it was, serves, and
-    heals dr later."""
-    pair = sites()
-    pair.start()
-    before = mid_resync(pair, rng)
-    dr_before = pair.dr.images()
-    if crash is None:
-        pair.home.promote(roll_back=True)
-    else:
-        pair.home.stop()
-        assert pair.home.promote_offline("--roll-back", crash=crash)[0] == -9
-        code, _, said = pair.home.promote_offline("--roll-back")
-        assert code == 0 or "promoted already" in said, said
-    for v in before:
-        check_same(before[v], pair.home.image[v], "home's %s after the roll-back" % v)
-    pair.home.source()
-    pair.home.until(serving)
-    assert pair.home.status()["epoch"] == 3
-    load = Load(pair.home.client("data"), rng)
-    load.run(20)
-    # dr returns: both were promoted after their common ancestor. A person chooses home.
-    pair.dr.replica()
-    s = pair.home.until(lambda s: s["verdict"] is not None)
-    assert s["verdict"]["row"] == 13 and s["verdict"]["action"] == "split-brain", s["verdict"]
-    for v in dr_before:
-        check_same(dr_before[v], pair.dr.image[v], "dr's " + v)
-    pair.dr.call("choose", survivor=s["uuid"], by="eva")
-    pair.home.until(assessed)
-    pair.dr.call("sign", by="eva")
-    load.run(10)
-    load.drain()
-    pair.settle(pair.home)
-    pair.check_equal()

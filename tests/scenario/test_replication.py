@@ -7,8 +7,8 @@ import subprocess
 
 import pytest
 from proxy import DOWN, UP
-from sites import (BLOCK, PLUGIN, Load, MiB, caught_up, disconnected, environment, following,
-                   read_file, rng, serving, sites)  # noqa: F401 (fixtures)
+from sites import (BLOCK, PLUGIN, Load, MiB, caught_up, disconnected, following,
+                   read_file, rng, sanitizer_env, serving, sites)  # noqa: F401 (fixtures)
 
 
 def test_seed(sites):
@@ -22,8 +22,8 @@ def test_seed(sites):
     assert not d["blank"] and d["pending"] == "none" and d["uuid"] == s["uuid"]
     pair.check_equal()
     # What is a hole at home costs nothing at dr.
-    data_at_home = sum(os.stat(p).st_blocks for p in pair.home.image.values())
-    data_at_dr = sum(os.stat(p).st_blocks for p in pair.dr.image.values())
+    data_at_home = sum(os.stat(pair.home.image(v)).st_blocks for v in pair.volumes)
+    data_at_dr = sum(os.stat(pair.dr.image(v)).st_blocks for v in pair.volumes)
     assert data_at_dr <= data_at_home + 64
 
 
@@ -271,7 +271,7 @@ def test_source_killed_and_restarted(sites, rng):
     pair.home.kill()
     load.abandon()
     pair.home.source()
-    assert not load.lost(read_file(pair.home.image["data"]))
+    assert not load.lost(read_file(pair.home.image("data")))
     s = pair.settle(pair.home)
     pair.home.until_log("verdict row 10")
     assert births(pair.home) == ["creation", "restart"] == births(pair.dr)
@@ -329,7 +329,7 @@ def test_both_killed(sites, rng):
         pair.dr.replica()
         pair.home.source()
         pair.settle(pair.home)
-        assert not load.lost(read_file(pair.home.image["data"]))
+        assert not load.lost(read_file(pair.home.image("data")))
         pair.check_equal()
     assert births(pair.dr) == ["creation", "restart", "restart"]
 
@@ -354,7 +354,7 @@ def test_blank_target_crashes_while_seeding(sites, rng, crash):
     pair = sites()
     pair.dr.replica(crash=crash)
     pair.home.source()
-    pair.dr.process.crashed()
+    pair.dr.crashed()
     pair.dr.replica()
     pair.settle(pair.home)
     pair.check_equal()
@@ -402,7 +402,7 @@ def test_clean_restarts_need_no_resync(sites, rng):
 def test_garbage_at_the_replica(sites, rng):
     pair = sites()
     pair.start()
-    host, port = pair.dr.process.address.rsplit(":", 1)
+    host, port = pair.dr.address.rsplit(":", 1)
     before = pair.home.status()
     for garbage in (b"GET / HTTP/1.0\r\n\r\n" * 10, rng.randbytes(5000), b"", b"\0" * 100):
         with socket.create_connection((host, int(port))) as s:
@@ -427,8 +427,8 @@ def test_two_processes_on_one_directory(sites):
     code, _, said = pair.home.promote_offline()
     assert code != 0 and "process" in said, said
     second = subprocess.run(["nbdkit", "-f", "-U", pair.root + "/second", PLUGIN,
-                             "dir=" + pair.home.dir], env=environment(preload=True),
-                            capture_output=True, text=True, timeout=30)
+                             "dir=" + pair.home.plan],
+                            env={**os.environ, **sanitizer_env(True)}, capture_output=True, text=True, timeout=30)
     assert second.returncode == 1 and "process" in second.stderr, second.stderr
     pair.home.client().write(0, b"still here")
     pair.settle(pair.home)
@@ -438,7 +438,7 @@ def test_two_processes_on_one_directory(sites):
 def test_another_plan(sites):
     pair, other = sites(), sites()
     other.dr.replica()
-    pair.link.target = other.dr.process.address
+    pair.link.target = other.dr.address
     pair.home.source()
     s = pair.home.until(lambda s: "plan" in s["reason"])
     assert serving(s) and other.dr.status()["blank"]

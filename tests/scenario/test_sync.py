@@ -2,13 +2,12 @@
 # Copyright the godwit authors
 """Sync mode: what was acknowledged is at both sites. And granted mode: nothing is acknowledged past
 the deadline."""
-import os
 import signal
 import time
 
 import pytest
-from sites import (BLOCK, Failed, Load, MiB, Refused, assessed, caught_up, check_same, disconnected,
-                   following, offline_meta, read_file, rng, serving, sites)  # noqa: F401 (fixtures)
+from sites import (BLOCK, Failed, Load, MiB, Refused, assessed, caught_up, disconnected, read_file,
+                   rng, sites)  # noqa: F401 (fixtures)
 
 
 def in_sync(s):
@@ -31,7 +30,7 @@ def test_no_acknowledged_write_is_lost(sites, rng, seed):
     load.run(150 + seed * 37)
     ledger.run(20)
     load.run(3)
-    pair.home.process.kill()
+    pair.home.program.kill()
     for x in (load, ledger):
         x.abandon()
     pair.fail_over(pair.dr)
@@ -76,7 +75,7 @@ def test_row_9_is_not_for_a_mere_process(sites, rng):
     pair.settle(pair.home)
     pair.home.until_log("verdict row 10")
     pair.home.until(in_sync)
-    assert not load.lost(read_file(pair.home.image["data"]))
+    assert not load.lost(read_file(pair.home.image("data")))
     pair.check_equal()
 
 
@@ -93,7 +92,7 @@ def test_link_loss_continue(sites, rng):
     assert pair.home.status()["recorded"] == "sync"
     c.wait(op)
     assert op.ok()
-    assert offline_meta(pair.home)["recorded"] == "unsync"
+    assert pair.home.inspect()["recorded"] == "unsync"
     s = pair.home.status()
     assert "UNSYNC" in s["reason"], s["reason"]
     load = Load(c, rng)
@@ -106,7 +105,7 @@ def test_link_loss_continue(sites, rng):
     pair.check_equal()
     # And the promise holds again.
     load.run(20)
-    pair.home.process.kill()
+    pair.home.program.kill()
     load.abandon()
     pair.dr.promote()
     assert not load.lost(pair.dr.images()["data"])
@@ -121,10 +120,10 @@ def test_link_loss_continue_crash_before_unsync_is_recorded(sites, rng):
     load = Load(pair.home.client("data"), rng, depth=4)
     load.run(30)
     pair.link.cut()
-    load.run(until=lambda: not pair.home.process.alive())
-    pair.home.process.crashed()
+    load.run(until=lambda: not pair.home.running)
+    pair.home.crashed()
     load.abandon()
-    assert offline_meta(pair.home)["recorded"] == "sync"
+    assert pair.home.inspect()["recorded"] == "sync"
     pair.dr.promote()
     assert not load.lost(pair.dr.images()["data"])
 
@@ -162,7 +161,7 @@ def test_suspended_writes_end_with_the_process(sites):
     pair.home.until(disconnected)
     op = c.submit("pwrite", b"waits", 0)
     c.stays_unanswered(op, 0.1)
-    pair.home.process.popen.terminate()
+    pair.home.program.process.terminate()
     try:
         c.wait(op, timeout=10)
     except Failed:
@@ -180,7 +179,7 @@ def test_stalled_link_in_sync_mode(sites, rng):
     op = c.submit("pwrite", rng.randbytes(10000), 0)
     c.stays_unanswered(op, 0.3)
     c.wait(op)
-    assert op.ok() and offline_meta(pair.home)["recorded"] == "unsync"
+    assert op.ok() and pair.home.inspect()["recorded"] == "unsync"
     pair.link.resume()
     pair.home.until(in_sync)
     pair.settle(pair.home)
@@ -213,7 +212,7 @@ def test_resync_in_sync_mode(sites, rng):
     load.run(60)
     pair.home.until(in_sync)
     load.run(20)
-    pair.home.process.kill()
+    pair.home.program.kill()
     load.abandon()
     pair.dr.promote()
     assert not load.lost(pair.dr.images()["data"])
@@ -275,10 +274,10 @@ def test_stopped_past_the_deadline_acknowledges_nothing(sites, rng):
     for turn in range(3):
         pair.home.call("grant", for_ms=250)
         c.write(0, b"in time")
-        pair.home.process.signal(signal.SIGSTOP)
+        pair.home.program.process.send_signal(signal.SIGSTOP)
         ops = [c.submit("pwrite", rng.randbytes(5000), k * 8192) for k in range(8)]
         c.stays_unanswered(ops[0], 0.4)  # past the deadline
-        pair.home.process.signal(signal.SIGCONT)
+        pair.home.program.process.send_signal(signal.SIGCONT)
         for op in ops:
             c.stays_unanswered(op, 0.05)
         pair.home.call("grant", for_ms=60000)
@@ -325,7 +324,7 @@ def test_fenced_by_hand(sites, rng):
     s = pair.home.status()
     assert s["service"] == "fenced" and s["role"] == "fenced"
     pair.home.kill()
-    assert pair.home.source(wait=False).wait_end() == 1  # also after a restart
+    pair.home.refuses(pair.home.source)  # also after a restart
     pair.fail_over(pair.dr)
     Load(pair.dr.client("data"), rng).run(10)
     pair.home.replica()

@@ -1,11 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 # Copyright the godwit authors
 """Verify finds what differs and a resync mends it; and the peer is healed from the side that has it."""
-import os
-
 import pytest
-from sites import (BLOCK, Load, MiB, Refused, assessed, caught_up, check_same, disconnected,
-                   following, read_file, rng, serving, sites)  # noqa: F401 (fixtures)
+from sites import (BLOCK, Load, MiB, Refused, caught_up, disconnected, rng,
+                   sites)  # noqa: F401 (fixtures)
 
 
 def verified(s):
@@ -14,7 +12,7 @@ def verified(s):
 
 def spoil(site, volume, offset):
     """One byte changes behind everybody's back."""
-    with open(site.image[volume], "r+b") as f:
+    with open(site.image(volume), "r+b") as f:
         f.seek(offset)
         old = f.read(1)
         f.seek(offset)
