@@ -307,19 +307,19 @@ static void test_rollover(void **state)
     check_rest(j, from, 2, 10);
     gw_journal_close(j);
     /* A new segment that is still empty is no torn tail. */
-    j = open_at(2 * SEGMENT - 500, &rep);
+    j = open_at(2 * SEGMENT - 504, &rep);
     append(j, 12, 200);
     memdisk_stop_at(disk, "journal.segment", 1);
     uint64_t address;
     assert_int_equal(try_append(j, 13, 1, 300, 0, &address), -EIO);
     gw_journal_close(j);
     memdisk_power_loss(disk, 512, memdisk_pick_new, NULL);
-    j = open_at(2 * SEGMENT - 500, &rep);
+    j = open_at(2 * SEGMENT - 504, &rep);
     assert_int_equal(rep.batches, 1);
     assert_int_equal(rep.torn_bytes, 0);
     assert_int_equal(rep.end, 2 * SEGMENT + START);
     assert_int_equal(append(j, 13, 300), 2 * SEGMENT + START);
-    check_rest(j, 2 * SEGMENT - 500, 12, 2);
+    check_rest(j, 2 * SEGMENT - 504, 12, 2);
     gw_journal_close(j);
 }
 
