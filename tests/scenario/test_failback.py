@@ -522,4 +522,3 @@ def test_two_sources_in_turn(sites, rng):
                         (caught_up(s) or s["verdict"]["action"] == "rolled-back"))
     if caught_up(s):
         pair.check_equal()
-    print(pair.home.status()["assess"]); assert 0
