@@ -126,8 +126,11 @@ int gw_source_obey(struct gw_source *s, const struct gw_verdict *v, struct gw_er
         if (v->source == me)
             return 0;
         pthread_mutex_lock(s->mu);
-        if (s->service == GW_SERVICE_WAITING && !s->cfg.heal_only)
-            s->service = GW_SERVICE_FENCED; /* the peer is source: this process must not serve */
+        if (s->service == GW_SERVICE_WAITING && !s->cfg.heal_only) {
+            /* The peer is source: this process must not serve. */
+            gw_source_set_reason(s, "%s; start godwit-replica on this side", v->sentence);
+            s->service = GW_SERVICE_FENCED;
+        }
         pthread_cond_broadcast(&s->cv_write);
         pthread_mutex_unlock(s->mu);
         return gw_error_set(err, -EPERM, "%s; start godwit-replica on this side", v->sentence);

@@ -30,7 +30,7 @@ import godwit
 import nbd
 import pytest
 from godwit import BLOCK, CTL, PLUGIN, REPLICA, sanitizer_env  # noqa: F401 (for tests)
-from proxy import Proxy
+from proxy import DOWN, UP, Proxy  # noqa: F401
 
 MiB = 1024 * 1024
 DEADLINE_S = float(os.environ.get("GODWIT_TEST_DEADLINE", "30"))

@@ -1,0 +1,268 @@
+# SPDX-License-Identifier: Apache-2.0
+# Copyright the godwit authors
+"""Random histories of two sites: the test is the authority (never two sides may serve), fate is a seed.
+
+After each history both images are equal and hold what was acknowledged, as far as no failover has
+dropped it; in sync mode a failover drops nothing. GODWIT_SEEDS="1000-1050" runs other histories.
+"""
+import os
+
+import pytest
+from sites import (DOWN, UP, Failed, Load, MiB, Refused, assessed, caught_up, rng, serving,
+                   sites)  # noqa: F401 (fixtures)
+
+
+def seeds():
+    first, _, last = os.environ.get("GODWIT_SEEDS", "1-4").partition("-")
+    return range(int(first), int(last or first) + 1)
+
+
+class History:
+    def __init__(self, pair, rng, sync):
+        self.pair, self.rng, self.sync = pair, rng, sync
+        self.active, self.standby = pair.home, pair.dr
+        self.params = {"ring": "4M", "throttle_ms": 20, "link_timeout_ms": 1500, "unsync_ms": 100}
+        if sync:
+            self.params["sync"] = "yes"
+        self.steps, self.points = [], 0
+        self.link_is_good = True
+        pair.start(**self.params)
+        self.forget()
+
+    def forget(self):
+        """What is known of the content: from here on."""
+        self.load = {v: None for v in self.pair.volumes}
+
+    # ---- the client
+
+    def write(self, n):
+        if not self.active.running or not serving(self.active.status()):
+            return
+        for v in self.pair.volumes:
+            c = self.active.client(v)
+            if self.load[v] is None:
+                self.load[v] = Load(c, self.rng, size_max=64 * 1024)
+            self.load[v].client = c
+            self.load[v].run(n)
+
+    def rest(self):
+        """Nothing is in flight; the clients are closed."""
+        for v, load in self.load.items():
+            if load and load.flying:
+                load.take_answers()
+        self.active.close_clients()
+
+    def abandon(self):
+        for load in self.load.values():
+            if load:
+                load.abandon()
+
+    def check_content(self, site):
+        for v, load in self.load.items():
+            if load:
+                lost = load.lost(site.images()[v])
+                assert not lost, "%s of %s lost %d units, first %s" % (v, site.name, len(lost),
+                                                                      lost[:5])
+
+    # ---- what happens
+
+    def step_write(self):
+        self.write(self.rng.randint(1, 25))
+
+    def step_write_much(self):
+        self.write(60)
+
+    def step_trim(self):
+        if not self.active.running or not serving(self.active.status()):
+            return
+        self.rest()
+        v = self.rng.choice(list(self.pair.volumes))
+        c = self.active.client(v)
+        n = self.rng.randint(1, 2000) * 512
+        off = self.rng.randrange((c.size - n) // 512) * 512
+        getattr(c, self.rng.choice(["trim", "zero"]))(off, n)
+        load = self.load[v]
+        if load:
+            for u in range(off // load.align, (off + n) // load.align):
+                load.acked[u] = bytes(load.align)
+                load.unsure.pop(u, None)
+
+    def step_cut(self):
+        self.pair.link.cut()
+        self.link_is_good = False
+
+    def step_restore(self):
+        self.pair.link.restore()
+        self.pair.link.resume()
+        self.link_is_good = True
+
+    def step_drop(self):
+        self.pair.link.drop()
+
+    def step_stall(self):
+        self.pair.link.stall(*self.rng.choice([[UP], [DOWN], [UP, DOWN]]))
+        self.link_is_good = False
+
+    def step_flip(self):
+        self.pair.link.flip_bit(self.rng.randint(0, 200000), self.rng.choice([UP, UP, DOWN]))
+
+    def step_reset(self):
+        self.pair.link.reset_after(self.rng.randint(1, 300000))
+
+    def step_standby_ends(self):
+        if self.standby.running:
+            self.standby.kill() if self.rng.random() < 0.6 else self.standby.stop()
+
+    def step_standby_starts(self):
+        if not self.standby.running:
+            self.standby.replica()
+
+    def step_active_crashes(self):
+        if self.active.running:
+            self.active.program.kill()
+            self.abandon()
+            self.active.close_clients()
+            self.check_content(self.active)
+            self.active.source(**self.params)
+
+    def step_active_restarts(self):
+        if self.active.running:
+            self.rest()
+            self.active.stop()
+            self.check_content(self.active)
+            self.active.source(**self.params)
+
+    def step_verify(self):
+        try:
+            self.active.call("verify")
+        except Refused:
+            pass
+
+    def step_resync(self):
+        try:
+            self.active.call("resync", all=self.rng.random() < 0.5)
+        except Refused:
+            pass
+
+    def step_point(self):
+        self.points += 1
+        try:
+            self.active.call("point", id="p%d" % self.points, timeout_ms=2000)
+        except Refused:
+            pass
+
+    def step_sign(self):
+        if self.standby.running and self.standby.status()["state"] == "assessing":
+            self.sign()
+
+    def sign(self):
+        try:
+            self.standby.call("sign", by="fate")
+        except Refused:
+            pass  # the session that itemised it has just ended
+
+    def step_hand_over(self):
+        if not self.standby.running or not serving(self.active.status()):
+            return
+        self.rest()
+        try:
+            self.active.call("handover", timeout_ms=3000)
+        except Refused as e:
+            assert "nothing was handed over" in e.message, e.message
+            assert serving(self.active.status())
+            return
+        self.active.stop()
+        assert self.standby.promote()["handover"]
+        self.swap()
+        self.check_content(self.active)
+
+    def swap(self):
+        self.active, self.standby = self.standby, self.active
+        self.active.source(**self.params)
+        if self.rng.random() < 0.7:
+            self.standby.replica()
+
+    def step_fail_over(self):
+        """The active side is lost; the other takes over if it can: now, at a point, or undone."""
+        if not self.standby.running:
+            self.standby.replica()
+        promised = self.sync and self.active.status()["recorded"] == "sync"
+        if self.rng.random() < 0.7:
+            self.active.program.kill()
+            self.abandon()
+        else:
+            self.rest()
+            promised = self.sync and self.active.status()["recorded"] == "sync"
+            self.active.stop()
+        promised = promised and self.active.inspect()["recorded"] == "sync"
+        self.active.close_clients()
+        how = {}
+        status = self.standby.status()
+        if not status["consistent"]:
+            if status["blank"] or status["pending_id"] is None:
+                self.active.source(**self.params)
+                return
+            how = {"roll_back": True}
+        elif self.rng.random() < 0.3:
+            points = self.standby.call("points")["points"]
+            if points:
+                how = {"point": self.rng.choice(points)["id"]}
+        try:
+            self.standby.promote(**how)
+        except Refused as e:
+            assert how.get("point"), e.message
+            self.standby.stop()
+            code, _, said = self.standby.promote_offline()
+            assert code == 0, said
+            how = {"point": "refused"}
+        if promised and not how:
+            self.check_content(self.standby)
+        else:
+            self.forget()
+        self.swap()
+
+    WEIGHTS = {
+        step_write: 10, step_write_much: 3, step_trim: 3, step_cut: 2, step_restore: 5, step_drop: 2,
+        step_stall: 1, step_flip: 2, step_reset: 2, step_standby_ends: 2, step_standby_starts: 5,
+        step_active_crashes: 1, step_active_restarts: 1, step_verify: 1, step_resync: 1,
+        step_point: 2, step_sign: 3, step_hand_over: 1, step_fail_over: 2,
+    }
+
+    def go(self, n):
+        for _ in range(n):
+            step, = self.rng.choices(list(self.WEIGHTS), self.WEIGHTS.values())
+            self.steps.append(step.__name__)
+            step(self)
+        self.steps.append("settle")
+        self.end_well()
+
+    def end_well(self):
+        self.step_restore()
+        self.step_standby_starts()
+        if not self.active.running:
+            self.active.source(**self.params)
+
+        def signed_and_caught_up(s):
+            if assessed(s):
+                self.sign()
+            return caught_up(s)
+        self.active.until(signed_and_caught_up)
+        self.write(5)
+        self.rest()
+        self.active.until(signed_and_caught_up)
+        self.pair.check_equal()
+        self.check_content(self.active)
+        assert self.standby.status()["consistent"]
+
+
+@pytest.mark.parametrize("sync", [False, True], ids=["async", "sync"])
+@pytest.mark.parametrize("seed", seeds())
+def test_history(sites, rng, seed, sync):
+    pair = sites({"data": 12 * MiB + 512, "ledger": 2 * MiB})
+    h = History(pair, rng, sync)
+    try:
+        for _ in range(3):
+            h.go(12)
+    except BaseException:
+        print("history: " + " ".join(h.steps))
+        raise
