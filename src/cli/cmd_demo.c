@@ -88,12 +88,13 @@ static int take(int c, struct demo_options *o)
         fputs(help, stdout);
         return CLI_OK;
     }
-    return usage("wrong option");
+    return usage("unknown option, or one without its value");
 }
 
 int cli_demo(int argc, char **argv)
 {
     struct demo_options o = { .seconds = DEMO_SECONDS_DEFAULT };
+    opterr = 0; /* it would name the program wrongly */
     for (int c; (c = getopt_long(argc, argv, "h", longopts, NULL)) != -1;) {
         int code = take(c, &o);
         if (code >= 0)

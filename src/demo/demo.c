@@ -144,19 +144,40 @@ static int play(struct world *w, struct gw_error *err)
     return 0;
 }
 
+/* What the sites' processes said last, for whoever must find out why it went wrong. */
+static void show_log(struct world *w, const char *path)
+{
+    char buf[2500];
+    FILE *f = fopen(path, "re");
+    if (f == NULL)
+        return;
+    fseek(f, 0, SEEK_END);
+    long size = ftell(f), begin = size > (long)sizeof buf - 1 ? size - (long)sizeof buf + 1 : 0;
+    fseek(f, begin, SEEK_SET);
+    size_t n = fread(buf, 1, sizeof buf - 1, f);
+    fclose(f);
+    buf[n] = '\0';
+    const char *first = begin > 0 ? strchr(buf, '\n') : NULL;
+    fprintf(w->story.out, "\n--- the end of %s\n%s\n", path, first != NULL ? first + 1 : buf);
+}
+
 static void close_story(struct world *w, int r, const struct gw_error *err, double seconds)
 {
     struct story *s = &w->story;
     if (r == 0)
         report_table(w);
     if (r == -ECANCELED)
-        story_error(s, "interrupted; everything is cleaned up");
+        story_error(s, "interrupted");
     else if (r < 0)
         story_error(s, "%s", err->msg);
     else if (s->n_failed > 0)
         story_error(s, "%u of %u checks failed", s->n_failed, s->n_checks);
     else
         fprintf(s->out, "\n   All %u checks held, in %.0f s.\n", s->n_checks, seconds);
+    if (r != -ECANCELED && (r < 0 || s->n_failed > 0)) {
+        show_log(w, w->home.log);
+        show_log(w, w->dr.log);
+    }
     if (w->options->json) {
         json_t *o = report_json(w, r < 0 ? err->msg : NULL, seconds);
         json_dumpf(o, stdout, JSON_INDENT(2) | JSON_PRESERVE_ORDER | JSON_REAL_PRECISION(6));
@@ -186,6 +207,11 @@ int demo_run(const struct demo_options *options)
         introduce(w, &stage);
         r = play(w, &err);
     }
+    /* What broke the story off may only be the consequence. */
+    struct gw_error dead;
+    if (r < 0 && r != -ECANCELED && r != -ECHILD && w->processes != NULL &&
+        processes_alive(w->processes, &dead) < 0)
+        gw_error_wrap(&err, "%s; and so", dead.msg);
     world_end(w);
     close_story(w, r, &err, (double)(gw_boot_ns() - begin) / (double)GW_NS_PER_S);
     clear_stage(w, &stage);

@@ -173,7 +173,7 @@ int process_start(struct processes *ps, const struct process_spec *spec, struct 
     int r = process_spawn(ps, spec->name, spec->argv, spec->preload, files, &p, err);
     if (ends[1] >= 0)
         close(ends[1]);
-    if (r < 0) {
+    if (p == NULL) {
         if (ends[0] >= 0)
             close(ends[0]);
         return r;
@@ -229,10 +229,15 @@ pid_t process_id(const struct process *p)
     return p->pid;
 }
 
-int process_alive(const struct process *p, struct gw_error *err)
+int processes_alive(const struct processes *ps, struct gw_error *err)
 {
-    struct pollfd f = { .fd = p->pidfd, .events = POLLIN };
-    return poll(&f, 1, 0) > 0 ? gone(p, err) : 0;
+    for (int i = 0; i < PROCESSES_MAX; i++) {
+        const struct process *p = &ps->p[i];
+        struct pollfd f = { .fd = p->pidfd, .events = POLLIN };
+        if (p->pid != 0 && poll(&f, 1, 0) > 0)
+            return gone(p, err);
+    }
+    return 0;
 }
 
 /* ---- waiting ------------------------------------------------------------------------------- */

@@ -45,8 +45,8 @@ void processes_free(struct processes *ps);
 int process_start(struct processes *ps, const struct process_spec *spec, struct process **ret,
                   struct gw_error *err);
 pid_t process_id(const struct process *p);
-/* 0, or -ECHILD and its last words. */
-int process_alive(const struct process *p, struct gw_error *err);
+/* 0, or -ECHILD if one that was started has ended and nobody has waited for it: its last words. */
+int processes_alive(const struct processes *ps, struct gw_error *err);
 /* One line without its end; what does not fit into cap is left out. */
 int process_read_line(struct process *p, char *ret, size_t cap, unsigned timeout_ms,
                       struct gw_error *err);

@@ -101,7 +101,7 @@ static int start(struct processes *ps, const char *const *argv, struct process *
     int r = process_spawn(ps, name != NULL ? name + 1 : argv[0], argv, NULL, files, &p, err);
     close(out[1]);
     close(errors[1]);
-    if (r < 0) {
+    if (p == NULL) {
         close(out[0]);
         close(errors[0]);
         return r;
@@ -132,7 +132,7 @@ int process_run(struct processes *ps, const char *const *argv, unsigned timeout_
     }
     struct process *p = NULL;
     int r = start(ps, args, &p, err);
-    if (r < 0)
+    if (p == NULL)
         return r;
     struct text text[2] = { { .s = NULL }, { .s = NULL } };
     r = attend(p, gw_boot_ns() + timeout_ms * GW_NS_PER_MS, text, err);

@@ -21,10 +21,10 @@
 #define PIPE_BYTES (256u * 1024)
 
 struct flow { /* one direction of a connection; what is between its two ends */
-    uint8_t *buf;
     size_t at, n;
     bool ended; /* nothing more comes in */
     bool told;  /* ... and the other end knows */
+    uint8_t buf[PIPE_BYTES];
 };
 
 struct pair {
@@ -51,13 +51,18 @@ struct proxy {
 
 /* ---- connections --------------------------------------------------------------------------- */
 
+static void flow_reset(struct flow *f)
+{
+    f->at = f->n = 0;
+    f->ended = f->told = false;
+}
+
 static void pair_close(struct pair *c)
 {
     for (int i = 0; i < 2; i++) {
         if (c->fd[i] >= 0)
             close(c->fd[i]);
-        free(c->flow[i].buf);
-        c->flow[i] = (struct flow){ .buf = NULL };
+        flow_reset(&c->flow[i]);
         c->fd[i] = -1;
     }
 }
@@ -92,8 +97,7 @@ static bool pair_open(struct pair *c, int client, const struct sockaddr_in *targ
     c->fd[0] = client;
     c->fd[1] = connect_target(target);
     for (int i = 0; i < 2; i++) {
-        c->flow[i] = (struct flow){ .buf = malloc(PIPE_BYTES) };
-        if (c->fd[i] < 0 || c->flow[i].buf == NULL)
+        if (c->fd[i] < 0)
             return false;
         const int one = 1;
         setsockopt(c->fd[i], IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);

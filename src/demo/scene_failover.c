@@ -24,7 +24,7 @@ static int cut(struct world *w, struct gw_error *err)
                          "it goes on acknowledging, and marks what DR has not got.");
     int r = world_do_work(w, &w->home, "lost", &work_lost, &blocks, err);
     if (r == 0)
-        r = world_wait_records(w, &w->home, world_records(w, 0.15), err);
+        r = world_wait_records(w, world_records(w, 0.15), err);
     if (r == 0)
         r = site_status(&w->home, &status, err);
     if (r == 0)
@@ -75,7 +75,7 @@ static int take_over(struct world *w, struct gw_error *err)
         return r;
     w->n.takeover_ms = (double)(gw_boot_ns() - begin) / (double)GW_NS_PER_MS;
     ledger_target(w->ledger, "dr", w->dr.socket);
-    r = world_wait_records(w, &w->dr, 1, err);
+    r = world_wait_records(w, 1, err);
     if (r < 0)
         return r;
     ledger_get_status(w->ledger, &st);
@@ -148,7 +148,7 @@ int scene_life_at_dr(struct world *w, struct gw_error *err)
     if (r == 0)
         r = filesystem_sums(w->processes, "tree", "tree.sha256", err);
     if (r == 0)
-        r = world_wait_records(w, &w->dr, world_records(w, 1), err);
+        r = world_wait_records(w, world_records(w, 1), err);
     if (r == 0)
         story_say(&w->story,
                   "%llu records more; %u letters written, %u rewritten, a picture added, %u books "

@@ -11,7 +11,7 @@
 static int check_outage(struct world *w, const json_t *handover, struct gw_error *err)
 {
     struct ledger_status st;
-    int r = world_wait_records(w, &w->home, 1, err);
+    int r = world_wait_records(w, 1, err);
     if (r < 0)
         return r;
     ledger_get_status(w->ledger, &st);
@@ -63,7 +63,7 @@ static int stand_by_again(struct world *w, struct gw_error *err)
     if (r == 0)
         r = site_await_following(&w->home, &status, err);
     if (r == 0)
-        r = world_wait_records(w, &w->home, world_records(w, 0.5), err);
+        r = world_wait_records(w, world_records(w, 0.5), err);
     if (r < 0)
         return r;
     story_check(&w->story, status_number(status, "resync.total_bytes") == 0,

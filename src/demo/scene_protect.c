@@ -97,7 +97,7 @@ static int seed(struct world *w, struct gw_error *err)
     CLEANUP_STATUS json_t *status = NULL;
     char bytes[GW_SIZE_TEXT];
     ledger_target(w->ledger, "home", w->home.socket);
-    int r = world_wait_records(w, &w->home, 10, err);
+    int r = world_wait_records(w, 10, err);
     if (r == 0)
         r = site_await_following(&w->home, &status, err);
     if (r < 0)
@@ -139,7 +139,7 @@ int scene_protect(struct world *w, struct gw_error *err)
     if (r == 0)
         r = filesystem_sums(w->processes, "tree", "tree.sha256", err);
     if (r == 0)
-        r = world_wait_records(w, &w->home, world_records(w, 0.5), err);
+        r = world_wait_records(w, world_records(w, 0.5), err);
     if (r == 0)
         story_say(&w->story, "A morning's work: %llu blocks of the filesystem changed.",
                   (unsigned long long)blocks);

@@ -157,15 +157,15 @@ static int run_ctl(struct site *s, bool told, json_t **ret, struct gw_error *err
     if (told)
         story_command(s->story, argv, "");
     argv[n] = "--json";
-    CLEANUP_FREE char *out = NULL;
     CLEANUP_STATUS json_t *answer = NULL;
     struct process_output o;
     int r = process_run(s->processes, argv, SITE_MS, &o, err);
     if (r < 0)
         return r;
     r = parse(o.out, &answer, err);
-    if (o.code != 0) {
-        const char *why = r == 0 ? status_text(answer, "error.message") : "";
+    /* With an answer, a code that is not 0 is part of it: a verify that found differences. */
+    if (o.code != 0 && !status_true(answer, "ok")) {
+        const char *why = status_text(answer, "error.message");
         r = gw_error_set(err, -EIO, "godwit-ctl %s failed with exit code %d: %.300s", argv[1],
                          o.code, why[0] != '\0' ? why : o.err);
     }
@@ -209,7 +209,7 @@ static int read_until(struct site *s, struct process *watch, bool (*ready)(const
         CLEANUP_STATUS json_t *status = NULL;
         int r = process_read_line(watch, line, 65536, SITE_MS, err);
         if (r == 0)
-            r = process_alive(s->process, err);
+            r = processes_alive(s->processes, err);
         if (r == 0)
             r = parse(line, &status, err);
         if (r < 0)

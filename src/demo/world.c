@@ -24,8 +24,7 @@ uint64_t world_acknowledged(struct world *w)
 }
 
 /* In slices, to see when there is nobody left to wait for. */
-int world_wait_records(struct world *w, const struct site *at, uint64_t records,
-                       struct gw_error *err)
+int world_wait_records(struct world *w, uint64_t records, struct gw_error *err)
 {
     uint64_t wanted = world_acknowledged(w) + records;
     uint64_t end = gw_boot_ns() + SITE_MS * GW_NS_PER_MS;
@@ -33,7 +32,7 @@ int world_wait_records(struct world *w, const struct site *at, uint64_t records,
         int r = ledger_wait(w->ledger, wanted, 250, err);
         if (r != -ETIMEDOUT || gw_boot_ns() >= end)
             return r;
-        r = process_alive(at->process, err);
+        r = processes_alive(w->processes, err);
         if (r < 0)
             return r;
     }

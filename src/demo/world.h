@@ -54,10 +54,9 @@ struct world {
 
 /* So many records of the ledger as come in `share` of a part of life. */
 uint64_t world_records(const struct world *w, double share);
-/* Acknowledged until now; and until so many more are, by the process of `at`. */
+/* Acknowledged until now; and until so many more are. */
 uint64_t world_acknowledged(struct world *w);
-int world_wait_records(struct world *w, const struct site *at, uint64_t records,
-                       struct gw_error *err);
+int world_wait_records(struct world *w, uint64_t records, struct gw_error *err);
 /*
  * Work on the files through the site's export, as a mounted filesystem would do it: `tree` and the
  * volume change alike.

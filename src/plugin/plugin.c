@@ -12,13 +12,14 @@
 #include "plugin/source_control.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
-#include <time.h>
 #include <unistd.h>
 
 #define NBDKIT_API_VERSION 2
@@ -26,7 +27,7 @@
 
 #define THREAD_MODEL NBDKIT_THREAD_MODEL_PARALLEL
 #define DRAIN_MS 5000u
-#define LINGER_S 2
+#define LINGER_MS 2000u
 
 static char *dir, *control_path, *peer, *listen_address;
 static struct gw_tls_files tls_files;
@@ -36,7 +37,7 @@ static struct gw_tls *tls;
 static struct gw_plan *plan;
 static struct gw_source *source;
 static struct gw_control *control;
-static bool stopped;
+static bool stopped, watching;
 
 static void godwit_load(void)
 {
@@ -236,26 +237,20 @@ static void stop_source(void)
 }
 
 /*
- * nbdkit ends when its last client has hung up, and a client may never do that. So the clean end of
- * the source does not wait for it: everything is durable first, then the server may linger for a
- * moment, then the process is gone.
+ * nbdkit ends when its last client has hung up, and a client may never do that. So a signal to end
+ * reaches us as well as the server: the source is stopped cleanly at once, the server may linger
+ * for a moment, then the process is gone. Where the server ends by itself it unloads this plugin,
+ * and the thread and the handlers must be gone before (unwatch_signals).
  */
-static void *stop_main(void *arg)
-{
-    (void)arg;
-    stop_source();
-    const struct timespec linger = { .tv_sec = LINGER_S };
-    nanosleep(&linger, NULL);
-    _exit(0);
-}
-
-static int stop_event = -1;
+static int signal_event = -1; /* eventfd: a signal came, or the plugin is being unloaded */
+static atomic_bool unloading;
+static pthread_t signal_thread;
 static struct sigaction server_action[2]; /* nbdkit's own, of SIGTERM and SIGINT */
 
 static void on_signal(int sig)
 {
     uint64_t one = 1;
-    ssize_t n = write(stop_event, &one, sizeof one);
+    ssize_t n = write(signal_event, &one, sizeof one);
     (void)n;
     const struct sigaction *own = &server_action[sig == SIGINT];
     if (own->sa_handler != SIG_DFL && own->sa_handler != SIG_IGN)
@@ -265,23 +260,48 @@ static void on_signal(int sig)
 static void *signal_main(void *arg)
 {
     uint64_t n;
-    while (read(stop_event, &n, sizeof n) < 0 && errno == EINTR) {
+    while (read(signal_event, &n, sizeof n) < 0 && errno == EINTR) {
     }
-    return stop_main(arg);
+    if (atomic_load(&unloading))
+        return arg;
+    stop_source();
+    uint64_t until = gw_boot_ns() + LINGER_MS * GW_NS_PER_MS;
+    for (uint64_t now = gw_boot_ns(); now < until; now = gw_boot_ns()) {
+        struct pollfd p = { .fd = signal_event, .events = POLLIN };
+        poll(&p, 1, (int)((until - now) / GW_NS_PER_MS) + 1);
+        if (atomic_load(&unloading))
+            return arg;
+        if (p.revents != 0 && read(signal_event, &n, sizeof n) < 0)
+            continue; /* a second signal changes nothing */
+    }
+    _exit(0);
 }
 
-/* A signal to end reaches us as well as the server: an idle client must not keep the plan. */
 static int watch_signals(void)
 {
-    pthread_t thread;
-    stop_event = eventfd(0, EFD_CLOEXEC);
-    if (stop_event < 0 || pthread_create(&thread, NULL, signal_main, NULL) != 0)
+    signal_event = eventfd(0, EFD_CLOEXEC);
+    if (signal_event < 0 || pthread_create(&signal_thread, NULL, signal_main, NULL) != 0)
         return -1;
-    pthread_detach(thread);
     struct sigaction sa = { .sa_handler = on_signal, .sa_flags = SA_RESTART };
     sigaction(SIGTERM, &sa, &server_action[0]);
     sigaction(SIGINT, &sa, &server_action[1]);
+    watching = true;
     return 0;
+}
+
+static void unwatch_signals(void)
+{
+    if (!watching)
+        return;
+    sigaction(SIGTERM, &server_action[0], NULL);
+    sigaction(SIGINT, &server_action[1], NULL);
+    atomic_store(&unloading, true);
+    uint64_t one = 1;
+    ssize_t n = write(signal_event, &one, sizeof one);
+    (void)n;
+    pthread_join(signal_thread, NULL);
+    close(signal_event);
+    watching = false;
 }
 
 static void stop_process(void)
@@ -315,6 +335,7 @@ static void godwit_cleanup(void)
 
 static void godwit_unload(void)
 {
+    unwatch_signals();
     gw_source_free(source);
     gw_plan_close(plan);
     gw_tls_free(tls);

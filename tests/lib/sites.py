@@ -111,6 +111,8 @@ class Site(godwit.Site):
     def source(self, crash=None, peer=True, wait=True, **params):
         """nbdkit with the plugin; parameters by the plugin's names, "_" for "-"."""
         self.forget_control()
+        if self.pair.tls:
+            params = {**self.pair.tls.of(self), "plain": "no", **params}
         self.start_source(self.pair.link.address if peer else None, crash_at(crash), wait=False,
                           **params)
         if wait:
@@ -120,8 +122,15 @@ class Site(godwit.Site):
     def replica(self, crash=None, wait=True, **options):
         """godwit-replica; the link leads to it."""
         self.forget_control()
+        if self.pair.tls:
+            options = {**self.pair.tls.of(self), **options}
         args = [a for k, v in options.items() for a in ("--" + k.replace("_", "-"), str(v))]
-        self.start_replica(*args, env=crash_at(crash), wait=wait)
+        p = self._start("replica", [REPLICA, "--dir", self.plan, "--listen", self.address,
+                                    "--control", self.control,
+                                    *([] if "tls_ca" in options else ["--plain"]), *args],
+                        crash_at(crash), False)
+        if wait:
+            p.wait_output("listening on ")
         self.pair.link.target = self.address
         return self.program
 
@@ -316,6 +325,7 @@ class Pair:
         self.volumes = volumes or {"data": 10 * MiB + 1536, "ledger": 4 * MiB}
         self.first = next(iter(self.volumes))
         self.link = Proxy()
+        self.tls = None  # certificates: something with of(site) -> parameters
         self.home, self.dr = self.site("home"), self.site("dr")
         for v, size in self.volumes.items():
             if fill:

@@ -6,20 +6,28 @@ After each history both images are equal and hold what was acknowledged, as far 
 dropped it; in sync mode a failover drops nothing. GODWIT_SEEDS="1000-1050" runs other histories.
 """
 import os
+import re
+import signal
 
+import godwit
+import nbd
 import pytest
-from sites import (DOWN, UP, Failed, Load, MiB, Refused, assessed, caught_up, rng, serving,
+from sites import (DOWN, UP, Failed, Gone, Load, MiB, Refused, assessed, caught_up, rng, serving,
                    sites)  # noqa: F401 (fixtures)
+
+ROOT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..")
+with open(os.path.join(ROOT, "src/engine/crashpoints.def")) as f:
+    CRASH_POINTS = re.findall(r'X\("([^"]+)"\)', f.read())
 
 
 def seeds():
-    first, _, last = os.environ.get("GODWIT_SEEDS", "1-4").partition("-")
+    first, _, last = os.environ.get("GODWIT_SEEDS", "1-2").partition("-")
     return range(int(first), int(last or first) + 1)
 
 
 class History:
-    def __init__(self, pair, rng, sync):
-        self.pair, self.rng, self.sync = pair, rng, sync
+    def __init__(self, pair, rng, sync, crashes=False):
+        self.pair, self.rng, self.sync, self.crashes = pair, rng, sync, False
         self.active, self.standby = pair.home, pair.dr
         self.params = {"ring": "4M", "throttle_ms": 20, "link_timeout_ms": 1500, "unsync_ms": 100}
         if sync:
@@ -27,11 +35,56 @@ class History:
         self.steps, self.points = [], 0
         self.link_is_good = True
         pair.start(**self.params)
+        self.crashes = crashes
         self.forget()
 
     def forget(self):
         """What is known of the content: from here on."""
+        self.client = {}
         self.load = {v: None for v in self.pair.volumes}
+
+    # ---- processes, which may have a crash point ahead
+
+    def a_crash(self):
+        if not self.crashes or self.rng.random() < 0.5:
+            return None
+        return "%s:%d" % (self.rng.choice(CRASH_POINTS), self.rng.choice([1, 1, 2, 3, 5, 8, 20]))
+
+    def start_active(self):
+        crash = self.a_crash()
+        self.steps.append("source(%s)" % crash)
+        try:
+            self.active.source(crash=crash, **self.params)
+        except AssertionError:
+            assert crash and self.died(self.active)
+            self.start_active()
+
+    def start_standby(self):
+        crash = self.a_crash()
+        self.steps.append("replica(%s)" % crash)
+        if crash is None:
+            self.standby.replica()
+        elif not self.standby.replica_that_crashes(crash):
+            assert self.died(self.standby)
+
+    @staticmethod
+    def died(site):
+        """Has a crash point struck (and not something else)?"""
+        if site.running:
+            return False
+        assert site.program.process.returncode == -signal.SIGKILL, site.log_tail()
+        site.program.check()
+        return True
+
+    def reap(self):
+        """Whoever has died in the step comes back."""
+        if not self.active.running:
+            assert self.died(self.active)
+            self.abandon()
+            self.check_content(self.active)
+            self.start_active()
+        if not self.standby.running and self.standby.program is not None:
+            self.standby.close_clients()
 
     # ---- the client
 
@@ -39,10 +92,11 @@ class History:
         if not self.active.running or not serving(self.active.status()):
             return
         for v in self.pair.volumes:
-            c = self.active.client(v)
+            if v not in self.client:
+                self.client[v] = self.active.client(v)
             if self.load[v] is None:
-                self.load[v] = Load(c, self.rng, size_max=64 * 1024)
-            self.load[v].client = c
+                self.load[v] = Load(None, self.rng, size_max=64 * 1024)
+            self.load[v].client = self.client[v]
             self.load[v].run(n)
 
     def rest(self):
@@ -50,12 +104,17 @@ class History:
         for v, load in self.load.items():
             if load and load.flying:
                 load.take_answers()
+        self.hang_up()
+
+    def hang_up(self):
+        self.client = {}
         self.active.close_clients()
 
     def abandon(self):
         for load in self.load.values():
             if load:
                 load.abandon()
+        self.hang_up()
 
     def check_content(self, site):
         for v, load in self.load.items():
@@ -115,22 +174,21 @@ class History:
 
     def step_standby_starts(self):
         if not self.standby.running:
-            self.standby.replica()
+            self.start_standby()
 
     def step_active_crashes(self):
         if self.active.running:
             self.active.program.kill()
             self.abandon()
-            self.active.close_clients()
             self.check_content(self.active)
-            self.active.source(**self.params)
+            self.start_active()
 
     def step_active_restarts(self):
         if self.active.running:
             self.rest()
             self.active.stop()
             self.check_content(self.active)
-            self.active.source(**self.params)
+            self.start_active()
 
     def step_verify(self):
         try:
@@ -167,25 +225,44 @@ class History:
         self.rest()
         try:
             self.active.call("handover", timeout_ms=3000)
+        except Gone:
+            assert self.active.program.wait() == -signal.SIGKILL
+            if self.active.inspect()["role"] == "active":
+                return  # it comes back; the token was never an authority
         except Refused as e:
             assert "nothing was handed over" in e.message, e.message
             assert serving(self.active.status())
             return
-        self.active.stop()
-        assert self.standby.promote()["handover"]
+        if self.active.running:
+            self.active.stop()
+        self.promote({})
         self.swap()
         self.check_content(self.active)
 
+    def promote(self, how):
+        """Over the socket; if the process dies of it, as often as it takes on the directory."""
+        if self.standby.running:
+            try:
+                return self.standby.promote(**how)
+            except Gone:
+                assert self.died(self.standby)
+        options = (["--point", how["point"]] if "point" in how else []) + (
+            ["--roll-back"] if "roll_back" in how else [])
+        code, _, said = self.standby.promote_offline(*options, crash=self.a_crash())
+        if code != 0:
+            code, _, said = self.standby.promote_offline(*options)
+        assert code == 0 or "promoted already" in said, said
+
     def swap(self):
         self.active, self.standby = self.standby, self.active
-        self.active.source(**self.params)
+        self.start_active()
         if self.rng.random() < 0.7:
-            self.standby.replica()
+            self.start_standby()
 
     def step_fail_over(self):
         """The active side is lost; the other takes over if it can: now, at a point, or undone."""
         if not self.standby.running:
-            self.standby.replica()
+            self.start_standby()
         promised = self.sync and self.active.status()["recorded"] == "sync"
         if self.rng.random() < 0.7:
             self.active.program.kill()
@@ -195,20 +272,21 @@ class History:
             promised = self.sync and self.active.status()["recorded"] == "sync"
             self.active.stop()
         promised = promised and self.active.inspect()["recorded"] == "sync"
-        self.active.close_clients()
         how = {}
         status = self.standby.status()
+        if status["role"] == "active" or status["blank"] or (
+                not status["consistent"] and status["pending_id"] is None):
+            # It was the active one before and is not healed yet, or never held an image.
+            self.start_active()
+            return
         if not status["consistent"]:
-            if status["blank"] or status["pending_id"] is None:
-                self.active.source(**self.params)
-                return
             how = {"roll_back": True}
         elif self.rng.random() < 0.3:
             points = self.standby.call("points")["points"]
             if points:
                 how = {"point": self.rng.choice(points)["id"]}
         try:
-            self.standby.promote(**how)
+            self.promote(how)
         except Refused as e:
             assert how.get("point"), e.message
             self.standby.stop()
@@ -231,20 +309,33 @@ class History:
     def go(self, n):
         for _ in range(n):
             step, = self.rng.choices(list(self.WEIGHTS), self.WEIGHTS.values())
-            self.steps.append(step.__name__)
-            step(self)
+            self.steps.append(step.__name__[5:])
+            try:
+                step(self)
+            except (Gone, Failed, nbd.Error):
+                assert self.crashes
+                self.someone_died()
+            self.reap()
         self.steps.append("settle")
         self.end_well()
 
+    def someone_died(self):
+        godwit.wait_for("a process that dies", lambda: not self.active.running or
+                        not self.standby.running)
+
     def end_well(self):
+        self.crashes = False
         self.step_restore()
         self.step_standby_starts()
         if not self.active.running:
-            self.active.source(**self.params)
+            self.start_active()
 
         def signed_and_caught_up(s):
             if assessed(s):
                 self.sign()
+            if s["verdict"] and s["verdict"]["action"] == "split-brain":
+                # Promoted although it had never followed the other's last reign: both went on.
+                self.standby.call("choose", survivor=s["uuid"], by="fate")
             return caught_up(s)
         self.active.until(signed_and_caught_up)
         self.write(5)
