@@ -30,9 +30,11 @@ int gw_error_errno(struct gw_error *err, int code, const char *fmt, ...)
     char msg[GW_ERROR_MSG_MAX];
     vsnprintf(msg, sizeof msg, fmt, ap);
     va_end(ap);
-    char reason[128];
-    /* GNU strerror_r: the text may or may not be in the buffer. */
-    const char *why = strerror_r(-code, reason, sizeof reason);
+    /* Not strerror(): that translates, and takes the C library's locale lock on the way, which a
+     * server that unloads us at its end may find taken. */
+    const char *why = strerrordesc_np(-code);
+    if (why == NULL)
+        why = "unknown error";
     snprintf(err->msg, sizeof err->msg, "%.380s: %s", msg, why);
     err->code = code;
     return code;

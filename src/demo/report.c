@@ -48,7 +48,7 @@ void report_table(struct world *w)
     char t[32];
     double share = n->volume_bytes > 0 ? 100.0 / (double)n->volume_bytes : 0;
     fprintf(w->story.out, "\n");
-    row(w, "acknowledged", count(n->acknowledged, t), "records of the ledger, at both sites");
+    row(w, "acknowledged", count(n->acknowledged, t), "records of the ledger, in all");
     row(w, "lost", count(n->lost, t), "%s",
         w->options->sync ? "sync mode: none may be" : "acknowledged by home alone, after the cut");
     if (n->lost > 0)

@@ -2,7 +2,7 @@
 # Copyright the godwit authors
 """Verify finds what differs and a resync mends it; and the peer is healed from the side that has it."""
 import pytest
-from sites import (BLOCK, Load, MiB, Refused, caught_up, disconnected, rng,
+from sites import (BLOCK, Load, MiB, Refused, caught_up, disconnected, following, rng,
                    sites)  # noqa: F401 (fixtures)
 
 
@@ -107,6 +107,32 @@ def test_verify_is_limited_and_refused_without_a_peer(sites):
     assert not pair.home.status()["verify"]["running"]
     with pytest.raises(Refused):
         pair.home.call("verify")
+
+
+@pytest.mark.parametrize("end", ["drop", "replica"])
+def test_verify_cut_off_by_the_link_finds_nothing_that_is_not_there(sites, rng, end):
+    """Its records stay in the ring and are sent again in the next session, whose seed is another."""
+    pair = sites()
+    pair.start(link_timeout_ms=60000)
+    pair.link.stall()
+    seq = pair.home.status()["seq"]
+    pair.home.call("verify")
+    pair.home.until(lambda s: s["seq"] >= seq + 10)
+    if end == "replica":
+        pair.dr.kill()
+        pair.dr.replica()
+    since = pair.link.accepted
+    pair.link.drop()
+    pair.link.resume()
+    s = pair.home.until(lambda s: pair.link.accepted > since and following(s) and
+                        s["applied_seq"] == s["seq"])
+    assert s["verdict"]["row"] == 7
+    assert s["verify"]["differing_blocks"] == 0 and s["dirty_blocks"] == 0
+    assert not pair.dr.status()["unverified"]
+    pair.home.call("verify")
+    s = pair.home.until(verified)
+    assert s["verify"]["differing_blocks"] == 0
+    assert s["verify"]["checked_bytes"] == sum(pair.volumes.values())
 
 
 def test_resync_all_compares_everything(sites):
