@@ -221,12 +221,14 @@ def test_a_damaged_journal_segment_is_refused(world, damage, parts):
     elif damage == "missing":
         os.rename(segment, segment + ".away")
     else:
-        other = world.pair(plan="other")
+        elsewhere = godwit.World()
+        other = elsewhere.pair(plan="other")
         other.start()
         other.home.write("data", 0, b"x" * 4096)
         other.drain()
         other.stop()
         patch(segment, 0, read(os.path.join(other.dr.plan, SEGMENT), 0, 4096))
+        elsewhere.close()
     says(refused(pair.dr, "replica"), segment, *parts)
     if damage == "missing":
         os.rename(segment + ".away", segment)
@@ -418,7 +420,7 @@ def test_one_process_serves_a_directory(world):
             assert second.wait() != 0
             says(second.output(), "another process serves this plan", lock, "stop it first",
                  "control socket")
-        r = run_ctl("promote", "--dir", site.plan, "--yes", "shop")
+        r = run_ctl("promote", "--dir", site.plan, "--yes")
         assert r.code != OK and "process" in r.err, r
     pair.home.write("data", MIB, b"undisturbed")
     finish(pair)
