@@ -30,8 +30,8 @@ struct gw_applier_hooks { /* may be NULL: at a replay nobody is listening */
     /* A POINT record. The volumes are synced and marked; while a resync is pending they are not,
      * and no point can be made (R15). */
     void (*point)(void *arg, uint64_t address, uint64_t seq, const char *id, const char *tag);
-    /* Seed of content hashes of the record at `address`; false: not of the present session. */
-    bool (*hash_seed)(void *arg, uint64_t address, uint64_t *ret);
+    /* Does the present session wait for the answer to the record at `address`? */
+    bool (*asked)(void *arg, uint64_t address);
 };
 
 int gw_applier_new(struct gw_plan *plan, struct gw_journal *journal,

@@ -14,8 +14,7 @@
 static int compare(struct gw_applier *a, uint64_t address, const struct gw_record *rec,
                    const uint8_t *payload, struct gw_error *err)
 {
-    uint64_t seed;
-    if (a->hooks.hash_seed == NULL || !a->hooks.hash_seed(a->hooks.arg, address, &seed))
+    if (a->hooks.asked == NULL || !a->hooks.asked(a->hooks.arg, address))
         return 0; /* of a session that is gone: nobody waits for the answer */
     struct gw_diff d = {
         .seq = rec->seq,
@@ -24,7 +23,7 @@ static int compare(struct gw_applier *a, uint64_t address, const struct gw_recor
         .offset = rec->offset,
         .length = rec->length,
     };
-    uint64_t found = 0;
+    uint64_t found = 0, seed = gw_compare_seed(&a->stream, rec->volume, rec->offset);
     int r =
         gw_compare_blocks(gw_apply_volume(a, rec), rec, payload, seed, a->run, d.differs, &found);
     if (r < 0)

@@ -26,6 +26,11 @@ int gw_read_sparse(struct gw_file *f, uint64_t off, uint32_t len, uint8_t *buf, 
     return 0;
 }
 
+uint64_t gw_compare_seed(const struct gw_uuid *stream, unsigned volume, uint64_t offset)
+{
+    return gw_hash64(stream->b, sizeof stream->b, offset ^ (uint64_t)volume << 52);
+}
+
 void gw_hash_blocks(const uint8_t *buf, uint32_t len, uint64_t seed, bool zero, uint8_t *ret)
 {
     struct gw_writer w = gw_writer(ret, gw_hashes_bytes(len));

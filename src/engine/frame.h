@@ -82,7 +82,8 @@ bool gw_frame_payload_ok(const struct gw_frame *f, const uint8_t *payload);
 
 struct gw_hello {
     uint16_t version_min, version_max;
-    uint64_t hash_seed; /* the source's counts: seed of content hashes in this session */
+    uint64_t hash_seed; /* random, of this connection; content hashes are seeded by stream and
+                           place (compare.h), so that nothing depends on it */
     uint64_t changes;   /* grows whenever the side's statement changes: row 0 "changed since" */
     struct gw_side side;
 };

@@ -32,10 +32,10 @@ enum gw_record_type {
     GW_RECORD_ZERO = 2,        /* range reads as zeros; no payload */
     GW_RECORD_INJECT = 3,      /* resync data, as WRITE */
     GW_RECORD_INJECT_ZERO = 4, /* resync zeros, as ZERO */
-    GW_RECORD_HASH = 5,     /* resync compare: 16 bytes XXH3-128 (session seed) per 4 KiB block of
-                               the range; the target answers with a DIFF frame */
-    GW_RECORD_VERIFY = 6,   /* the same, for an online verify */
-    GW_RECORD_FIN = 7,      /* end of a resync; payload: gw_fin */
+    GW_RECORD_HASH = 5,   /* resync compare: 16 bytes XXH3-128 (gw_compare_seed) per 4 KiB block of
+                             the range; the target answers with a DIFF frame */
+    GW_RECORD_VERIFY = 6, /* the same, for an online verify */
+    GW_RECORD_FIN = 7,    /* end of a resync; payload: gw_fin */
     GW_RECORD_HANDOVER = 8, /* payload: gw_token; the last record of a reign */
     GW_RECORD_POINT = 9,    /* make a recovery point here; payload: id text, NUL, tag text, NUL */
     GW_RECORD_TYPE_MAX,

@@ -127,11 +127,10 @@ static bool of_this_session(const struct gw_replica *r, uint64_t address)
     return r->ses.live && r->ses.started && address >= r->ses.start_addr;
 }
 
-static bool hook_hash_seed(void *arg, uint64_t address, uint64_t *ret)
+static bool hook_asked(void *arg, uint64_t address)
 {
     struct gw_replica *r = arg;
     LOCK_SCOPE(r->mu);
-    *ret = r->ses.hello.hash_seed;
     return of_this_session(r, address);
 }
 
@@ -238,7 +237,7 @@ static int open_journal(struct gw_replica *r, struct gw_error *err)
         .finished = hook_finished,
         .token = hook_token,
         .point = hook_point,
-        .hash_seed = hook_hash_seed,
+        .asked = hook_asked,
     };
     return gw_applier_new(p, r->journal, &hooks, &r->applier, err);
 }

@@ -268,7 +268,8 @@ int gw_replica_assess(struct gw_replica *r, const uint8_t *records, size_t len,
         };
         uint64_t found = 0;
         x = gw_compare_blocks(r->plan->vol[rec.volume], &rec, records + at + GW_RECORD_HEADER_BYTES,
-                              r->ses.hello.hash_seed, scratch, d.differs, &found);
+                              gw_compare_seed(&r->ses.uuid, rec.volume, rec.offset), scratch,
+                              d.differs, &found);
         if (x < 0) {
             gw_error_errno(err, x, "cannot read volume '%s'",
                            r->plan->meta.volume[rec.volume].name);

@@ -128,9 +128,11 @@ static void on_verify(struct gw_source *s, const struct gw_diff *d, uint64_t blo
         gw_log(GW_LOG_ERROR, "verify: %llu blocks of volume '%s' differ at offset %llu",
                (unsigned long long)found, s->plan->meta.volume[d->volume].name,
                (unsigned long long)d->offset);
-    s->st.verify.differing_blocks += found;
-    s->st.verify.checked_bytes += d->length;
-    s->verify_answered++;
+    if (d->seq > s->verify_from) { /* else of a verify that a lost link ended */
+        s->st.verify.differing_blocks += found;
+        s->st.verify.checked_bytes += d->length;
+        s->verify_answered++;
+    }
     gw_source_changed(s);
 }
 

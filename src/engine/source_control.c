@@ -286,6 +286,7 @@ int gw_source_verify(struct gw_source *s, uint64_t rate_bytes, struct gw_error *
     s->verify_rate = rate_bytes;
     gw_bucket_init(&s->verify_bucket, rate_bytes, gw_io_boot_ns(s->plan->io));
     s->verify_volume = 0;
+    s->verify_from = s->seq;
     s->verify_at = s->verify_sent = s->verify_answered = 0;
     s->verify_wanted = true;
     pthread_cond_signal(&s->cv_link);

@@ -113,7 +113,8 @@ static int run_hash(struct gw_source *s, struct job *j, struct gw_error *err)
         return r;
     }
     uint8_t hashes[GW_BLOCKS_PER_EXTENT * 16];
-    gw_hash_blocks(s->ses.read_buf, j->len, s->ses.hash_seed, zero, hashes);
+    gw_hash_blocks(s->ses.read_buf, j->len, gw_compare_seed(&s->uuid, j->volume, j->off), zero,
+                   hashes);
     put(s, j, hashes, gw_hashes_bytes(j->len));
     return 1;
 }

@@ -33,7 +33,6 @@ struct gw_session {
     bool session_numbers, target_zero;
     struct gw_side peer;
     struct gw_verdict verdict;
-    uint64_t hash_seed;
     uint64_t generation; /* of our meta when the hello was sent (row 0) */
     uint64_t received, durable, applied;
     uint64_t sent_seq; /* last seq handed to the connection */
@@ -115,6 +114,7 @@ struct gw_source {
     bool verify_wanted;
     uint64_t verify_rate;
     unsigned verify_volume;
+    uint64_t verify_from; /* its records have higher numbers */
     uint64_t verify_at, verify_sent, verify_answered;
     struct gw_bucket verify_bucket;
     struct gw_token token; /* the last sent */

@@ -44,7 +44,6 @@ static int exchange_hello(struct gw_source *s, struct gw_side *ret_own, struct g
         mine->changes = s->plan->meta.generation;
         struct gw_uuid nonce = gw_io_new_uuid(s->plan->io);
         memcpy(&mine->hash_seed, nonce.b, sizeof mine->hash_seed);
-        ses->hash_seed = mine->hash_seed;
         ses->generation = s->plan->meta.generation;
         pthread_mutex_unlock(s->mu);
         size_t n = gw_hello_encode(mine, buf, GW_HELLO_BYTES_MAX);

@@ -318,7 +318,8 @@ def row(n):
 # ---- the pair ---------------------------------------------------------------------------------
 
 class Pair:
-    def __init__(self, world, volumes=None, fill=True):
+    def __init__(self, world, volumes=None, fill=True, prepare=None):
+        """fill: home's volumes hold data before. prepare(pair) is called before anything is made."""
         self.root = world.root if not world.sites else world.path("pair%d" % len(world.sites))
         os.makedirs(self.root, exist_ok=True)
         self.world = world
@@ -327,6 +328,8 @@ class Pair:
         self.link = Proxy()
         self.tls = None  # certificates: something with of(site) -> parameters
         self.home, self.dr = self.site("home"), self.site("dr")
+        if prepare:
+            prepare(self)
         for v, size in self.volumes.items():
             if fill:
                 write_file(self.home.image(v), pattern(v, size))
