@@ -144,12 +144,13 @@ bool gw_bitmap_test(const struct gw_bitmap *b, uint64_t bit)
 
 static struct page *page_need(struct gw_bitmap *b, uint64_t p)
 {
-    struct page **slot = &b->pages[p];
-    if (!*slot) {
-        *slot = must_calloc(1, sizeof **slot);
+    struct page *page = b->pages[p];
+    if (!page) {
+        page = must_calloc(1, sizeof *page);
+        b->pages[p] = page;
         b->n_allocated++;
     }
-    return *slot;
+    return page;
 }
 
 static void page_drop_if_empty(struct gw_bitmap *b, uint64_t p)

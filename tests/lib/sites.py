@@ -100,7 +100,17 @@ class Site(godwit.Site):
     def __init__(self, pair, root, name):
         super().__init__(root, name)
         self.pair = pair
+        self.disk = self.dir  # where the plan and the volumes are
         self.clients = []
+
+    def image(self, volume):
+        return os.path.join(self.disk, volume + ".img")
+
+    def use_disk(self, path):
+        """Put the plan and the volumes there (before they are made)."""
+        os.mkdir(path)
+        self.disk = path
+        self.plan = os.path.join(path, "plan")
 
     @property
     def running(self):
@@ -278,7 +288,7 @@ class Site(godwit.Site):
 
     def restore(self, saved):
         shutil.rmtree(self.plan)
-        subprocess.run(["cp", "-a", "--sparse=always", os.path.join(saved, "plan"), self.dir],
+        subprocess.run(["cp", "-a", "--sparse=always", os.path.join(saved, "plan"), self.disk],
                        check=True)
         for v in self.pair.volumes:
             with open(os.path.join(saved, v + ".img"), "rb") as f, open(self.image(v), "r+b") as g:

@@ -459,3 +459,380 @@ def test_reading_beside_a_running_process(world):
         writer.join()
     h.shutdown()
     finish(pair)
+
+
+# ---- strangers at the door -------------------------------------------------------------------
+
+def frame(xxh3, kind, payload=b"", length=None, version=1):
+    """A wire frame with the right checksums (engine/frame.h)."""
+    n = len(payload) if length is None else length
+    head = struct.pack("<IBBHIIQ", 0x31465747, kind, 0, version, n, n, xxh3(payload))
+    return head + struct.pack("<Q", xxh3(head)) + payload
+
+
+def talk(address, data):
+    """Send it and read until the other side has had enough."""
+    host, port = address.rsplit(":", 1)
+    with socket.create_connection((host, int(port)), timeout=godwit.TIMEOUT_S) as s:
+        got = b""
+        with contextlib.suppress(OSError):  # it may have had enough before the end
+            s.sendall(data)
+            s.shutdown(socket.SHUT_WR)
+            while more := s.recv(65536):
+                got += more
+        return got
+
+
+def test_strangers_at_the_replica_cost_nothing(world, xxh3):
+    pair = following(world)
+    session = ask(pair.home, "status")["verdict"]
+    hello = frame(xxh3, 1, b"\x01\x00\x01\x00" + bytes(300))
+    for name, data, sentence in (
+            ("noise", random.Random(3).randbytes(4096), "does not speak godwit's protocol"),
+            ("http", b"GET / HTTP/1.1\r\nHost: example.org\r\n\r\n" * 3,
+             "does not speak godwit's protocol"),
+            ("tls", b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + bytes(200),
+             "does not speak godwit's protocol"),
+            ("a hello of zeros", hello, "the hello is malformed"),
+            ("another frame first", frame(xxh3, 9), "frame type 9 instead of its hello"),
+            ("a huge frame", frame(xxh3, 1, length=0xffffff00), "does not speak godwit's protocol"),
+            ("half a frame", hello[:40], "closed the connection")):
+        before = len(pair.dr.program.output())
+        bad = ask(pair.dr, "status")["bad_frames"]
+        answer = talk(pair.dr.address, data)
+        wait_for("the replica to count it",
+                 lambda: ask(pair.dr, "status")["bad_frames"] == bad + 1)
+        said = pair.dr.program.output()[before:]
+        says(said, "refused a connection from 127.0.0.1:", sentence), name
+        assert answer == b"" or sentence.encode() in answer  # the reason, to whom it concerns
+    # The session that is there was not disturbed.
+    pair.home.write("data", MIB, b"undisturbed")
+    applied(pair)
+    assert ask(pair.home, "status")["verdict"] == session
+    finish(pair)
+
+
+def test_a_stranger_who_says_nothing_does_not_keep_the_source_out(world):
+    """A connection that stalls in the middle of its first frame costs a moment."""
+    pair = following(world)
+    pair.home.stop()
+    host, port = pair.dr.address.rsplit(":", 1)
+    strangers = [socket.create_connection((host, int(port))) for _ in range(3)]
+    strangers[0].sendall(b"GWF1\x01\x00")
+    began = time.monotonic()
+    pair.home.start_source(pair.dr)
+    pair.home.wait_following()
+    assert time.monotonic() - began < 12
+    for s in strangers:
+        s.close()
+    finish(pair)
+
+
+def test_the_source_of_another_plan_is_refused(world):
+    pair = following(world)
+    stranger = world.site("stranger")
+    stranger.create({"data": "16MiB"}, plan="other", peer="dr", active=True)
+    stranger.start_source(pair.dr)
+    stranger.write("data", 0, b"not for you")
+    status = stranger.wait_status("was refused", lambda s: "belongs to plan" in s["reason"])
+    says(status["reason"], "the source serves plan " + stranger.inspect()["plan_uuid"],
+         "this directory belongs to plan " + pair.dr.inspect()["plan_uuid"])
+    assert status["service"] == "serving"
+    pair.dr.program.wait_output("this directory belongs to plan")
+    stranger.stop()
+    pair.home.write("data", MIB, b"undisturbed")
+    finish(pair)
+
+
+class Impostor:
+    """Listens where the replica should, and answers each connection in its own way."""
+
+    def __init__(self, port, answer):
+        self.s = socket.socket()
+        self.s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        self.s.bind(("127.0.0.1", port))
+        self.s.listen()
+        self.answer, self.held = answer, []
+        self.thread = threading.Thread(target=self.serve, daemon=True)
+        self.thread.start()
+
+    def serve(self):
+        while True:
+            try:
+                c, _ = self.s.accept()
+            except OSError:
+                return
+            self.held.append(c)
+            with contextlib.suppress(OSError):
+                c.recv(32)
+                if self.answer is not None:
+                    c.sendall(self.answer)
+                    c.shutdown(socket.SHUT_WR)
+
+    def close(self):
+        self.s.shutdown(socket.SHUT_RDWR)
+        self.s.close()
+        self.thread.join()
+        for c in self.held:
+            c.close()
+
+
+@pytest.mark.parametrize("answer, sentence", [
+    (b"HTTP/1.0 400 Bad Request\r\n\r\n<html></html>", "does not speak godwit's protocol"),
+    (b"\0" * 64, "does not speak godwit's protocol"),
+    (b"GWF1\x01\x00\x01\x00", "closed the connection"),
+    (None, "nothing could be received for 700 ms"),
+], ids=["http", "zeros", "half a frame", "silence"])
+def test_a_peer_that_is_no_replica(world, answer, sentence):
+    """Clients are served all the while; when the right one listens, it goes on."""
+    pair = following(world)
+    pair.dr.stop()
+    impostor = Impostor(pair.dr.port, answer)
+    pair.home.stop()
+    pair.home.start_source(pair.dr, isolated_start="yes", link_timeout_ms=700)
+    pair.home.wait_serving()
+    pair.home.write("data", 3 * MIB, b"alone")
+    status = pair.home.wait_status("says what it met", lambda s: re.search(sentence, s["reason"]))
+    says(status["reason"], pair.dr.address)
+    impostor.close()
+    pair.dr.start_replica()
+    finish(pair)
+
+
+@pytest.mark.parametrize("file", ["tls-ca", "tls-cert", "tls-key"])
+def test_a_missing_certificate_file_is_named(world, tmp_path, file):
+    site = world.site("home")
+    site.create({"data": "1MiB"}, peer="dr", active=True)
+    params = {}
+    for name in ("tls-ca", "tls-cert", "tls-key"):
+        path = str(tmp_path / (name + ".pem"))
+        if name != file:
+            with open(path, "w", encoding="ascii") as f:
+                f.write("-----BEGIN NONSENSE-----\n")
+        params[name] = path
+    text = refused(site, "source", peer="127.0.0.1:1", plain="no",
+                   **{k.replace("-", "_"): v for k, v in params.items()})
+    # The first that is wrong is named, be it missing or nonsense.
+    assert any(p in text for p in params.values()), text
+    with open(params[file], "w", encoding="ascii") as f:
+        f.write("")
+    p = subprocess.run([godwit.REPLICA, "--dir", site.plan, "--listen", "127.0.0.1:0",
+                        *(x for k, v in params.items() for x in ("--" + k, v))],
+                       text=True, capture_output=True, env={**os.environ, **godwit.sanitizer_env(False)})
+    assert p.returncode == 1 and any(v in p.stderr for v in params.values()), p.stderr
+
+
+def test_without_tls_only_loopback(world):
+    site = world.site("home")
+    site.create({"data": "1MiB"}, peer="dr", active=True)
+    p = subprocess.run([godwit.REPLICA, "--dir", site.plan, "--listen", "0.0.0.0:0", "--plain"],
+                       text=True, capture_output=True, env={**os.environ, **godwit.sanitizer_env(False)})
+    assert p.returncode == 1
+    says(p.stderr, "0.0.0.0:0", "without TLS", "this machine only", "configure certificates")
+
+
+# ---- maps, hot log, undo file ----------------------------------------------------------------
+
+def changed_alone(pair):
+    """Home has gone on without its peer, and has stopped cleanly with a set of changed blocks."""
+    pair.dr.stop()
+    for i in range(12):
+        pair.home.write("data", i * MIB + 5000, bytes([i + 1]) * 20000)
+    pair.home.wait_status("lost its peer", lambda s: s["replication"] == "disconnected")
+    pair.home.stop()
+    assert pair.home.inspect()["dirty_blocks"] > 0
+
+
+def test_a_damaged_map_page_counts_as_dirty(world):
+    pair = following(world)
+    changed_alone(pair)
+    path = os.path.join(pair.home.plan, "dirty/data")
+    flip(path, 2 * 4096 + 64, 600)  # the first page of bits
+    shown = pair.home.inspect()
+    says("\n".join(shown["problems"]), "1 pages of the dirty maps are damaged and count as dirty")
+    pair.home.start_source(pair.dr)
+    says(pair.home.program.output(), "1 damaged pages in", path, "counting them as all dirty")
+    pair.dr.start_replica()
+    finish(pair)
+
+
+@pytest.mark.parametrize("damage", ["headers", "cut", "zeros"])
+def test_a_map_of_no_use_means_compare_everything(world, damage):
+    pair = following(world)
+    changed_alone(pair)
+    path = os.path.join(pair.home.plan, "dirty/data")
+    if damage == "headers":
+        flip(path, 8, 100)
+        flip(path, 4096 + 8, 100)
+    elif damage == "cut":
+        os.truncate(path, 5000)
+    else:
+        patch(path, 0, bytes(os.path.getsize(path)))
+    pair.home.start_source(pair.dr)
+    says(pair.home.program.output(), "damaged pages in", path)
+    assert ask(pair.home, "status")["coarse_extents"] == 16
+    pair.dr.start_replica()
+    finish(pair)
+
+
+def test_a_missing_map_is_refused(world):
+    pair = following(world)
+    changed_alone(pair)
+    path = os.path.join(pair.home.plan, "dirty/data")
+    os.rename(path, path + ".away")
+    says(refused(pair.home, "source"), path, "nobody knows what differs", "restore the file",
+         "make the replica anew", "No such file or directory")
+    os.rename(path + ".away", path)
+    pair.start()
+    finish(pair)
+
+
+@pytest.mark.parametrize("damage", ["block", "all", "cut"])
+def test_a_damaged_hot_log_means_compare_everything(world, damage):
+    """Home is killed while extents are hot; its log is then not to be trusted."""
+    pair = following(world)
+    applied(pair)
+    pair.dr.kill()
+    for i in range(3):
+        pair.home.write("data", i * 4 * MIB, b"hot" * 1000)
+    pair.home.kill()
+    path = os.path.join(pair.home.plan, "dirty/hot")
+    data = read(path)
+    blocks = [i for i in range(0, len(data), 512) if data[i:i + 4] == b"GWHT"]
+    if damage == "block":  # one that later ones rest on
+        flip(path, blocks[-2] + 100)
+    elif damage == "all":
+        patch(path, 0, bytes(len(data)))
+    else:
+        os.truncate(path, 1000)
+    shown = pair.home.inspect()
+    assert shown["hot"]["unknown"] is True
+    says("\n".join(shown["problems"]), "hot-extent log is damaged")
+    pair.dr.start_replica()
+    pair.home.start_source(pair.dr)
+    says(pair.home.program.output(), path, "is damaged, everything will be compared")
+    pair.home.wait_serving()
+    for i in range(3):
+        assert pair.home.read("data", i * 4 * MIB, 3000) == b"hot" * 1000
+    finish(pair)
+    assert pair.home.inspect()["problems"] == []
+
+
+def diverged(world, env=None):
+    """Home went on without its peer and died; dr was promoted and serves; home is back and its tail
+    is signed. Returns with the resync begun, or with home dead at a crash point (env)."""
+    pair = following(world)
+    pair.dr.kill()
+    tail = {i: bytes([200 + i]) * 9000 for i in range(8)}
+    for i, data in tail.items():
+        pair.home.write("data", MIB + i * 12288, data)
+    pair.home.kill()
+    pair.dr.start_replica()
+    pair.promote_replica()
+    pair.source.start_source(pair.replica)
+    pair.source.wait_serving()
+    pair.source.write("data", 6 * MIB, b"new reign" * 5000)
+    pair.replica.start_replica(env=env)
+    pair.source.wait_status("has assessed", lambda s: s["replication"] == "assessing" and
+                            s["assess"]["done"])
+    pair.replica.ctl("divergence", "sign", "--by", "eva")
+    return pair, tail
+
+
+def undo_of(site):
+    """Its id, its data, and the offset of the first entry that is a block with content."""
+    (found,) = os.listdir(os.path.join(site.plan, "undo"))
+    path = os.path.join(site.plan, "undo", found, "data")
+    data, at = read(path), 0
+    while struct.unpack_from("<I", data, at + 8)[0] == 0:  # marks, and blocks of zeros
+        at += 40
+    return found, path, at
+
+
+def test_a_damaged_undo_file_keeps_what_is_sound(world):
+    """After the resync the undo file is the kept tail: damage costs the block, not the rest."""
+    pair, tail = diverged(world)
+    finish(pair)
+    undo, path, at = undo_of(pair.home)
+    whole = pair.home.ctl("divergence", "show", undo)
+    assert whole["blocks"] >= sum(len(d) // 4096 for d in tail.values())
+    flip(path, at + 40 + 100)
+    (listed,) = pair.home.inspect()["undo"]
+    says(listed["damage"], path, f"is damaged at {at}", "at least one old block is lost",
+         "what is sound can still be read")
+    r = run_ctl("divergence", "show", undo, "--dir", pair.home.plan)
+    says(r.out + r.err, path, f"damaged at {at}")
+    out = world.path("kept")
+    r = run_ctl("divergence", "export", undo, out, "--dir", pair.home.plan, "--json")
+    assert r.json["damaged"] is True and 0 < r.json["bytes"] < whole["bytes"], r
+    flip(path, at + 40 + 100)
+    assert pair.home.ctl("divergence", "show", undo)["blocks"] == whole["blocks"]
+
+
+def test_a_resync_does_not_go_on_over_a_damaged_undo_file(world):
+    """R16: what was half copied would be taken for old content. Fail closed; mended, it goes on."""
+    pair, _ = diverged(world, env={"GODWIT_CRASH_POINT": "replica.adopt.before"})
+    assert pair.home.program.wait() == -signal.SIGKILL
+    assert pair.home.inspect()["pending"] == "resync"
+    _, path, at = undo_of(pair.home)
+    flip(path, at + 40 + 100)
+    pair.source.write("data", 7 * MIB, b"meanwhile")
+    text = refused(pair.home, "replica")
+    says(text, path, f"damaged at {at}", "at least one old block is lost",
+         "restore the file from a backup")
+    r = pair.home.ctl_result("promote", "--roll-back", "--yes", offline=True)
+    assert r.code != OK, r
+    says(r.out + r.err, path, f"damaged at {at}")
+    flip(path, at + 40 + 100)
+    pair.home.start_replica()
+    finish(pair)
+
+
+def test_a_site_whose_undo_file_is_lost_is_seeded_again(world):
+    """The way out without a backup: its last consistent state is given up, the site made anew."""
+    pair, _ = diverged(world, env={"GODWIT_CRASH_POINT": "replica.adopt.before"})
+    assert pair.home.program.wait() == -signal.SIGKILL
+    _, path, at = undo_of(pair.home)
+    flip(path, at + 40 + 100)
+    refused(pair.home, "replica")
+    shutil.rmtree(pair.home.plan)
+    pair.home.create(["data"], like=pair.dr.describe(), adopt_data=True)
+    pair.home.start_replica()
+    finish(pair)
+
+
+@pytest.mark.parametrize("kind", ["undo", "points"])
+def test_a_damaged_or_newer_manifest_hides_nothing_else(world, xxh3, kind):
+    if kind == "undo":
+        pair, _ = diverged(world)
+        site, names = pair.home, ("divergence", "list")
+        applied(pair)
+    else:
+        pair = following(world)
+        site, names = pair.dr, ("point", "list")
+        for i in ("one", "two"):
+            pair.dr.ctl("point", "create", i)
+    found = sorted(os.listdir(os.path.join(site.plan, kind)))
+    path = os.path.join(site.plan, kind, found[0], "manifest")
+    good = read(path)
+    if kind == "points":  # images are protected, manifests are too
+        subprocess.run(["chattr", "-i", path], check=False, stderr=subprocess.DEVNULL)
+        with contextlib.suppress(OSError):
+            os.chmod(path, 0o600)
+    for damage in ("checksum", "newer"):
+        if damage == "checksum":
+            flip(path, len(good) // 2)
+        else:
+            patch(path, 0, good)
+            patch(path, 8, struct.pack("<I", 2))
+            seal(xxh3, path, 0, len(good))
+        r = run_ctl(*names, "--dir", site.plan, "--json")
+        says(r.out + r.err, path, "newer" if damage == "newer" else "damaged")
+        inspection = run_ctl("inspect", "--dir", site.plan)
+        assert inspection.code == FAILED
+        says(inspection.out, path)
+        if kind == "points":
+            assert r.code == FAILED and found[1] in inspection.out or found[1] in r.out
+    patch(path, 0, good)
+    assert run_ctl(*names, "--dir", site.plan).code == OK
+    finish(pair)
