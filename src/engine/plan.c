@@ -213,7 +213,17 @@ int gw_plan_sync_volumes(struct gw_plan *p, struct gw_error *err)
 bool gw_plan_crashed_active(const struct gw_plan *p)
 {
     /* R20: a lost slot may have been the one that said "active and not clean". */
-    return p->meta.role == GW_ROLE_ACTIVE && (!p->meta.clean || p->slot_lost) && !p->confirmed;
+    const struct gw_meta *m = &p->meta;
+    if (m->role == GW_ROLE_FENCED) /* fenced before it could say how far it had come */
+        return !m->clean;
+    return m->role == GW_ROLE_ACTIVE && (!m->clean || p->slot_lost) && !p->confirmed;
+}
+
+bool gw_side_was_rewound(const struct gw_side *side, uint64_t fork_seq)
+{
+    struct gw_uuid current = gw_lineage_uuid(&side->lineage);
+    bool cleared = gw_uuid_equal(&side->cleared_uuid, &current) && side->cleared_seq > fork_seq;
+    return cleared || side->seq > fork_seq;
 }
 
 uint64_t gw_plan_dirty_blocks(const struct gw_plan *p)

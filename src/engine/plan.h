@@ -94,6 +94,13 @@ bool gw_plan_crashed_active(const struct gw_plan *p);
 /* The side's own statement but for what only a running source knows. Call with mu held. */
 void gw_plan_side(const struct gw_plan *p, struct gw_side *ret);
 
+/*
+ * Did the peer get more of this side's writes than the fork it was promoted at (an older point)?
+ * Then its bits were cleared here on its word, and what is divergent is not in this side's own set
+ * alone.
+ */
+bool gw_side_was_rewound(const struct gw_side *side, uint64_t fork_seq);
+
 /* Sums over all maps; with mu held. */
 uint64_t gw_plan_dirty_blocks(const struct gw_plan *p);
 uint64_t gw_plan_coarse_extents(const struct gw_plan *p);

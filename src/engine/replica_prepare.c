@@ -100,6 +100,17 @@ static int add_union(struct gw_replica *r, const struct set *u, struct gw_error 
     return 0;
 }
 
+static bool was_rewound(const struct gw_replica *r)
+{
+    struct gw_side *own = malloc(sizeof *own);
+    if (own == NULL)
+        return true; /* a superset is always true */
+    gw_plan_side(r->plan, own);
+    bool rewound = r->ses.verdict.diverged && gw_side_was_rewound(own, r->ses.verdict.fork_seq);
+    free(own);
+    return rewound;
+}
+
 /*
  * The undo file, durable and empty, with this side's own set beside it, before anything changes.
  * Fail closed: no undo file, no resync.
@@ -111,6 +122,7 @@ static int make_undo(struct gw_replica *r, char id[GW_ID_MAX], struct gw_error *
         return gw_error_set(err, -ENOMEM, "out of memory");
     struct gw_plan *p = r->plan;
     pthread_mutex_lock(r->mu);
+    bool rewound = was_rewound(r);
     const struct gw_meta *m = &p->meta;
     um->lineage = m->lineage;
     um->seq = m->seq;
@@ -129,7 +141,8 @@ static int make_undo(struct gw_replica *r, char id[GW_ID_MAX], struct gw_error *
     pthread_mutex_unlock(r->mu);
     int x = gw_undo_create(p->io, p->dir, id, um, err);
     free(um);
-    for (unsigned i = 0; x == 0 && i < p->meta.n_volumes; i++) {
+    /* Rewound at the peer: without this file every kept block counts as this side's own. */
+    for (unsigned i = 0; !rewound && x == 0 && i < p->meta.n_volumes; i++) {
         char path[PATH_MAX];
         if (snprintf(path, sizeof path, "%s/undo/%s/own-%u", p->dir, id, i) >= (int)sizeof path)
             x = gw_error_set(err, -ENAMETOOLONG, "path too long");
@@ -195,6 +208,7 @@ static void positions_from(struct gw_replica *r, const struct gw_start *start)
 
 static void keep_own_set(struct gw_replica *r)
 {
+    bool all = was_rewound(r);
     for (unsigned i = 0; i < r->plan->meta.n_volumes; i++) {
         const struct gw_bitmap *fine = gw_dirtymap_fine(r->plan->map[i]);
         const struct gw_bitmap *coarse = gw_dirtymap_coarse(r->plan->map[i]);
@@ -203,6 +217,8 @@ static void keep_own_set(struct gw_replica *r)
         for (uint64_t e = gw_bitmap_next(coarse, 0); e != UINT64_MAX;
              e = gw_bitmap_next(coarse, e + 1))
             gw_bitmap_set(own, e * GW_BLOCKS_PER_EXTENT, GW_BLOCKS_PER_EXTENT);
+        if (all)
+            gw_bitmap_set(own, 0, gw_bitmap_size(own));
         gw_bitmap_free(r->ses.own_fine[i]);
         r->ses.own_fine[i] = own;
         gw_bitmap_free(r->tail[i]);

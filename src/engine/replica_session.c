@@ -15,7 +15,7 @@
 #include <string.h>
 #include <zstd.h>
 
-#define HANDSHAKE_MS 5000u
+#define HANDSHAKE_MS 2000u
 
 /* ---- frames -------------------------------------------------------------------------------- */
 

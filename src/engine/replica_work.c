@@ -165,6 +165,11 @@ void *gw_replica_apply_main(void *arg)
             gw_replica_set_reason(r, "applying pauses: %s; make room, it goes on by itself",
                                   err.msg);
             gw_replica_wait(r, &r->cv_apply, 1000);
+            pthread_mutex_unlock(r->mu);
+            /* A full disk leaves the undo file failed: what it holds is read anew. */
+            if (gw_applier_undo(r->applier) != NULL && gw_applier_open_undo(r->applier, &err) < 0)
+                gw_log(GW_LOG_WARNING, "%s", err.msg);
+            pthread_mutex_lock(r->mu);
         } else if (x < 0) {
             gw_replica_fail(r, &err);
         } else if (x == 0 && r->applied_addr == r->durable_addr) {

@@ -153,7 +153,7 @@ static void on_compare(struct gw_source *s, const struct gw_diff *d, uint64_t bl
             continue;
         s->st.compared_differing_blocks++;
         if (ses->mode == GW_SESSION_ASSESS)
-            s->st.tail_blocks += in_peer_set(ses, d->volume, first + i);
+            s->st.tail_blocks += ses->peer_rewound || in_peer_set(ses, d->volume, first + i);
         else
             gw_dirtymap_mark(s->plan->map[d->volume], d->offset + i * GW_BLOCK_BYTES, 1);
     }

@@ -33,6 +33,7 @@ struct gw_session {
     bool session_numbers, target_zero;
     struct gw_side peer;
     struct gw_verdict verdict;
+    bool peer_rewound;   /* gw_side_was_rewound(peer) */
     uint64_t generation; /* of our meta when the hello was sent (row 0) */
     uint64_t received, durable, applied;
     uint64_t sent_seq; /* last seq handed to the connection */

@@ -21,6 +21,7 @@ void gw_session_kill(struct gw_source *s, enum gw_goodbye_reason reason, const c
     if (ses->dead)
         return;
     ses->dead = true;
+    s->repl = GW_REPL_DISCONNECTED;
     ses->goodbye.reason = reason;
     va_list ap;
     va_start(ap, fmt);

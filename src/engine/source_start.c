@@ -434,6 +434,7 @@ static int start_copy(struct gw_source *s, enum gw_session_mode mode, struct gw_
     s->st.compared_bytes = s->st.compared_differing_blocks = s->st.tail_blocks = 0;
     s->st.resync_sent_bytes = 0;
     s->st.assessed = false;
+    ses->peer_rewound = gw_side_was_rewound(&ses->peer, ses->verdict.fork_seq);
     if (mode == GW_SESSION_ASSESS) {
         s->repl = GW_REPL_ASSESSING;
     } else {

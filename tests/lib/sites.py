@@ -202,6 +202,22 @@ class Site(godwit.Site):
         assert p.wait() == 1, p.output()
         return p.output()
 
+    def freeze(self):
+        """SIGSTOP, and every thread has stopped."""
+        self.program.process.send_signal(signal.SIGSTOP)
+        base = "/proc/%d/task" % self.program.pid
+
+        def stopped():
+            for t in os.listdir(base):
+                with open(os.path.join(base, t, "stat")) as f:
+                    if f.read().rsplit(")", 1)[1].split()[0] != "T":
+                        return False
+            return True
+        godwit.wait_for("all threads to stop", stopped)
+
+    def thaw(self):
+        self.program.process.send_signal(signal.SIGCONT)
+
     def forget_control(self):
         assert not self.running
         if os.path.exists(self.control):

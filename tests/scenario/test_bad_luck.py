@@ -836,3 +836,255 @@ def test_a_damaged_or_newer_manifest_hides_nothing_else(world, xxh3, kind):
     patch(path, 0, good)
     assert run_ctl(*names, "--dir", site.plan).code == OK
     finish(pair)
+
+
+# ---- full disks, read-only disks -------------------------------------------------------------
+
+@pytest.fixture(scope="module")
+def private_mounts():
+    """Mounts that nobody else sees, and that end with this process. For root only."""
+    if os.geteuid() != 0:
+        pytest.skip("not root: no small disk can be mounted")
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.unshare(0x00020000) != 0:  # CLONE_NEWNS
+        pytest.skip("no mount namespace of one's own here: " + os.strerror(ctypes.get_errno()))
+    subprocess.run(["mount", "--make-rprivate", "/"], check=True)
+
+
+@contextlib.contextmanager
+def on_a_small_disk(site, size):
+    """The site's plan and volumes on a disk of their own, of `size` (as mount takes it); its logs and
+    sockets are not on it. Gives the mount point."""
+    disk = os.path.join(site.dir, "disk")
+    os.mkdir(disk)
+    p = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=" + size, "none", disk], text=True,
+                       stderr=subprocess.PIPE)
+    if p.returncode != 0:
+        pytest.skip("tmpfs cannot be mounted here: " + p.stderr.strip())
+    site.plan = os.path.join(disk, "plan")
+    site.image = lambda volume: os.path.join(disk, volume + ".img")
+    try:
+        yield disk
+    finally:
+        site.kill()
+        # Lazily: the mount namespace ends with this process anyway.
+        subprocess.run(["umount", "-l", disk], check=True)
+
+
+def pair_of(world, home, dr, volumes):
+    """A pair of sites that are there already."""
+    home.create(volumes, peer="dr", active=True)
+    dr.create(list(volumes), like=home.describe())
+    pair = object.__new__(godwit.Pair)
+    pair.volumes, pair.params = list(volumes), {}
+    pair.source = pair.home = home
+    pair.replica = pair.dr = dr
+    return pair
+
+
+def fill(disk):
+    """No byte is left; returns what has to go to make room."""
+    path = os.path.join(disk, "filler")
+    with open(path, "wb", buffering=0) as f:
+        with contextlib.suppress(OSError):
+            while True:
+                f.write(bytes(MIB))
+        with contextlib.suppress(OSError):
+            while f.write(bytes(512)):
+                pass
+    return path
+
+
+def test_a_full_disk_at_the_replica_pauses_applying(world, private_mounts):
+    """What is received is safe in the journal's reserved space; it is applied when there is room."""
+    home, dr = world.site("home"), world.site("dr")
+    with on_a_small_disk(dr, "100m") as disk:
+        pair = pair_of(world, home, dr, {"data": "48MiB"})
+        pair.start()
+        home.write("data", 0, b"first" * 100000)
+        applied(pair)
+        filler = fill(disk)
+        data = random.Random(5).randbytes(3 * MIB)
+        home.write("data", 20 * MIB, data)
+        status = dr.wait_status("pauses", lambda s: "pauses" in s["reason"])
+        says(status["reason"], "volume 'data' at ", "No space left on device", "make room",
+             "it goes on by itself")
+        here = home.wait_status("is durable there", lambda s: s["durable_seq"] == s["seq"])
+        assert here["service"] == "serving" and here["replication"] == "async"
+        os.unlink(filler)
+        applied(pair)
+        assert ask(dr, "status")["reason"] == ""
+        finish(pair)
+
+
+def test_a_full_disk_at_the_replica_stops_the_journal(world, private_mounts):
+    """No room for another segment: the session ends and says why, home serves on, and when there is
+    room it goes on by itself."""
+    home, dr = world.site("home"), world.site("dr")
+    with on_a_small_disk(dr, "100m") as disk:
+        pair = pair_of(world, home, dr, {"data": "8MiB"})
+        pair.start()
+        for i in range(17):  # 68 MiB of journal
+            home.write("data", 0, bytes([i + 1]) * (4 * MIB))
+        status = home.wait_status("is told", lambda s: "No space left" in s["reason"])
+        says(status["reason"], "64.0 MiB" if "64.0 MiB" in status["reason"] else "67108864 bytes",
+             dr.plan + "/journal/0000000000000001")
+        assert status["service"] == "serving"
+        home.write("data", 5 * MIB, b"unprotected")
+        subprocess.run(["mount", "-o", "remount,size=400m", disk], check=True)
+        finish(pair)
+
+
+def test_applied_journal_gives_way_to_new(world, private_mounts):
+    """Applied segments are kept for promotions to older points while there is room, not longer."""
+    home, dr = world.site("home"), world.site("dr")
+    with on_a_small_disk(dr, "160m"):  # two segments, not three
+        pair = pair_of(world, home, dr, {"data": "8MiB"})
+        pair.start()
+        for i in range(34):  # 136 MiB of journal
+            home.write("data", 0, bytes([i + 1]) * (4 * MIB))
+            if i % 8 == 7:
+                applied(pair)
+        finish(pair)
+        assert home.inspect()["dirty_blocks"] == 0
+
+
+def test_a_full_disk_at_the_source(world, private_mounts):
+    """The client is told; what was acknowledged stays; and after there is room all is well, at the
+    latest after a restart that the sentence asks for."""
+    home, dr = world.site("home"), world.site("dr")
+    with on_a_small_disk(home, "24m") as disk:
+        pair = pair_of(world, home, dr, {"data": "48MiB"})
+        pair.start()
+        home.write("data", 0, b"first" * 100000)
+        applied(pair)
+        filler = fill(disk)
+        h = home.connect("data")
+        with pytest.raises(nbd.Error) as e:
+            h.pwrite(b"x" * MIB, 20 * MIB)
+        assert e.value.errnum in (28, 5)  # ENOSPC, EIO
+        says(home.program.output(), "No space left on device")
+        # What has its space goes on.
+        assert bytes(h.pread(5, 0)) == b"first"
+        h.pwrite(b"FIRST", 0)
+        h.flush()
+        assert bytes(h.pread(5, 0)) == b"FIRST"
+        os.unlink(filler)
+        status = home.wait_status("is well again, or says why not", lambda s: (
+            s["service"] == "failed" or s["replication"] == "async" and s["dirty_blocks"] == 0))
+        if status["service"] == "failed":
+            says(status["reason"], home.plan, "No space left on device", "restart")
+            h.shutdown()
+            home.stop()
+            home.start_source(dr)
+            home.wait_serving()
+            h = home.connect("data")
+        h.pwrite(b"second" * 1000, 20 * MIB)
+        h.shutdown()
+        finish(pair)
+        assert home.image_bytes("data", 0, 10) == b"FIRSTfirst"
+
+
+@contextlib.contextmanager
+def unwritable(path):
+    """For root by a read-only mount, for others by permissions."""
+    if os.geteuid() != 0:
+        os.chmod(path, 0o500)
+        try:
+            yield "Permission denied"
+        finally:
+            os.chmod(path, 0o700)
+        return
+    subprocess.run(["mount", "--bind", path, path], check=True)
+    try:
+        subprocess.run(["mount", "-o", "remount,bind,ro", path], check=True)
+        yield "Read-only file system"
+    finally:
+        subprocess.run(["umount", path], check=True)
+
+
+@pytest.fixture
+def can_be_unwritable(request):
+    if os.geteuid() == 0:
+        request.getfixturevalue("private_mounts")
+
+
+def test_an_unwritable_directory(world, can_be_unwritable):
+    pair = following(world)
+    pair.stop()
+    for site, kind in ((pair.home, "source"), (pair.dr, "replica")):
+        with unwritable(site.plan) as cause:
+            says(refused(site, kind), site.plan, cause)
+            # To look does not need to write.
+            assert site.inspect()["problems"] == []
+            r = run_ctl("promote", "--dir", site.plan, "--yes")
+            assert r.code != OK and cause in r.err or "nothing" in r.err, r
+    pair.start()
+    finish(pair)
+
+
+def test_create_in_an_unwritable_directory(world, can_be_unwritable):
+    where = world.path("ro")
+    os.mkdir(where)
+    with unwritable(where) as cause:
+        r = run_ctl("create", where + "/plan", "--plan", "shop", "--site", "home", "--peer", "dr",
+                    "--active", "--volume", f"data={world.path('data.img')},1MiB")
+        assert r.code != OK
+        says(r.err, where + "/plan", cause)
+    assert os.listdir(where) == []
+
+
+def test_a_control_socket_that_cannot_be_made(world):
+    site = world.site("home")
+    site.create({"data": "1MiB"}, peer="dr", active=True)
+    os.mkdir(site.control)
+    text = refused(site, "source")
+    says(text, site.control)
+    os.rmdir(site.control)
+    site.start_source()
+    site.wait_serving()
+    site.stop()
+
+
+# ---- kill -9 ---------------------------------------------------------------------------------
+
+def test_kill_9_of_any_process_at_any_time(world):
+    """Both sides die again and again under writes; what was acknowledged is there after each."""
+    seed = int(os.environ.get("GODWIT_SEED", random.SystemRandom().randrange(1 << 32)))
+    print("GODWIT_SEED=%d" % seed)
+    rng = random.Random(seed)
+    pair = following(world)
+    acked = {}  # block: the byte that fills it
+    for _ in range(4):
+        h = pair.home.connect("data")
+        victims = rng.choice(([pair.home], [pair.dr], [pair.home, pair.dr]))
+        unsure = set()
+        killer = threading.Timer(rng.uniform(0.05, 0.4),
+                                 lambda v=victims: [s.program.process.kill() for s in v])
+        killer.start()
+        end = time.monotonic() + 1.0
+        with contextlib.suppress(nbd.Error):
+            while time.monotonic() < end:
+                block, fill_byte = rng.randrange(4096), rng.randrange(1, 256)
+                unsure.add(block)
+                h.pwrite(bytes([fill_byte]) * 4096, block * 4096)
+                acked[block] = fill_byte
+                unsure.discard(block)
+                if rng.random() < 0.05:
+                    h.flush()
+        killer.join()
+        with contextlib.suppress(nbd.Error):
+            h.shutdown()
+        for site in victims:
+            site.kill()
+        if pair.dr in victims:
+            pair.dr.start_replica()
+        if pair.home in victims:
+            pair.home.start_source(pair.dr)
+        pair.home.wait_serving()
+        for block in unsure:  # the one that was on its way: either is right, from now on it stays
+            acked[block] = pair.home.read("data", block * 4096, 1)[0]
+        for block, fill_byte in acked.items():
+            assert pair.home.image_bytes("data", block * 4096, 4096) == bytes([fill_byte]) * 4096 or \
+                block in unsure, f"seed {seed}, block {block}"
+    finish(pair)

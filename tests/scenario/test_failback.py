@@ -2,8 +2,6 @@
 # Copyright the godwit authors
 """Planned moves: handover, and what happens when one is called off or interrupted. Split brains and
 copies that were restored from an older time."""
-import signal
-
 import nbd
 import pytest
 from sites import (BLOCK, Failed, Gone, Load, MiB, Refused, assessed, caught_up, check_same,
@@ -502,7 +500,7 @@ def test_two_sources_in_turn(sites, rng):
     Load(pair.home.client("data"), rng).run(20)
     pair.settle(pair.home)
     twin = pair.twin_of_home()
-    pair.home.program.process.send_signal(signal.SIGSTOP)
+    pair.home.freeze()
     pair.link.cut()
     twin.source(bandwidth=128 * 1024, isolated_start="yes")
     c = twin.client("data")
@@ -516,7 +514,7 @@ def test_two_sources_in_turn(sites, rng):
     twin.until(lambda s: s["applied_seq"] >= seq)
     assert not pair.dr.status()["consistent"], "the twin has healed it already"
     twin.kill()
-    pair.home.program.process.send_signal(signal.SIGCONT)
+    pair.home.thaw()
     since = pair.link.accepted
     s = pair.home.until(lambda s: pair.link.accepted > since and
                         (caught_up(s) or s["verdict"]["action"] == "rolled-back"))
