@@ -33,7 +33,7 @@ class History:
         if sync:
             self.params["sync"] = "yes"
         self.steps, self.points = [], 0
-        self.link_is_good = True
+        self.saved, self.restored = {}, False
         pair.start(**self.params)
         self.crashes = crashes
         self.forget()
@@ -151,19 +151,16 @@ class History:
 
     def step_cut(self):
         self.pair.link.cut()
-        self.link_is_good = False
 
     def step_restore(self):
         self.pair.link.restore()
         self.pair.link.resume()
-        self.link_is_good = True
 
     def step_drop(self):
         self.pair.link.drop()
 
     def step_stall(self):
         self.pair.link.stall(*self.rng.choice([[UP], [DOWN], [UP, DOWN]]))
-        self.link_is_good = False
 
     def step_flip(self):
         self.pair.link.flip_bit(self.rng.randint(0, 200000), self.rng.choice([UP, UP, DOWN]))
@@ -192,6 +189,19 @@ class History:
             self.end(self.active)
             self.check_content(self.active)
             self.start_active()
+
+    def step_save_standby(self):
+        if self.standby.running:
+            self.end(self.standby)
+        self.saved[self.standby] = self.standby.save("%d" % len(self.steps))
+
+    def step_restore_standby(self):
+        """The machine goes back to an older snapshot. Nobody promotes that before it is healed."""
+        if self.standby in self.saved:
+            self.standby.kill()
+            self.standby.restore(self.saved[self.standby])
+            self.restored = True
+            self.start_standby()
 
     def step_verify(self):
         try:
@@ -264,6 +274,8 @@ class History:
 
     def step_fail_over(self):
         """The active side is lost; the other takes over if it can: now, at a point, or undone."""
+        if self.restored:
+            return
         if not self.standby.running:
             self.start_standby()
         promised = self.sync and self.active.status()["recorded"] == "sync"
@@ -305,6 +317,7 @@ class History:
         step_stall: 1, step_flip: 2, step_reset: 2, step_standby_ends: 2, step_standby_starts: 5,
         step_active_crashes: 1, step_active_restarts: 1, step_verify: 1, step_resync: 1,
         step_point: 2, step_sign: 3, step_hand_over: 1, step_fail_over: 2,
+        step_save_standby: 1, step_restore_standby: 1,
     }
 
     def go(self, n):
@@ -350,6 +363,7 @@ class History:
         self.pair.check_equal()
         self.check_content(self.active)
         assert self.standby.status()["consistent"]
+        self.restored = False
 
 
 def play(h, rounds, n):
