@@ -148,6 +148,7 @@ void *gw_replica_apply_main(void *arg)
 {
     struct gw_replica *r = arg;
     uint64_t marked_addr = r->applied_addr;
+    bool paused = false;
     pthread_mutex_lock(r->mu);
     while (!r->stop) {
         if (r->point_wanted != NULL && !r->point_done && !r->failed)
@@ -161,7 +162,12 @@ void *gw_replica_apply_main(void *arg)
         struct gw_error err;
         int x = apply_once(r, limit, &marked_addr, &err);
         pthread_mutex_lock(r->mu);
+        if (x != -ENOSPC && paused) {
+            paused = false;
+            gw_replica_set_reason(r, "%s", "");
+        }
         if (x == -ENOSPC) {
+            paused = true;
             gw_replica_set_reason(r, "applying pauses: %s; make room, it goes on by itself",
                                   err.msg);
             gw_replica_wait(r, &r->cv_apply, 1000);

@@ -217,6 +217,15 @@ static void say_goodbye(struct gw_source *s)
     gw_frame_send_goodbye(s->ses.conn, g.reason, g.sentence, &err);
 }
 
+/* Sending failed: the peer may have said why before it closed. The receiver gets a moment for it.
+ */
+static void hear_goodbye(struct gw_source *s, int r)
+{
+    LOCK_SCOPE(s->mu);
+    for (unsigned i = 0; r < 0 && i < 30 && !s->ses.dead; i++)
+        gw_source_wait(s, &s->cv_link, 10);
+}
+
 /* One connection from hello to end. The reason it ended is in ses.goodbye or err. */
 static int run_session(struct gw_source *s, struct gw_error *err)
 {
@@ -234,6 +243,7 @@ static int run_session(struct gw_source *s, struct gw_error *err)
             return gw_error_set(err, -EAGAIN, "cannot start a thread");
         }
         r = send_loop(s, err);
+        hear_goodbye(s, r);
         say_goodbye(s);
         gw_conn_shutdown(ses->conn);
         pthread_join(thread, NULL);
@@ -294,10 +304,10 @@ void *gw_source_link_main(void *arg)
         }
         pthread_mutex_lock(s->mu);
         if (!s->stop && !is_over(s)) { /* else the reason is why it is over */
-            if (r < 0)
-                gw_source_set_reason(s, "no link to %s: %s", s->cfg.peer, err.msg);
-            else if (s->ses.goodbye.sentence[0] != '\0')
+            if (s->ses.goodbye.sentence[0] != '\0')
                 gw_source_set_reason(s, "%s", s->ses.goodbye.sentence);
+            else if (r < 0)
+                gw_source_set_reason(s, "no link to %s: %s", s->cfg.peer, err.msg);
         }
         unsigned ms = pause_ms(s, r, &backoff_ms);
         pthread_mutex_unlock(s->mu);

@@ -3,7 +3,7 @@
 """Random histories of two sites: the test is the authority (never two sides may serve), fate is a seed.
 
 After each history both images are equal and hold what was acknowledged, as far as no failover has
-dropped it; in sync mode a failover drops nothing. GODWIT_SEEDS="1000-1050" runs other histories.
+dropped it; in sync mode a failover drops nothing. GODWIT_SEEDS="1000-1050" plays other histories.
 """
 import os
 import re
@@ -21,7 +21,8 @@ with open(os.path.join(ROOT, "src/engine/crashpoints.def")) as f:
 
 
 def seeds():
-    first, _, last = os.environ.get("GODWIT_SEEDS", "1-2").partition("-")
+    default = "1-40" if os.environ.get("GODWIT_TORTURE") else "1-2"
+    first, _, last = os.environ.get("GODWIT_SEEDS", default).partition("-")
     return range(int(first), int(last or first) + 1)
 
 
