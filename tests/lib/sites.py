@@ -283,6 +283,8 @@ class Site(godwit.Site):
         return to
 
     def restore(self, saved):
+        # Images of recovery points may be immutable.
+        subprocess.run(["chattr", "-R", "-i", self.plan], check=False, stderr=subprocess.DEVNULL)
         shutil.rmtree(self.plan)
         subprocess.run(["cp", "-a", "--sparse=always", os.path.join(saved, "plan"), self.disk],
                        check=True)
