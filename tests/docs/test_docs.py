@@ -236,7 +236,7 @@ def test_crash_points():
     assert [word(r[0]) for r in rows] == code and all(r[1] for r in rows)
 
 
-def test_limits():
+def test_limits(tmp_path):
     rows = {word(r[0]): int(r[1]) for r in table(section(read("docs/formats.md"), "Limits"))}
     limits = set(re.findall(r"^#define (GW_\w+) ", read("src/engine/limits.h"), re.M))
     assert limits <= set(rows), sorted(limits - set(rows))
@@ -246,20 +246,10 @@ def test_limits():
         re.findall(r"^#define GW_\w+ .*\n(?:(?<=\\\n).*\n)*", headers, re.M))
     source += "int main(void){%s}" % "".join(
         'printf("%s %%llu\\n",(unsigned long long)(%s));' % (n, n) for n in rows)
-    program = subprocess.run(["gcc", "-w", "-x", "c", "-", "-o", "/dev/stdout"],
-                             input=source.encode(), stdout=subprocess.PIPE, check=True).stdout
-    assert run_bytes(program) == rows
-
-
-def run_bytes(program):
-    """Run a linked program that is in memory; gives {name: number} of what it printed."""
-    fd = os.memfd_create("limits", 0)
-    os.write(fd, program)
-    os.fchmod(fd, 0o700)
-    out = subprocess.run(["/proc/self/fd/%d" % fd], pass_fds=[fd], stdout=subprocess.PIPE,
-                         check=True, text=True).stdout
-    os.close(fd)
-    return {line.split()[0]: int(line.split()[1]) for line in out.splitlines()}
+    program = str(tmp_path / "limits")
+    subprocess.run(["gcc", "-w", "-x", "c", "-", "-o", program], input=source.encode(), check=True)
+    said = subprocess.run([program], stdout=subprocess.PIPE, check=True, text=True).stdout
+    assert {n: int(v) for n, v in (line.split() for line in said.splitlines())} == rows
 
 
 def test_frames():
@@ -390,20 +380,25 @@ def test_status_words():
             assert "`%s`" % name in text, name
 
 
+def ctl_help(words, cache={}):
+    if words not in cache:
+        p = subprocess.run([CTL, *words, "--help"], stdout=subprocess.PIPE,
+                           stderr=subprocess.STDOUT, text=True, check=False)
+        assert p.returncode == 0, "%s: %s" % (" ".join(words), p.stdout)
+        cache[words] = set(re.findall(r"--([a-z-]+)", p.stdout))
+    return cache[words]
+
+
 def test_ctl_commands_in_the_text_exist():
-    man = subprocess.run([CTL, "man"], check=True, stdout=subprocess.PIPE, text=True).stdout
-    known = {" ".join(m.split()[:2]) for m in
-             re.findall(r"^\.SS (.*)$", man.replace("\\-", "-").replace('"', ""), re.M)}
-    first = {k.split()[0] for k in known}
-    options = set(re.findall(r"--([a-z-]+)", man.replace("\\-", "-").replace("\\", "")))
+    seen = 0
     for page in pages():
-        for line in re.findall(r"godwit-ctl ([^`|\n]*)", read(page)):
-            verb = re.match(r"[a-z]+", line)
-            if not verb:
-                continue
-            assert verb.group() in first or verb.group() in ("create", "describe"), (page, line)
-            for option in re.findall(r" --([a-z-]+)", line):
-                assert option in options, "%s: %s has no --%s" % (page, verb.group(), option)
+        for line in re.findall(r"godwit-ctl ([a-z][^`|\n]*)", read(page)):
+            words = re.match(r"(?:(?:point|divergence) )?[a-z]+", line).group().split()
+            options = ctl_help(tuple(words))
+            for option in re.findall(r" --([a-z-]+)", re.split(r"[;&]|\|\|", line)[0]):
+                assert option in options, "%s: %s has no --%s" % (page, " ".join(words), option)
+            seen += 1
+    assert seen > 60
 
 
 @pytest.mark.parametrize("page", ["nbdkit-godwit-plugin.1", "godwit-replica.1"])
@@ -530,7 +525,7 @@ def test_format_of_dirty_maps_and_hot_log(ran):
         sealed(h, 4088)
         assert h[24:40] == m["volumes"][0][0] and u(h, 40, 8) == 1 << 30
         assert struct.unpack_from("<2I", h, 48) == (4096, 1 << 20)
-        assert h[56:72] == m["lineage"][-1]["uuid"] # cleared-through: the peer had it all
+        assert h[56:72] in [e["uuid"] for e in m["lineage"]] # cleared-through
     hot = open(os.path.join(path, "dirty/hot"), "rb").read()
     assert len(hot) == 4 * 2048 * 512
     found = [hot[i:i + 512] for i in range(0, len(hot), 512) if hot[i:i + 4] == b"GWHT"]
