@@ -57,6 +57,21 @@ void gw_applier_free(struct gw_applier *a)
     free(a);
 }
 
+void gw_apply_publish_undo(struct gw_applier *a)
+{
+    uint64_t blocks = a->undo != NULL ? gw_undo_blocks(a->undo) : 0;
+    uint64_t bytes = a->undo != NULL ? gw_undo_file_bytes(a->undo) : 0;
+    LOCK_SCOPE(&a->plan->mu);
+    a->undo_blocks = blocks;
+    a->undo_bytes = bytes;
+}
+
+void gw_applier_undo_size(const struct gw_applier *a, uint64_t *ret_blocks, uint64_t *ret_bytes)
+{
+    *ret_blocks = a->undo_blocks;
+    *ret_bytes = a->undo_bytes;
+}
+
 int gw_applier_open_undo(struct gw_applier *a, struct gw_error *err)
 {
     gw_undo_close(a->undo);
@@ -69,6 +84,7 @@ int gw_applier_open_undo(struct gw_applier *a, struct gw_error *err)
     int r =
         gw_undo_open(a->plan->io, a->plan->dir, a->plan->meta.pending_id, false, &a->undo, m, err);
     a->undo_diverged = r == 0 && m->diverged;
+    gw_apply_publish_undo(a);
     free(m);
     return r;
 }

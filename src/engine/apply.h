@@ -53,7 +53,9 @@ uint64_t gw_applier_chain(const struct gw_applier *a); /* after it */
 /* A session begins a stream here: numbers and chain of what follows. */
 void gw_applier_begin(struct gw_applier *a, uint64_t seq, uint64_t chain);
 
-/* The undo file of a pending resync; NULL when none. */
+/* The undo file of a pending resync; NULL when none. The apply thread's alone. */
 const struct gw_undo *gw_applier_undo(const struct gw_applier *a);
+/* What it holds; with plan->mu held. */
+void gw_applier_undo_size(const struct gw_applier *a, uint64_t *ret_blocks, uint64_t *ret_bytes);
 /* A resync was prepared (meta.pending_id names the undo): open it. */
 int gw_applier_open_undo(struct gw_applier *a, struct gw_error *err);

@@ -100,6 +100,7 @@ static int adopt(struct gw_applier *a, uint64_t next, const struct gw_fin *fin,
     r = gw_plan_persist_maps(p, err);
     gw_undo_close(a->undo);
     a->undo = NULL;
+    gw_apply_publish_undo(a);
     if (r < 0 || undo_id[0] == '\0')
         return r;
     /* A tail is kept until a person discards it; without one the old state is of no more use. */

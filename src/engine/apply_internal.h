@@ -20,8 +20,9 @@ struct gw_applier {
     uint64_t seq, chain;
     struct gw_uuid stream; /* names the last record applied */
     _Atomic bool marked;
-    struct gw_undo *undo;
-    bool undo_diverged; /* it holds a tail: kept after FIN */
+    struct gw_undo *undo;             /* the apply thread's alone */
+    uint64_t undo_blocks, undo_bytes; /* of it, for others; guarded by plan->mu */
+    bool undo_diverged;               /* it holds a tail: kept after FIN */
 
     uint8_t *buf; /* one batch */
     uint8_t *run; /* coalesced neighbours; also old content, also compare */
@@ -39,5 +40,7 @@ int gw_apply_control(struct gw_applier *a, uint64_t address, uint64_t next,
 int gw_apply_volume_error(const struct gw_applier *a, const struct gw_record *rec, int code,
                           const char *what, struct gw_error *err);
 struct gw_file *gw_apply_volume(const struct gw_applier *a, const struct gw_record *rec);
+/* Tell others what the undo file holds now (takes plan->mu). */
+void gw_apply_publish_undo(struct gw_applier *a);
 /* Position into meta; plan->mu held. */
 void gw_apply_position(struct gw_applier *a);

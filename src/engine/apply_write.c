@@ -41,7 +41,9 @@ static int save_old(struct gw_applier *a, struct gw_error *err)
         }
     }
     /* Always: an earlier try may have queued blocks and failed before it could sync them. */
-    return gw_undo_sync(a->undo, err);
+    int r = gw_undo_sync(a->undo, err);
+    gw_apply_publish_undo(a);
+    return r;
 }
 
 static int by_place(const void *x, const void *y)

@@ -222,8 +222,8 @@ bool gw_plan_crashed_active(const struct gw_plan *p)
 bool gw_side_was_rewound(const struct gw_side *side, uint64_t fork_seq)
 {
     struct gw_uuid current = gw_lineage_uuid(&side->lineage);
-    bool cleared = gw_uuid_equal(&side->cleared_uuid, &current) && side->cleared_seq > fork_seq;
-    return cleared || side->seq > fork_seq;
+    /* What left this side's own set did so on a durable acknowledgement, and R5 kept its number. */
+    return gw_uuid_equal(&side->cleared_uuid, &current) && side->cleared_seq > fork_seq;
 }
 
 uint64_t gw_plan_dirty_blocks(const struct gw_plan *p)

@@ -455,11 +455,7 @@ void gw_replica_get_status(struct gw_replica *r, struct gw_replica_status *ret)
     ret->journal_used_bytes = gw_journal_used_bytes(r->journal);
     ret->journal_max_bytes = gw_journal_max_bytes(r->journal);
     ret->journal_backlog_bytes = r->received_addr - r->applied_addr;
-    const struct gw_undo *u = gw_applier_undo(r->applier);
-    if (u != NULL) {
-        ret->undo_blocks = gw_undo_blocks(u);
-        ret->undo_bytes = gw_undo_file_bytes(u);
-    }
+    gw_applier_undo_size(r->applier, &ret->undo_blocks, &ret->undo_bytes);
 }
 
 void gw_replica_wait_change(struct gw_replica *r, unsigned timeout_ms)
