@@ -75,30 +75,12 @@ static int collect_point(void *arg, const struct gw_point *p)
     return json_array_append_new(x->points, gw_describe_point(x->meta, p)) < 0 ? -ENOMEM : 0;
 }
 
-static int by_time(const void *a, const void *b)
-{
-    const json_t *const *x = a, *const *y = b;
-    int r = strcmp(ctl_text(*x, "time"), ctl_text(*y, "time"));
-    return r != 0 ? r : strcmp(ctl_text(*x, "id"), ctl_text(*y, "id"));
-}
-
 json_t *ctl_points(const struct gw_meta *m, const char *dir, struct gw_error *err)
 {
     struct collect x = { m, json_array() };
     int r = gw_point_list(gw_io_posix(), dir, collect_point, &x, err);
     if (r == -ENOMEM)
         gw_error_set(err, r, "out of memory");
-    size_t n = json_array_size(x.points);
-    json_t **order = calloc(n + 1, sizeof(json_t *));
-    for (size_t i = 0; order != NULL && i < n; i++)
-        order[i] = json_incref(json_array_get(x.points, i));
-    if (order != NULL) {
-        qsort(order, n, sizeof *order, by_time);
-        json_array_clear(x.points);
-        for (size_t i = 0; i < n; i++)
-            json_array_append_new(x.points, order[i]);
-    }
-    free(order);
     return x.points;
 }
 

@@ -96,7 +96,8 @@ bool gw_dirtymap_unsaved(const struct gw_dirtymap *m);
  * pages with new set bits, and the header if cleared-through moved -> datasync -> cleared pages ->
  * datasync. What changes while it runs is left to the next one. Crash points dirty.before,
  * dirty.header (the first sync is done), dirty.after; none when nothing is unsaved. A failure is
- * sticky.
+ * sticky, but for a write that found no room (-ENOSPC, -EDQUOT): everything that was to be saved
+ * still is, and the next persist tries it again.
  */
 int gw_dirtymap_persist(struct gw_dirtymap *m, struct gw_error *err);
 

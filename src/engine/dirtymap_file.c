@@ -25,8 +25,10 @@ uint64_t gw_dirtymap_file_bytes(const struct gw_dirtymap *m)
 int gw_dirtymap_write_error(struct gw_error *err, int code, const char *path, uint64_t off)
 {
     return gw_error_errno(err, code,
-                          "cannot write dirty map %s at %llu (free space or repair its disk, then "
-                          "restart the plan)",
+                          gw_no_room(code)
+                              ? "cannot write dirty map %s at %llu; free space on its disk"
+                              : "cannot write dirty map %s at %llu; repair its disk and restart "
+                                "the plan",
                           path, (unsigned long long)off);
 }
 

@@ -30,7 +30,8 @@ struct cut {
     bool header_due, header_lost;
     unsigned first_copy;
     bool sets, clears;
-    uint8_t *buf; /* BATCH_PAGES pages */
+    bool sync_failed, header_first; /* the first copy of the header is durable */
+    uint8_t *buf;                   /* BATCH_PAGES pages */
 };
 
 static void take(struct gw_bitmap **collecting, struct gw_bitmap **taken)
@@ -75,16 +76,23 @@ static int cut_take(struct gw_dirtymap *m, struct cut *c, struct gw_error *err)
 
 static void cut_end(struct gw_dirtymap *m, const struct cut *c, int result)
 {
+    bool again = gw_no_room(result) && !c->sync_failed;
     for (int k = 0; k < 2; k++) {
-        gw_bitmap_clear(m->kind[k].fresh_taken, 0, UINT64_MAX);
-        gw_bitmap_clear(m->kind[k].gone_taken, 0, UINT64_MAX);
+        struct gw_dirtymap_kind *kind = &m->kind[k];
+        if (again) {
+            gw_bitmap_or(kind->fresh, kind->fresh_taken);
+            gw_bitmap_or(kind->gone, kind->gone_taken);
+        }
+        gw_bitmap_clear(kind->fresh_taken, 0, UINT64_MAX);
+        gw_bitmap_clear(kind->gone_taken, 0, UINT64_MAX);
     }
     m->persisting = false;
-    m->failed = result < 0 ? result : 0;
-    if (result == 0 && c->header_due) {
+    m->header_due |= again && c->header_due;
+    m->failed = result == 0 || again ? 0 : gw_no_room(result) ? -EIO : result;
+    if (c->header_first) { /* the next one must not write over the only new one first */
         m->generation = c->header.generation;
-        m->header_lost = false;
-        m->good = 1 - c->first_copy; /* written last */
+        m->good = result == 0 ? 1 - c->first_copy : c->first_copy; /* written last */
+        m->header_lost &= result < 0;
     }
 }
 
@@ -165,9 +173,11 @@ static int write_header(struct gw_dirtymap *m, const struct cut *c, unsigned cop
     return gw_dirtymap_header_write(m->file, m->path, copy, &c->header, err);
 }
 
-static int settle(struct gw_dirtymap *m, struct gw_error *err)
+/* What a failed sync left of the pages is not known, whatever it failed of: never tried again. */
+static int settle(struct gw_dirtymap *m, struct cut *c, struct gw_error *err)
 {
     int r = gw_io_datasync(m->file);
+    c->sync_failed = r < 0;
     if (r < 0)
         return gw_error_errno(err, r,
                               "cannot make dirty map %s durable; repair its disk and restart the "
@@ -181,11 +191,12 @@ static int write_first(struct gw_dirtymap *m, struct cut *c, struct gw_error *er
 {
     int r = write_pass(m, c, PASS_SETS, err);
     if (r == 0 && c->header_due && c->header_lost && c->sets)
-        r = settle(m, err); /* a good header says that every page is there */
+        r = settle(m, c, err); /* a good header says that every page is there */
     if (r == 0 && c->header_due)
         r = write_header(m, c, c->first_copy, err);
     if (r == 0 && (c->sets || c->header_due))
-        r = settle(m, err);
+        r = settle(m, c, err);
+    c->header_first = r == 0 && c->header_due;
     return r;
 }
 
@@ -195,7 +206,7 @@ static int write_second(struct gw_dirtymap *m, struct cut *c, struct gw_error *e
     if (r == 0 && c->header_due)
         r = write_header(m, c, 1 - c->first_copy, err);
     if (r == 0 && (c->clears || c->header_due))
-        r = settle(m, err);
+        r = settle(m, c, err);
     return r;
 }
 

@@ -21,6 +21,7 @@
 #include "base/error.h"
 #include "base/uuid.h"
 
+#include <errno.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -131,6 +132,12 @@ void gw_crash_point_env(const char *name);
 #define gw_io_new_uuid(io) ((io)->ops->new_uuid(io))
 #define gw_io_boot_id(io) ((io)->ops->boot_id(io))
 #define gw_crash_point(io, name) ((io)->ops->crash_point((io), (name)))
+
+/* A result that says that there was no room: unlike every other failure, it may pass. */
+static inline bool gw_no_room(int r)
+{
+    return r == -ENOSPC || r == -EDQUOT;
+}
 
 /* NULL-safe close. */
 void gw_file_close(struct gw_file *f);

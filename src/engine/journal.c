@@ -38,11 +38,6 @@ static int failed_already(struct gw_journal *j, int code, struct gw_error *err)
         j->dir);
 }
 
-static bool is_full(int r)
-{
-    return r == -ENOSPC || r == -EDQUOT;
-}
-
 /* Go on in a new segment. -ENOSPC leaves everything as it was. */
 static int segment_add(struct gw_journal *j, struct positions *p, struct gw_error *err)
 {
@@ -59,7 +54,7 @@ static int segment_add(struct gw_journal *j, struct positions *p, struct gw_erro
     struct gw_file *file = NULL;
     int r = journal_segment_make(j, p->next, p->end, &file, err);
     if (r < 0)
-        return is_full(r) ? -ENOSPC : fail(j, r);
+        return gw_no_room(r) ? -ENOSPC : fail(j, r);
 
     LOCK_SCOPE(&j->lock);
     if (j->tail != NULL) { /* the syncer closes it when it is durable */
@@ -114,7 +109,7 @@ int gw_journal_append(struct gw_journal *j, uint8_t *buf, size_t len,
     if (r < 0) {
         gw_error_errno(err, r, "cannot write %zu bytes to journal \"%s\" at %" PRIu64, len, j->dir,
                        p.end);
-        return is_full(r) ? -ENOSPC : fail(j, r);
+        return gw_no_room(r) ? -ENOSPC : fail(j, r);
     }
     gw_crash_point(j->io, "journal.append.after");
     LOCK_SCOPE(&j->lock);

@@ -28,7 +28,8 @@
  * were durable are damaged: -EBADMSG with segment, offset and the way out; nothing is changed.
  *
  * Threads: one appender, one syncer and one reader may run at the same time; positions are
- * published under an internal mutex, never held over I/O. All other calls: no others running.
+ * published under an internal mutex, never held over I/O. The reader's thread
+ * may also trim. All other calls: no others running.
  */
 #pragma once
 

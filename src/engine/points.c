@@ -373,37 +373,63 @@ int gw_point_load(struct gw_io *io, const char *dir, const char *id, struct gw_p
     return r < 0 ? gw_error_wrap(err, "cannot load recovery point %.64s", id), r : 0;
 }
 
+static int by_age(const void *a, const void *b)
+{
+    const struct gw_point *const *x = a, *const *y = b;
+    if ((*x)->wall_ns != (*y)->wall_ns)
+        return (*x)->wall_ns < (*y)->wall_ns ? -1 : 1;
+    if ((*x)->seq != (*y)->seq)
+        return (*x)->seq < (*y)->seq ? -1 : 1;
+    return strcmp((*x)->id, (*y)->id);
+}
+
+/* All sound points of `names`, into ret; the first damage into err, as the result. */
+static int load_all(struct gw_io *io, const char *dir, const struct gw_names *names,
+                    struct gw_point **ret, size_t *ret_n, struct gw_error *err)
+{
+    int damaged = 0;
+    for (size_t i = 0; i < names->n; i++) {
+        if (!gw_bundle_id_ok(names->name[i]))
+            continue;
+        struct gw_error why = { 0 };
+        CLEANUP_FREE struct gw_point *p = malloc(sizeof *p);
+        int r = p != NULL ? gw_point_load(io, dir, names->name[i], p, &why)
+                          : gw_error_errno(&why, -ENOMEM, "cannot list recovery points");
+        if (r == 0) {
+            ret[(*ret_n)++] = p;
+            p = NULL;
+        } else if (r != -ENOENT && r != -ENOTDIR &&
+                   damaged == 0) { /* else half made, or not ours */
+            damaged = r;
+            if (err != NULL)
+                *err = why;
+        }
+    }
+    return damaged;
+}
+
 int gw_point_list(struct gw_io *io, const char *dir, int (*fn)(void *arg, const struct gw_point *p),
                   void *arg, struct gw_error *err)
 {
     struct gw_path parent;
     CLEANUP_NAMES struct gw_names names = { 0 };
-    CLEANUP_FREE struct gw_point *p = malloc(sizeof *p);
-    if (p == NULL)
-        return gw_error_errno(err, -ENOMEM, "cannot list recovery points");
     int r = gw_path(&parent, err, "%s/points", dir);
     if (r == 0)
         r = gw_names_list(io, parent.text, &names, err);
     if (r < 0)
         return r;
-    int damaged = 0;
-    for (size_t i = 0; i < names.n; i++) {
-        if (!gw_bundle_id_ok(names.name[i]))
-            continue;
-        struct gw_error why = { 0 };
-        r = gw_point_load(io, dir, names.name[i], p, &why);
-        if (r == -ENOENT || r == -ENOTDIR)
-            continue; /* half made, or none of ours */
-        if (r < 0 && damaged == 0) {
-            damaged = r;
-            if (err != NULL)
-                *err = why;
-        }
-        r = r < 0 ? 0 : fn(arg, p);
-        if (r != 0)
-            return r;
+    CLEANUP_FREE struct gw_point **point = calloc(names.n + 1, sizeof *point);
+    if (point == NULL)
+        return gw_error_errno(err, -ENOMEM, "cannot list recovery points");
+    size_t n = 0;
+    int damaged = load_all(io, dir, &names, point, &n, err);
+    qsort(point, n, sizeof *point, by_age);
+    for (size_t i = 0; i < n; i++) {
+        if (r == 0)
+            r = fn(arg, point[i]);
+        free(point[i]);
     }
-    return damaged;
+    return r != 0 ? r : damaged;
 }
 
 int gw_point_open_volume(struct gw_io *io, const char *dir, const struct gw_point *p, unsigned i,

@@ -76,7 +76,7 @@ int gw_point_create(struct gw_io *io, const char *dir, struct gw_file *const *vo
                     struct gw_error *err);
 int gw_point_load(struct gw_io *io, const char *dir, const char *id, struct gw_point *ret,
                   struct gw_error *err);
-/* Complete points only, in no order. fn may remove the one it is given; a non-zero result of fn
+/* Complete points only, oldest first. fn may remove the one it is given; a non-zero result of fn
  * ends it and is returned. A damaged manifest does not hide the others: all sound ones are visited,
  * then its error is returned. */
 int gw_point_list(struct gw_io *io, const char *dir, int (*fn)(void *arg, const struct gw_point *p),

@@ -54,6 +54,7 @@ struct gw_replica {
     uint64_t received_seq, durable_seq, applied_seq;
     uint64_t received_chain, durable_chain;
     uint64_t unsynced_since_ns;
+    bool need_room; /* the journal could not grow: what is applied gives way */
 
     struct gw_replica_session ses;
     enum gw_replica_state state;

@@ -342,8 +342,10 @@ static int append_patiently(struct gw_replica *r, size_t len, const struct gw_jo
         LOCK_SCOPE(r->mu);
         if (r->stop || r->ses.dead)
             return x;
+        r->need_room = true;
         r->ses.barrier = true;
         pthread_cond_signal(&r->cv_sync);
+        pthread_cond_signal(&r->cv_apply);
         gw_replica_wait(r, &r->cv_change, 100);
     }
 }

@@ -118,6 +118,20 @@ static void trim_journal(struct gw_replica *r)
         gw_log(GW_LOG_WARNING, "cannot trim the journal: %s", err.msg);
 }
 
+/* No room for another segment: everything that is applied and marked goes, older points or not. A
+ * promotion to one of them then compares everything instead of reading it from here. */
+static int make_room(struct gw_replica *r, struct gw_error *err)
+{
+    int x = gw_applier_mark(r->applier, err);
+    if (x == 0)
+        x = gw_journal_trim(r->journal, r->plan->meta.journal_pos, err);
+    pthread_mutex_lock(r->mu);
+    r->need_room = false;
+    gw_replica_changed(r);
+    pthread_mutex_unlock(r->mu);
+    return x;
+}
+
 static int apply_once(struct gw_replica *r, uint64_t limit, uint64_t *marked_addr,
                       struct gw_error *err)
 {
@@ -158,9 +172,12 @@ void *gw_replica_apply_main(void *arg)
             continue;
         }
         uint64_t limit = r->durable_addr; /* R13 */
+        bool room = r->need_room;
         pthread_mutex_unlock(r->mu);
         struct gw_error err;
         int x = apply_once(r, limit, &marked_addr, &err);
+        int y = x >= 0 && room ? make_room(r, &err) : 0;
+        x = y < 0 ? y : x;
         pthread_mutex_lock(r->mu);
         if (x != -ENOSPC && paused) {
             paused = false;

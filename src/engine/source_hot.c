@@ -45,14 +45,35 @@ void *gw_source_hot_main(void *arg)
     return NULL;
 }
 
-/* Run a step that does I/O without the lock; a failure is for good (R20). */
-static int unlocked(struct gw_source *s, int (*step)(struct gw_plan *, struct gw_error *))
+/* Run a step that does I/O without the lock. */
+static int unlocked(struct gw_source *s, int (*step)(struct gw_plan *, struct gw_error *),
+                    struct gw_error *err)
+{
+    pthread_mutex_unlock(s->mu);
+    int r = step(s->plan, err);
+    pthread_mutex_lock(s->mu);
+    return r;
+}
+
+/* A failure is for good, whatever it is (R20): what was not synced may be gone. */
+static int sync_volumes(struct gw_source *s)
 {
     struct gw_error err = { .code = 0 };
-    pthread_mutex_unlock(s->mu);
-    int r = step(s->plan, &err);
-    pthread_mutex_lock(s->mu);
+    int r = unlocked(s, gw_plan_sync_volumes, &err);
     if (r < 0)
+        gw_source_fail(s, &err);
+    return r;
+}
+
+/* No room for the bits is told, and passes: until then extents stay hot (R2), and service goes on
+ * as long as there are cold ones. Any other failure is for good. */
+static int save_maps(struct gw_source *s)
+{
+    struct gw_error err = { .code = 0 };
+    int r = unlocked(s, gw_plan_persist_maps, &err);
+    if (gw_no_room(r))
+        gw_source_set_reason(s, "%s", err.msg);
+    else if (r < 0)
         gw_source_fail(s, &err);
     return r;
 }
@@ -104,9 +125,10 @@ static bool retire_step(struct gw_source *s)
         s->retire = GW_RETIRE_DATASYNC;
         return true;
     case GW_RETIRE_DATASYNC:
-        if (unlocked(s, gw_plan_sync_volumes) == 0)
-            s->retire = GW_RETIRE_PEER;
-        return !s->io_failed;
+        if (sync_volumes(s) < 0)
+            return false;
+        s->retire = GW_RETIRE_PEER;
+        return true;
     case GW_RETIRE_PEER:
         if (!gw_hotset_previous_carried(hot))
             return false;
@@ -116,7 +138,7 @@ static bool retire_step(struct gw_source *s)
                 return false;
             gw_source_fall_behind(s, "the hot set is full and the peer is away");
         }
-        if (maps_unsaved(s) && unlocked(s, gw_plan_persist_maps) < 0)
+        if (maps_unsaved(s) && save_maps(s) < 0)
             return false;
         /* The lock was dropped: a writer may have asked for an extent of it, or a ring come back.
          */
@@ -205,7 +227,8 @@ static void without_peer(struct gw_source *s)
     if (s->ses.up || now - s->link_lost_ns < s->cfg.unsync_ms * GW_NS_PER_MS)
         return; /* a resync records UNSYNC itself before it begins */
     if (gw_source_record_unsync(s, &err) == 0)
-        gw_source_set_reason(s, "the link is lost: recorded UNSYNC, going on alone");
+        gw_source_set_reason(s, "%s%s" GW_GOING_ON_ALONE, s->reason,
+                             s->reason[0] != '\0' ? "; " : "");
 }
 
 /*
@@ -272,8 +295,7 @@ void *gw_source_keeper_main(void *arg)
         uint64_t now = gw_io_boot_ns(s->plan->io);
         if (maps_unsaved(s) && may_persist_clears(s) && now - persisted_ns > 2 * GW_NS_PER_S) {
             persisted_ns = now;
-            unlocked(s, gw_plan_persist_maps);
-            did = true;
+            did = save_maps(s) == 0;
         }
         if (!did)
             gw_source_wait(s, &s->cv_keeper, s->cfg.sync ? 20 : 100);

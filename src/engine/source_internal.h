@@ -128,6 +128,7 @@ struct gw_source {
 void gw_source_wait(struct gw_source *s, pthread_cond_t *cv, unsigned ms);
 /* Something an observer may want to know changed (mu held). */
 void gw_source_changed(struct gw_source *s);
+#define GW_GOING_ON_ALONE "recorded UNSYNC, going on alone" /* sync mode, continue */
 void gw_source_set_reason(struct gw_source *s, const char *fmt, ...)
     __attribute__((format(printf, 2, 3)));
 

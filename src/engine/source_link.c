@@ -22,6 +22,7 @@ void gw_session_kill(struct gw_source *s, enum gw_goodbye_reason reason, const c
         return;
     ses->dead = true;
     s->repl = GW_REPL_DISCONNECTED;
+    s->verify_wanted = s->st.verify.running = false; /* of this session; it is not taken up again */
     ses->goodbye.reason = reason;
     va_list ap;
     va_start(ap, fmt);
@@ -189,10 +190,6 @@ static void session_over(struct gw_source *s)
     }
     struct gw_conn *conn = ses->conn;
     struct gw_session clean = { .read_buf = ses->read_buf, .frame_buf = ses->frame_buf };
-    if (s->verify_wanted) {
-        s->verify_wanted = false;
-        s->st.verify.running = false;
-    }
     if (was_up)
         s->link_lost_ns = gw_io_boot_ns(s->plan->io);
     s->repl = GW_REPL_DISCONNECTED;
@@ -307,7 +304,10 @@ void *gw_source_link_main(void *arg)
             if (s->ses.goodbye.sentence[0] != '\0')
                 gw_source_set_reason(s, "%s", s->ses.goodbye.sentence);
             else if (r < 0)
-                gw_source_set_reason(s, "no link to %s: %s", s->cfg.peer, err.msg);
+                gw_source_set_reason(s, "no link to %s: %s%s", s->cfg.peer, err.msg,
+                                     s->plan->meta.recorded == GW_RECORDED_UNSYNC && s->cfg.sync
+                                         ? "; " GW_GOING_ON_ALONE
+                                         : "");
         }
         unsigned ms = pause_ms(s, r, &backoff_ms);
         pthread_mutex_unlock(s->mu);

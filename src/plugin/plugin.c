@@ -313,9 +313,12 @@ static void stop_process(void)
 static int godwit_after_fork(void)
 {
     struct gw_error err;
-    if (gw_source_start(source, &err) < 0 ||
-        (control_path != NULL &&
-         source_control_start(control_path, plan, source, stop_process, &control, &err) < 0)) {
+    /* The source last: to begin to serve is durable, and a start that fails changes nothing. */
+    if ((control_path != NULL &&
+         source_control_start(control_path, plan, source, stop_process, &control, &err) < 0) ||
+        gw_source_start(source, &err) < 0) {
+        gw_control_stop(control);
+        control = NULL;
         nbdkit_error("%s", err.msg);
         return -1;
     }

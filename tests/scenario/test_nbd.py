@@ -97,7 +97,7 @@ def extents(h, count, offset):
     end = offset + count
     while offset < end:
         entries = []
-        h.block_status(end - offset, offset, lambda context, start, e, error: entries.extend(e) or 0)
+        h.block_status(end - offset, offset, lambda context, at, e, error: entries.extend(e) or 0)
         assert entries
         for length, flags in zip(entries[::2], entries[1::2]):
             length = min(length, end - offset)  # the last one may go on beyond what was asked
@@ -243,8 +243,8 @@ def test_every_offset_and_length(home, rng):
     h.pwrite(bytes(model), begin)
     for _ in range(300):
         n = rng.choice((1, 2, 511, 512, 513, 4095, 4096, 4097, rng.randrange(1, 300000)))
-        at = min(rng.choice((MIB, 2 * MIB, rng.randrange(size))) + rng.randrange(-n, n + 1), size - n)
-        at = max(at, 0)
+        at = rng.choice((MIB, 2 * MIB, rng.randrange(size))) + rng.randrange(-n, n + 1)
+        at = max(min(at, size - n), 0)
         what = rng.randrange(4)
         if what == 0:
             h.zero(n, begin + at, rng.choice((0, nbd.CMD_FLAG_NO_HOLE)))
@@ -293,9 +293,7 @@ def test_out_of_range_is_refused(home):
 
 def test_nonsense_costs_one_connection(home):
     handle(home, "odd").pwrite(b"fine", 0)
-    # At least the 28 bytes of a request: on less, nbdkit with AddressSanitizer (with any plugin) hangs
-    # when it ends, in a lock of the C library.
-    for nonsense in (b"GET / HTTP/1.0\r\nHost: example.org\r\n\r\n", b"\xff" * 100, b""):
+    for nonsense in (b"GET / HTTP/1.0\r\n\r\n", b"\xff" * 100, b""):  # less than, and a request
         raw = Raw(home, "odd")
         raw.s.sendall(nonsense)
         raw.s.shutdown(socket.SHUT_WR)

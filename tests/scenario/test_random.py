@@ -289,7 +289,8 @@ class History:
             self.end(self.active)
         promised = promised and self.active.inspect()["recorded"] == "sync"
         how = {}
-        status = self.standby.status()
+        # What the source had sent is received, and what was to be decided is decided.
+        status = self.standby.until(lambda d: d["state"] in ("listening", "refused"))
         if status["role"] == "active" or status["blank"] or (
                 not status["consistent"] and status["pending_id"] is None):
             # It was the active one before and is not healed yet, or never held an image.

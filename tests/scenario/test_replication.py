@@ -4,7 +4,9 @@
 import os
 import socket
 import subprocess
+import time
 
+import godwit
 import pytest
 from proxy import DOWN, UP
 from sites import (BLOCK, PLUGIN, Load, MiB, caught_up, disconnected, following,
@@ -395,6 +397,37 @@ def test_clean_restarts_need_no_resync(sites, rng):
     pair.home.source()
     s = pair.settle(pair.home)
     assert s["verdict"]["row"] == 10 and s["uuid"] == uuid
+    pair.check_equal()
+
+
+@pytest.mark.parametrize("end", ["stop", "fence"])
+@pytest.mark.parametrize("wait_ms", [0, 120, 240])
+def test_end_while_a_session_opens(sites, rng, end, wait_ms):
+    """Wherever in the opening of a resync the source is stopped or fenced: its position stays."""
+    pair = sites({"data": 2 * MiB})
+    pair.start()
+    pair.home.client().write(0, rng.randbytes(100000))
+    seq = pair.settle(pair.home)["seq"]
+    for way in (UP, DOWN):
+        pair.link.delay(0.06, way)
+    since = pair.link.accepted
+    pair.home.call("resync", all=True)
+    pair.home.until(lambda s: pair.link.accepted > since)
+    at = pair.link.passed(UP)
+    godwit.wait_for("the handshake", lambda: pair.link.passed(UP) > at, 10)
+    time.sleep(wait_ms / 1000)  # a place in the handshake, not a state to wait for
+    if end == "fence":
+        pair.home.call("fence", reason="test")
+    pair.home.stop()
+    meta = pair.home.inspect()
+    assert meta["seq"] >= seq, "the position is lost"
+    pair.link.delay(0, UP)
+    pair.link.delay(0, DOWN)
+    if end == "fence":
+        return
+    pair.home.source()
+    s = pair.settle(pair.home)
+    assert s["verdict"]["action"] != "rolled-back"
     pair.check_equal()
 
 

@@ -315,8 +315,10 @@ static void test_failure_is_sticky(void **state)
 {
     static const struct {
         unsigned op;
-        int code;
-    } cases[] = { { MEMDISK_WRITE, -ENOSPC }, { MEMDISK_SYNC, -EIO } };
+        int code, later;
+    } cases[] = { { MEMDISK_WRITE, -EIO, -EIO },
+                  { MEMDISK_SYNC, -EIO, -EIO },
+                  { MEMDISK_SYNC, -ENOSPC, -EIO } };
     for (size_t i = 0; i < GW_ARRAY_SIZE(cases); i++) {
         struct memdisk *d = disk_with_map();
         struct gw_dirtymap *m = open_map(d);
@@ -327,8 +329,42 @@ static void test_failure_is_sticky(void **state)
         assert_non_null(strstr(err.msg, PATH));
         assert_true(gw_dirtymap_unsaved(m));
         unsigned ops = memdisk_ops(d);
-        assert_int_equal(gw_dirtymap_persist(m, &err), cases[i].code);
+        assert_int_equal(gw_dirtymap_persist(m, &err), cases[i].later);
         assert_int_equal(memdisk_ops(d), ops); /* not even tried */
+        gw_dirtymap_close(m);
+        memdisk_free(d);
+    }
+}
+
+/* A full disk passes: what was to be saved still is, and is saved when there is room. */
+static void test_no_room_passes(void **state)
+{
+    static const int codes[] = { -ENOSPC, -EDQUOT };
+    for (size_t i = 0; i < GW_ARRAY_SIZE(codes); i++) {
+        struct memdisk *d = disk_with_map();
+        struct gw_dirtymap *m = open_map(d);
+        struct gw_error err = { 0 };
+        mark_block(m, 3);
+        mark_block(m, 4);
+        persist(m);
+        gw_dirtymap_cleared_through(m, &epoch_a, 9);
+        gw_dirtymap_inject(m, 3, 1);
+        gw_dirtymap_acked(m, 3, 1);
+        mark_block(m, 5);
+        memdisk_fail_times(d, MEMDISK_WRITE, 1, 3, codes[i]);
+        for (unsigned again = 0; again < 3; again++) {
+            assert_int_equal(gw_dirtymap_persist(m, &err), codes[i]);
+            assert_non_null(strstr(err.msg, "free space"));
+            assert_true(gw_dirtymap_unsaved(m));
+        }
+        persist(m);
+        gw_dirtymap_close(m);
+        memdisk_power_loss(d, PAGE, memdisk_pick_old, NULL);
+        m = open_map(d);
+        struct gw_uuid uuid;
+        uint64_t seq;
+        gw_dirtymap_get_cleared(m, &uuid, &seq);
+        assert_true(!fine(m, 3) && fine(m, 4) && fine(m, 5) && seq == 9);
         gw_dirtymap_close(m);
         memdisk_free(d);
     }
@@ -674,35 +710,40 @@ static void hook_steps(void *arg)
 }
 
 /*
- * Two persists with changes between and *while* they run, the power failing after each write of the
- * second, any mixture of unsynced pages surviving. What the disk then says covers, whole, the map
- * as it was at the cut of the first persist or at that of the second; and if bits of the first are
- * gone, the cleared-through of the second is there (D3).
+ * Persists with changes between and *while* they run. The second may find no room at its nth write;
+ * the power fails after each write of the last, any mixture of unsynced pages surviving. What the
+ * disk then says covers, whole, the map as it was at the cut of one of them, and has its
+ * cleared-through (D3); if the last one was through, that of the last.
  */
-static void crash_once(unsigned stop, unsigned granule, bool *ret_finished)
+static void crash_once(unsigned full_at, unsigned stop, unsigned granule, bool *ret_finished)
 {
-    static struct snap first, second, disk;
+    static struct snap cut[3], disk;
     struct memdisk *d = disk_with_map();
     struct world w = { .m = open_map(d) };
-    for (unsigned i = 0; i < 60; i++)
-        step(&w);
+    unsigned n = 0;
     memdisk_hook(d, hook_steps, &w);
-    snap_take(w.m, &first);
-    assert_int_equal(gw_dirtymap_persist(w.m, NULL), 0);
-    for (unsigned i = rnd(60); i > 0; i--)
-        step(&w);
-    snap_take(w.m, &second);
-    memdisk_stop_after(d, stop);
-    *ret_finished = gw_dirtymap_persist(w.m, NULL) == 0;
+    for (unsigned persists = full_at > 0 ? 3 : 2; n < persists; n++) {
+        for (unsigned i = n == 0 ? 60 : rnd(60); i > 0; i--)
+            step(&w);
+        snap_take(w.m, &cut[n]);
+        bool last = n + 1 == persists;
+        memdisk_fail(d, n == 1 && !last ? MEMDISK_WRITE | MEMDISK_ZERO : 0, full_at, -ENOSPC);
+        if (last)
+            memdisk_stop_after(d, stop);
+        int r = gw_dirtymap_persist(w.m, NULL);
+        assert_true(r == 0 || n > 0);
+        *ret_finished = r == 0;
+    }
     gw_dirtymap_close(w.m);
     memdisk_power_loss(d, granule, memdisk_pick_random, &seed);
     uint64_t damaged;
     struct gw_dirtymap *m = open_damaged(d, &damaged);
     snap_take(m, &disk);
     assert_true(granule == 512 || damaged == 0);
-    bool old = covers(&disk, &first), new = covers(&disk, &second);
-    assert_true(*ret_finished ? new : old || new);
-    assert_true(disk.cleared >= (old && !*ret_finished ? first.cleared : second.cleared));
+    bool good = false;
+    for (unsigned i = *ret_finished ? n - 1 : 0; i < n; i++)
+        good |= covers(&disk, &cut[i]) && disk.cleared >= cut[i].cleared;
+    assert_true(good);
     gw_dirtymap_close(m);
     memdisk_free(d);
 }
@@ -713,7 +754,18 @@ static void test_crash_at_each_write(void **state)
         bool finished = false;
         for (unsigned stop = 0; !finished; stop++) {
             assert_true(stop < 40);
-            crash_once(stop, round % 3 ? PAGE : 512, &finished);
+            crash_once(0, stop, round % 3 ? PAGE : 512, &finished);
+        }
+    }
+}
+
+static void test_crash_after_no_room(void **state)
+{
+    for (unsigned round = 0; round < 120; round++) {
+        bool finished = false;
+        for (unsigned stop = 0; !finished; stop++) {
+            assert_true(stop < 40);
+            crash_once(1 + round % 8, stop, round % 3 ? 512 : PAGE, &finished);
         }
     }
 }
@@ -1002,6 +1054,7 @@ int main(void)
         cmocka_unit_test(test_read_only),
         cmocka_unit_test(test_open_makes_durable),
         cmocka_unit_test(test_failure_is_sticky),
+        cmocka_unit_test(test_no_room_passes),
         cmocka_unit_test(test_sparse),
         cmocka_unit_test(test_damaged_page),
         cmocka_unit_test(test_page_of_another_place),
@@ -1011,6 +1064,7 @@ int main(void)
         cmocka_unit_test(test_lost_headers_crash),
         cmocka_unit_test(test_newer_format),
         cmocka_unit_test(test_crash_at_each_write),
+        cmocka_unit_test(test_crash_after_no_room),
         cmocka_unit_test(test_compared_crash),
         cmocka_unit_test(test_set_during_persist),
         cmocka_unit_test(test_crash_points),
