@@ -375,29 +375,26 @@ int gw_point_load(struct gw_io *io, const char *dir, const char *id, struct gw_p
 
 static int by_age(const void *a, const void *b)
 {
-    const struct gw_point *const *x = a, *const *y = b;
-    if ((*x)->wall_ns != (*y)->wall_ns)
-        return (*x)->wall_ns < (*y)->wall_ns ? -1 : 1;
-    if ((*x)->seq != (*y)->seq)
-        return (*x)->seq < (*y)->seq ? -1 : 1;
-    return strcmp((*x)->id, (*y)->id);
+    const struct gw_point *x = a, *y = b;
+    if (x->wall_ns != y->wall_ns)
+        return x->wall_ns < y->wall_ns ? -1 : 1;
+    if (x->seq != y->seq)
+        return x->seq < y->seq ? -1 : 1;
+    return strcmp(x->id, y->id);
 }
 
 /* All sound points of `names`, into ret; the first damage into err, as the result. */
 static int load_all(struct gw_io *io, const char *dir, const struct gw_names *names,
-                    struct gw_point **ret, size_t *ret_n, struct gw_error *err)
+                    struct gw_point *ret, size_t *ret_n, struct gw_error *err)
 {
     int damaged = 0;
     for (size_t i = 0; i < names->n; i++) {
         if (!gw_bundle_id_ok(names->name[i]))
             continue;
         struct gw_error why = { 0 };
-        CLEANUP_FREE struct gw_point *p = malloc(sizeof *p);
-        int r = p != NULL ? gw_point_load(io, dir, names->name[i], p, &why)
-                          : gw_error_errno(&why, -ENOMEM, "cannot list recovery points");
+        int r = gw_point_load(io, dir, names->name[i], &ret[*ret_n], &why);
         if (r == 0) {
-            ret[(*ret_n)++] = p;
-            p = NULL;
+            (*ret_n)++;
         } else if (r != -ENOENT && r != -ENOTDIR &&
                    damaged == 0) { /* else half made, or not ours */
             damaged = r;
@@ -418,17 +415,14 @@ int gw_point_list(struct gw_io *io, const char *dir, int (*fn)(void *arg, const 
         r = gw_names_list(io, parent.text, &names, err);
     if (r < 0)
         return r;
-    CLEANUP_FREE struct gw_point **point = calloc(names.n + 1, sizeof *point);
+    CLEANUP_FREE struct gw_point *point = calloc(names.n + 1, sizeof *point);
     if (point == NULL)
         return gw_error_errno(err, -ENOMEM, "cannot list recovery points");
     size_t n = 0;
     int damaged = load_all(io, dir, &names, point, &n, err);
     qsort(point, n, sizeof *point, by_age);
-    for (size_t i = 0; i < n; i++) {
-        if (r == 0)
-            r = fn(arg, point[i]);
-        free(point[i]);
-    }
+    for (size_t i = 0; r == 0 && i < n; i++)
+        r = fn(arg, &point[i]);
     return r != 0 ? r : damaged;
 }
 

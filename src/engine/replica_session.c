@@ -177,7 +177,7 @@ static int judge(struct gw_replica *r, const struct gw_hello *own, struct gw_err
     uint8_t buf[GW_GOODBYE_BYTES_MAX + GW_VERDICT_BYTES_MAX];
     size_t n = gw_verdict_encode(&v, buf, sizeof buf);
     int x = gw_replica_send(r, GW_FRAME_VERDICT, buf, n, err);
-    struct gw_frame f;
+    struct gw_frame f = { 0 };
     if (x == 0)
         x = gw_frame_expect(conn, GW_FRAME_VERDICT, "verdict", &f, buf, sizeof buf, err);
     if (x < 0)

@@ -8,6 +8,7 @@
  * obeys: the older reign is deposed at once (row 1), equal ones freeze (row 2), a side that waits
  * learns that it was replaced. Then the connection is closed with a sentence.
  */
+#include "base/cleanup.h"
 #include "base/log.h"
 #include "engine/frame_io.h"
 #include "engine/source_internal.h"
@@ -20,7 +21,7 @@
 static int greet(struct gw_source *s, struct gw_conn *conn, struct gw_hello *theirs,
                  struct gw_hello *mine, uint8_t *buf, struct gw_error *err)
 {
-    struct gw_frame f;
+    struct gw_frame f = { 0 };
     int r = gw_frame_expect(conn, GW_FRAME_HELLO, "hello", &f, buf, GW_HELLO_BYTES_MAX, err);
     if (r < 0)
         return r;
@@ -63,21 +64,17 @@ static int judge(struct gw_source *s, struct gw_conn *conn, const struct gw_hell
 static void answer(struct gw_source *s, struct gw_conn *conn)
 {
     struct gw_error err = { .code = 0 }, ignored;
-    struct gw_hello *theirs = calloc(1, sizeof *theirs), *mine = calloc(1, sizeof *mine);
-    uint8_t *buf = malloc(GW_HELLO_BYTES_MAX);
-    int r = theirs == NULL || mine == NULL || buf == NULL
-                ? gw_error_set(&err, -ENOMEM, "out of memory")
-                : 0;
+    CLEANUP_FREE struct gw_hello *theirs = calloc(1, sizeof *theirs);
+    CLEANUP_FREE struct gw_hello *mine = calloc(1, sizeof *mine);
+    CLEANUP_FREE uint8_t *buf = malloc(GW_HELLO_BYTES_MAX);
+    if (theirs == NULL || mine == NULL || buf == NULL)
+        return; /* no memory: the caller comes again */
     gw_conn_idle_timeout(conn, GUARD_TIMEOUT_MS);
-    if (r == 0)
-        r = greet(s, conn, theirs, mine, buf, &err);
+    int r = greet(s, conn, theirs, mine, buf, &err);
     if (r == 0)
         r = judge(s, conn, mine, theirs, &err);
     gw_log(GW_LOG_INFO, "%s called: %s", gw_conn_peer(conn), err.msg);
     gw_frame_send_goodbye(conn, GW_GOODBYE_REFUSED, err.msg, &ignored);
-    free(theirs);
-    free(mine);
-    free(buf);
 }
 
 void *gw_source_guard_main(void *arg)

@@ -2,6 +2,7 @@
 // Copyright the godwit authors
 /* The opening of a session: hello, verdict, what follows from it, and the exchange of sets. */
 #include "base/checked.h"
+#include "base/cleanup.h"
 #include "base/log.h"
 #include "engine/frame_io.h"
 #include "engine/source_internal.h"
@@ -30,37 +31,33 @@ void gw_source_own_side(const struct gw_source *s, struct gw_side *ret)
 static int exchange_hello(struct gw_source *s, struct gw_side *ret_own, struct gw_error *err)
 {
     struct gw_session *ses = &s->ses;
-    struct gw_hello *mine = calloc(1, sizeof *mine), *theirs = calloc(1, sizeof *theirs);
-    uint8_t *buf = malloc(GW_HELLO_BYTES_MAX);
-    int r = mine == NULL || theirs == NULL || buf == NULL
-                ? gw_error_set(err, -ENOMEM, "out of memory")
-                : 0;
-    if (r == 0) {
-        pthread_mutex_lock(s->mu);
-        gw_source_own_side(s, &mine->side);
-        *ret_own = mine->side;
-        mine->version_min = GW_PROTOCOL_MIN;
-        mine->version_max = GW_PROTOCOL_MAX;
-        mine->changes = s->plan->meta.generation;
-        struct gw_uuid nonce = gw_io_new_uuid(s->plan->io);
-        memcpy(&mine->hash_seed, nonce.b, sizeof mine->hash_seed);
-        ses->generation = s->plan->meta.generation;
-        pthread_mutex_unlock(s->mu);
-        size_t n = gw_hello_encode(mine, buf, GW_HELLO_BYTES_MAX);
-        r = gw_frame_send(s->ses.conn, GW_FRAME_HELLO, buf, n, err);
-    }
-    struct gw_frame f;
+    CLEANUP_FREE struct gw_hello *mine = calloc(1, sizeof *mine);
+    CLEANUP_FREE struct gw_hello *theirs = calloc(1, sizeof *theirs);
+    CLEANUP_FREE uint8_t *buf = malloc(GW_HELLO_BYTES_MAX);
+    if (mine == NULL || theirs == NULL || buf == NULL)
+        return gw_error_set(err, -ENOMEM, "out of memory");
+    pthread_mutex_lock(s->mu);
+    gw_source_own_side(s, &mine->side);
+    *ret_own = mine->side;
+    mine->version_min = GW_PROTOCOL_MIN;
+    mine->version_max = GW_PROTOCOL_MAX;
+    mine->changes = s->plan->meta.generation;
+    struct gw_uuid nonce = gw_io_new_uuid(s->plan->io);
+    memcpy(&mine->hash_seed, nonce.b, sizeof mine->hash_seed);
+    ses->generation = s->plan->meta.generation;
+    pthread_mutex_unlock(s->mu);
+    size_t n = gw_hello_encode(mine, buf, GW_HELLO_BYTES_MAX);
+    struct gw_frame f = { 0 };
+    int r = gw_frame_send(s->ses.conn, GW_FRAME_HELLO, buf, n, err);
     if (r == 0)
         r = gw_frame_expect(ses->conn, GW_FRAME_HELLO, "hello", &f, buf, GW_HELLO_BYTES_MAX, err);
-    if (r == 0 && !gw_hello_decode(buf, f.bytes, theirs))
-        r = gw_error_set(err, -EPROTO, "the peer's hello is malformed");
-    if (r == 0)
-        r = gw_hello_check_version(theirs, err);
+    if (r < 0)
+        return r;
+    if (!gw_hello_decode(buf, f.bytes, theirs))
+        return gw_error_set(err, -EPROTO, "the peer's hello is malformed");
+    r = gw_hello_check_version(theirs, err);
     if (r == 0)
         ses->peer = theirs->side;
-    free(mine);
-    free(theirs);
-    free(buf);
     return r;
 }
 
@@ -72,7 +69,7 @@ static int exchange_verdict(struct gw_source *s, const struct gw_side *own, stru
     uint8_t buf[GW_GOODBYE_BYTES_MAX + GW_VERDICT_BYTES_MAX];
     size_t n = gw_verdict_encode(&ses->verdict, buf, sizeof buf);
     int r = gw_frame_send(s->ses.conn, GW_FRAME_VERDICT, buf, n, err);
-    struct gw_frame f;
+    struct gw_frame f = { 0 };
     if (r == 0)
         r = gw_frame_expect(ses->conn, GW_FRAME_VERDICT, "verdict", &f, buf, sizeof buf, err);
     if (r < 0)
@@ -172,7 +169,7 @@ static int receive_set(struct gw_source *s, struct gw_error *err)
 {
     uint8_t buf[GW_MAP_BYTES];
     for (;;) {
-        struct gw_frame f;
+        struct gw_frame f = { 0 };
         int r = gw_frame_recv(s->ses.conn, &f, buf, sizeof buf, err);
         if (r < 0)
             return r;
@@ -219,7 +216,7 @@ static int send_set(struct gw_source *s, struct gw_error *err)
 static int receive_ready(struct gw_source *s, struct gw_error *err)
 {
     uint8_t buf[GW_GOODBYE_BYTES_MAX];
-    struct gw_frame f;
+    struct gw_frame f = { 0 };
     struct gw_ready ready;
     int r =
         gw_frame_expect(s->ses.conn, GW_FRAME_READY, "answer to START", &f, buf, sizeof buf, err);

@@ -46,18 +46,14 @@ static void godwit_load(void)
 
 /* ---- configuration ------------------------------------------------------------------------- */
 
-static int set_text(char **to, const char *value)
+/* The value, if there was the memory for it, in place of an earlier one. */
+static int replace(char **to, char *value)
 {
+    if (value == NULL)
+        return -1;
     free(*to);
-    *to = strdup(value);
-    return *to != NULL ? 0 : -1;
-}
-
-static int set_path(char **to, const char *value)
-{
-    free(*to);
-    *to = nbdkit_absolute_path(value);
-    return *to != NULL ? 0 : -1;
+    *to = value;
+    return 0;
 }
 
 static int set_bool(bool *to, const char *value)
@@ -118,13 +114,13 @@ static int config_tls(const char *key, const char *value)
 static int godwit_config(const char *key, const char *value)
 {
     if (strcmp(key, "dir") == 0)
-        return set_path(&dir, value);
+        return replace(&dir, nbdkit_absolute_path(value));
     if (strcmp(key, "control") == 0)
-        return set_path(&control_path, value);
+        return replace(&control_path, nbdkit_absolute_path(value));
     if (strcmp(key, "peer") == 0)
-        return set_text(&peer, value);
+        return replace(&peer, strdup(value));
     if (strcmp(key, "listen") == 0)
-        return set_text(&listen_address, value);
+        return replace(&listen_address, strdup(value));
     if (strcmp(key, "plain") == 0)
         return set_bool(&plain, value);
     if (strcmp(key, "sync") == 0)
