@@ -7,6 +7,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#define PREFIX_MAX 200
+
 int gw_error_set(struct gw_error *err, int code, const char *fmt, ...)
 {
     if (err == NULL)
@@ -46,13 +48,17 @@ int gw_error_wrap(struct gw_error *err, const char *fmt, ...)
         return -EIO;
     va_list ap;
     va_start(ap, fmt);
-    char prefix[GW_ERROR_MSG_MAX];
-    int n = vsnprintf(prefix, sizeof prefix, fmt, ap);
+    char text[GW_ERROR_MSG_MAX];
+    int n = vsnprintf(text, PREFIX_MAX, fmt, ap);
     va_end(ap);
     if (n < 0)
         return err->code;
-    char old[GW_ERROR_MSG_MAX];
-    memcpy(old, err->msg, sizeof old);
-    snprintf(err->msg, sizeof err->msg, "%.200s: %.300s", prefix, old);
+    /* What is cut off, if anything has to be, is the end of the sentence. */
+    size_t at = strlen(text), left = sizeof text - at - 3;
+    memcpy(text + at, ": ", 2);
+    size_t len = strnlen(err->msg, left);
+    memcpy(text + at + 2, err->msg, len);
+    text[at + 2 + len] = '\0';
+    memcpy(err->msg, text, sizeof text);
     return err->code;
 }

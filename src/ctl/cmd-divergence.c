@@ -63,6 +63,20 @@ json_t *ctl_undos(const struct gw_meta *m, const char *dir, struct gw_error *err
 /* ---- list, show, export -----------------------------------------------------------------------
  */
 
+/* The sound ones are shown; the damaged ones are not passed over. */
+static int damage_exit(struct ctl *c, const json_t *undos)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < json_array_size(undos); i++)
+        n += ctl_text(json_array_get(undos, i), "damage")[0] != '\0' ? 1 : 0;
+    if (n == 0)
+        return CTL_OK;
+    if (!c->json)
+        gw_error_set(&c->err, -EBADMSG, "%zu of %zu undo files %s damaged: see DAMAGE", n,
+                     json_array_size(undos), n == 1 ? "is" : "are");
+    return CTL_FAILED;
+}
+
 int ctl_cmd_divergence_list(struct ctl *c)
 {
     static const struct ctl_column columns[] = {
@@ -86,12 +100,12 @@ int ctl_cmd_divergence_list(struct ctl *c)
         c->err = damage;
         return damage.code;
     }
-    if (c->json)
-        return CTL_OK;
-    if (json_array_size(ctl_at(c->result, "undo")) == 0)
+    const json_t *undos = ctl_at(c->result, "undo");
+    if (!c->json && json_array_size(undos) == 0)
         ctl_say("Nothing is kept: no resync has overwritten anything at this side.");
-    ctl_table(columns, GW_ARRAY_SIZE(columns), ctl_at(c->result, "undo"));
-    return CTL_OK;
+    if (!c->json)
+        ctl_table(columns, GW_ARRAY_SIZE(columns), undos);
+    return damage_exit(c, undos);
 }
 
 struct kept { /* one undo file, opened far enough to name its tail */
@@ -208,8 +222,13 @@ int ctl_cmd_divergence_pending(struct ctl *c)
     }
     char size[GW_SIZE_TEXT];
     gw_size_format(ctl_number(c->result, "bytes"), size);
-    ctl_row("tail", "%llu blocks, %s (at most: the survivor may have written some of them itself)",
-            (unsigned long long)ctl_number(c->result, "blocks"), size);
+    const char *how = "at most: the survivor may have written some of them itself";
+    if (ctl_true(c->result, "exact"))
+        how = "exactly";
+    if (!ctl_true(c->result, "complete"))
+        how = "so far: the comparison is not through";
+    ctl_row("tail", "%llu blocks, %s (%s)", (unsigned long long)ctl_number(c->result, "blocks"),
+            size, how);
     say_ranges(ranges);
     if (ctl_number(c->result, "n_ranges") > json_array_size(ranges))
         ctl_say("... %llu ranges in all; --ranges N shows more",

@@ -7,7 +7,7 @@
 
 const char *const ctl_exits[CTL_EXIT_MAX] = {
     [CTL_OK] = "done",
-    [CTL_FAILED] = "failed; verify: blocks differ; inspect, point check: damage was found",
+    [CTL_FAILED] = "failed; verify: blocks differ; inspect, lists, point check: damage was found",
     [CTL_USAGE] = "the command line is wrong; nothing was done",
     [CTL_REFUSED] = "refused by a guard, which the message names; nothing was done",
     [CTL_WAITING] = "waiting for approval: a divergent tail waits for its signature",

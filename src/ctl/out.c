@@ -73,34 +73,33 @@ void ctl_say(const char *fmt, ...)
     putchar('\n');
 }
 
-static void cell(const struct ctl_column *c, const json_t *row, char ret[CELL_MAX])
+/* A text is shown whole, however long: the end of a sentence is its way out. `buf` is for the rest.
+ */
+static const char *cell(const struct ctl_column *c, const json_t *row, char buf[CELL_MAX])
 {
     const json_t *v = ctl_at(row, c->key);
-    ret[0] = '\0';
-    if (v == NULL || json_is_null(v)) {
-        snprintf(ret, CELL_MAX, "-");
-        return;
-    }
+    buf[0] = '\0';
+    if (v == NULL || json_is_null(v))
+        return "-";
     switch (c->kind) {
     case CTL_KIND_TEXT:
-        snprintf(ret, CELL_MAX, "%s", json_string_length(v) > 0 ? json_string_value(v) : "-");
-        break;
+        return json_string_length(v) > 0 ? json_string_value(v) : "-";
     case CTL_KIND_NUMBER:
-        snprintf(ret, CELL_MAX, "%llu", (unsigned long long)ctl_number(row, c->key));
+        snprintf(buf, CELL_MAX, "%llu", (unsigned long long)ctl_number(row, c->key));
         break;
     case CTL_KIND_BYTES: {
         char size[GW_SIZE_TEXT];
         gw_size_format(ctl_number(row, c->key), size);
-        snprintf(ret, CELL_MAX, "%s", size);
+        snprintf(buf, CELL_MAX, "%s", size);
         break;
     }
     case CTL_KIND_BOOL:
-        snprintf(ret, CELL_MAX, "%s", json_is_true(v) ? "yes" : "no");
-        break;
+        return json_is_true(v) ? "yes" : "no";
     case CTL_KIND_UUID:
-        snprintf(ret, CELL_MAX, "%.8s", json_is_string(v) ? json_string_value(v) : "?");
+        snprintf(buf, CELL_MAX, "%.8s", json_is_string(v) ? json_string_value(v) : "?");
         break;
     }
+    return buf;
 }
 
 static void print_cell(const struct ctl_column *c, const char *text, int width, bool last)
@@ -115,14 +114,14 @@ static void print_cell(const struct ctl_column *c, const char *text, int width, 
 void ctl_table(const struct ctl_column *columns, size_t n, const json_t *rows)
 {
     int width[COLUMNS_MAX];
-    char text[CELL_MAX];
+    char buf[CELL_MAX];
     n = GW_MIN(n, (size_t)COLUMNS_MAX);
     if (json_array_size(rows) == 0)
         return;
     for (size_t k = 0; k < n; k++) {
         width[k] = (int)strlen(columns[k].header);
         for (size_t i = 0; i < json_array_size(rows); i++) {
-            cell(&columns[k], json_array_get(rows, i), text);
+            const char *text = cell(&columns[k], json_array_get(rows, i), buf);
             width[k] = GW_MAX(width[k], (int)strlen(text));
         }
     }
@@ -130,7 +129,7 @@ void ctl_table(const struct ctl_column *columns, size_t n, const json_t *rows)
         print_cell(&columns[k], columns[k].header, width[k], k + 1 == n);
     for (size_t i = 0; i < json_array_size(rows); i++) {
         for (size_t k = 0; k < n; k++) {
-            cell(&columns[k], json_array_get(rows, i), text);
+            const char *text = cell(&columns[k], json_array_get(rows, i), buf);
             print_cell(&columns[k], text, width[k], k + 1 == n);
         }
     }

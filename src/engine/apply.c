@@ -83,6 +83,9 @@ int gw_applier_open_undo(struct gw_applier *a, struct gw_error *err)
         return gw_error_set(err, -ENOMEM, "out of memory");
     int r =
         gw_undo_open(a->plan->io, a->plan->dir, a->plan->meta.pending_id, false, &a->undo, m, err);
+    const struct gw_meta *meta = &a->plan->meta;
+    if (r < 0)
+        gw_undo_way_out(meta->site_name[meta->site], meta->site_name[1 - meta->site], err);
     a->undo_diverged = r == 0 && m->diverged;
     gw_apply_publish_undo(a);
     free(m);

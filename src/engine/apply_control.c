@@ -206,6 +206,7 @@ int gw_apply_control(struct gw_applier *a, uint64_t address, uint64_t next,
     case GW_RECORD_ZERO:
     case GW_RECORD_INJECT:
     case GW_RECORD_INJECT_ZERO:
+    case GW_RECORD_HASH_FORK: /* of an assess: never journaled */
     case GW_RECORD_TYPE_MAX:
         break;
     }

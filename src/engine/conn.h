@@ -20,6 +20,12 @@
 /* Takes a connected, nonblocking socket; closes it on failure too. */
 int gw_conn_new(int fd, const struct gw_address *peer, struct gw_conn **ret, struct gw_error *err);
 
+/* TLS without waiting: begin once, then step until it is not -EAGAIN (poll for *ret_events first).
+ * Errors of a step: -EKEYREJECTED, -EPROTO; then the connection is of no use. */
+int gw_conn_tls_begin(struct gw_conn *c, struct gw_tls *tls, bool client, const char *server_name,
+                      struct gw_error *err);
+bool gw_conn_has_tls(const struct gw_conn *c); /* begun */
+int gw_conn_tls_step(struct gw_conn *c, short *ret_events, struct gw_error *err);
 /* Shake hands before deadline_ns, in the one thread that knows the connection so far. -ETIMEDOUT,
  * -ECONNABORTED (cancel_fd), -EKEYREJECTED, -EPROTO. */
 int gw_conn_start_tls(struct gw_conn *c, struct gw_tls *tls, bool client, const char *server_name,

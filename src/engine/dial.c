@@ -14,7 +14,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#define LISTEN_BACKLOG 16
+#define LISTEN_BACKLOG SOMAXCONN /* callers in a rush wait here, and not for another SYN */
 #define LISTEN_RESOLVE_MS 10000u
 #define ACCEPT_RETRY_MS 100u /* after an error that will not pass by itself at once */
 
@@ -209,41 +209,56 @@ const char *gw_listener_address(const struct gw_listener *l)
     return l->address;
 }
 
-static int accept_socket(struct gw_listener *l, int cancel_fd, struct gw_address *ret_peer,
-                         struct gw_error *err)
+int gw_listener_fd(const struct gw_listener *l)
+{
+    return l->fd;
+}
+
+int gw_listener_take(struct gw_listener *l, struct gw_conn **ret, struct gw_error *err)
 {
     for (;;) {
-        int r = gw_wait_fd(l->fd, POLLIN, cancel_fd, UINT64_MAX);
-        if (r < 0)
-            return gw_error_set(err, r, "cancelled while listening on %s", l->address);
-        *ret_peer = (struct gw_address){ .len = sizeof ret_peer->sa };
-        int fd = accept4(l->fd, (struct sockaddr *)&ret_peer->sa, &ret_peer->len,
-                         SOCK_NONBLOCK | SOCK_CLOEXEC);
+        struct gw_address peer = { .len = sizeof peer.sa };
+        int fd =
+            accept4(l->fd, (struct sockaddr *)&peer.sa, &peer.len, SOCK_NONBLOCK | SOCK_CLOEXEC);
         if (fd >= 0)
-            return fd;
+            return gw_conn_new(fd, &peer, ret, err);
+        if (errno == EAGAIN)
+            return -EAGAIN;
         /* A client that went away again is not an event. */
-        if (errno == EAGAIN || errno == EINTR || errno == ECONNABORTED)
-            continue;
-        r = -errno;
-        /* The caller calls again: out of descriptors it must not spin. */
-        if (gw_wait_fd(-1, 0, cancel_fd, after_ms(ACCEPT_RETRY_MS)) == -ECONNABORTED)
-            return gw_error_set(err, -ECONNABORTED, "cancelled while listening on %s", l->address);
-        return gw_error_errno(err, r, "cannot accept on %s", l->address);
+        if (errno != EINTR && errno != ECONNABORTED)
+            return gw_error_errno(err, -errno, "cannot accept on %s", l->address);
     }
+}
+
+int gw_listener_shake(struct gw_listener *l, struct gw_conn *c, short *ret_events,
+                      struct gw_error *err)
+{
+    if (l->tls == NULL)
+        return 0;
+    int r = gw_conn_has_tls(c) ? 0 : gw_conn_tls_begin(c, l->tls, false, NULL, err);
+    return r < 0 ? r : gw_conn_tls_step(c, ret_events, err);
+}
+
+static int cancelled(const struct gw_listener *l, struct gw_error *err)
+{
+    return gw_error_set(err, -ECONNABORTED, "cancelled while listening on %s", l->address);
 }
 
 int gw_listener_accept(struct gw_listener *l, unsigned timeout_ms, int cancel_fd,
                        struct gw_conn **ret, struct gw_error *err)
 {
-    struct gw_address peer;
     struct gw_conn *c = NULL;
-    int fd = accept_socket(l, cancel_fd, &peer, err);
+    int r;
 
-    if (fd < 0)
-        return fd;
-    int r = gw_conn_new(fd, &peer, &c, err);
-    if (r < 0)
-        return r;
+    do {
+        if (gw_wait_fd(l->fd, POLLIN, cancel_fd, UINT64_MAX) < 0)
+            return cancelled(l, err);
+        r = gw_listener_take(l, &c, err);
+    } while (r == -EAGAIN);
+    if (r < 0) /* the caller calls again: out of descriptors it must not spin */
+        return gw_wait_fd(-1, 0, cancel_fd, after_ms(ACCEPT_RETRY_MS)) == -ECONNABORTED
+                   ? cancelled(l, err)
+                   : r;
     if (l->tls != NULL) {
         r = gw_conn_start_tls(c, l->tls, false, NULL, after_ms(timeout_ms), cancel_fd, err);
         if (r < 0) {

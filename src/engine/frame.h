@@ -110,6 +110,7 @@ struct gw_start {
     bool session_numbers; /* the source is not active: seqs are of this session only */
     bool target_zero;     /* FULL: the target's volumes are all zeros: holes are not sent */
     bool sync;            /* the source acknowledges writes on RECEIVED: acknowledge at once */
+    bool fork;            /* ASSESS: blocks that may be of a tail are compared with the fork, too */
     struct gw_uuid uuid;  /* incarnation that names the records that follow */
     uint64_t first_seq;   /* the first record's seq */
     uint64_t chain;       /* chain before the first record */
@@ -149,11 +150,12 @@ struct gw_ack {
 size_t gw_ack_encode(const struct gw_ack *a, uint8_t *buf, size_t cap);
 bool gw_ack_decode(const uint8_t *buf, size_t len, struct gw_ack *ret);
 
-/* Answer to a HASH or VERIFY record: which blocks of it differ. */
+/* Answer to a HASH, HASH_FORK or VERIFY record: which blocks of it differ. */
 struct gw_diff {
     uint64_t seq; /* of that record */
     uint16_t volume;
     bool verify;
+    bool fork; /* of a HASH_FORK: the blocks that are the tail */
     uint64_t offset;
     uint32_t length;
     uint8_t differs[GW_BLOCKS_PER_EXTENT / 8]; /* bit i: block i of the range */

@@ -36,13 +36,9 @@ int gw_frame_send_goodbye(struct gw_conn *conn, enum gw_goodbye_reason reason, c
     return gw_frame_send(conn, GW_FRAME_GOODBYE, buf, n, err);
 }
 
-int gw_frame_recv(struct gw_conn *conn, struct gw_frame *ret, uint8_t *buf, size_t cap,
-                  struct gw_error *err)
+int gw_frame_check_head(const uint8_t head[GW_FRAME_HEADER_BYTES], size_t cap, struct gw_frame *ret,
+                        struct gw_error *err)
 {
-    uint8_t head[GW_FRAME_HEADER_BYTES];
-    int r = gw_conn_recv(conn, head, sizeof head, err);
-    if (r < 0)
-        return r;
     if (gw_frame_decode(head, ret) < 0)
         return gw_error_set(err, -EPROTO,
                             "the peer does not speak godwit's protocol, or a frame "
@@ -50,11 +46,40 @@ int gw_frame_recv(struct gw_conn *conn, struct gw_frame *ret, uint8_t *buf, size
     if (ret->bytes > cap)
         return gw_error_set(err, -EPROTO, "the peer sent a frame of %u bytes where %zu are allowed",
                             ret->bytes, cap);
-    r = gw_conn_recv(conn, buf, ret->bytes, err);
-    if (r < 0)
-        return r;
-    if (!gw_frame_payload_ok(ret, buf))
-        return gw_error_set(err, -EBADMSG, "a frame from the peer is damaged");
+    return 0;
+}
+
+int gw_frame_check_payload(const struct gw_frame *f, const uint8_t *buf, struct gw_error *err)
+{
+    return gw_frame_payload_ok(f, buf)
+               ? 0
+               : gw_error_set(err, -EBADMSG, "a frame from the peer is damaged");
+}
+
+int gw_frame_recv(struct gw_conn *conn, struct gw_frame *ret, uint8_t *buf, size_t cap,
+                  struct gw_error *err)
+{
+    uint8_t head[GW_FRAME_HEADER_BYTES];
+    int r = gw_conn_recv(conn, head, sizeof head, err);
+    if (r == 0)
+        r = gw_frame_check_head(head, cap, ret, err);
+    if (r == 0)
+        r = gw_conn_recv(conn, buf, ret->bytes, err);
+    return r < 0 ? r : gw_frame_check_payload(ret, buf, err);
+}
+
+static int check_type(const struct gw_frame *f, const uint8_t *buf, enum gw_frame_type want,
+                      const char *what, struct gw_error *err)
+{
+    struct gw_goodbye g;
+    if (f->type == GW_FRAME_GOODBYE && gw_goodbye_decode(buf, f->bytes, &g)) {
+        int code = g.reason == GW_GOODBYE_RETRY ? -EAGAIN : -ECONNREFUSED;
+        return gw_error_set(err, code, "the peer says (%s): %s", gw_goodbye_name(g.reason),
+                            g.sentence);
+    }
+    if (f->type != want)
+        return gw_error_set(err, -EPROTO, "the peer sent frame type %d instead of its %s",
+                            (int)f->type, what);
     return 0;
 }
 
@@ -62,18 +87,7 @@ int gw_frame_expect(struct gw_conn *conn, enum gw_frame_type want, const char *w
                     struct gw_frame *ret, uint8_t *buf, size_t cap, struct gw_error *err)
 {
     int r = gw_frame_recv(conn, ret, buf, cap, err);
-    if (r < 0)
-        return r;
-    struct gw_goodbye g;
-    if (ret->type == GW_FRAME_GOODBYE && gw_goodbye_decode(buf, ret->bytes, &g)) {
-        int code = g.reason == GW_GOODBYE_RETRY ? -EAGAIN : -ECONNREFUSED;
-        return gw_error_set(err, code, "the peer says (%s): %s", gw_goodbye_name(g.reason),
-                            g.sentence);
-    }
-    if (ret->type != want)
-        return gw_error_set(err, -EPROTO, "the peer sent frame type %d instead of its %s",
-                            (int)ret->type, what);
-    return 0;
+    return r < 0 ? r : check_type(ret, buf, want, what, err);
 }
 
 int gw_hello_check_version(const struct gw_hello *theirs, struct gw_error *err)
@@ -83,4 +97,26 @@ int gw_hello_check_version(const struct gw_hello *theirs, struct gw_error *err)
     return gw_error_set(err, -EPROTO,
                         "the peer speaks protocol %u to %u, this side %u to %u; upgrade the older",
                         theirs->version_min, theirs->version_max, GW_PROTOCOL_MIN, GW_PROTOCOL_MAX);
+}
+
+int gw_hello_of_plan(const struct gw_frame *f, const uint8_t *buf, const struct gw_uuid *plan,
+                     struct gw_hello *ret, struct gw_error *err)
+{
+    int r = check_type(f, buf, GW_FRAME_HELLO, "hello", err);
+    if (r < 0)
+        return r;
+    if (!gw_hello_decode(buf, f->bytes, ret))
+        return gw_error_set(err, -EPROTO, "the hello is malformed");
+    r = gw_hello_check_version(ret, err);
+    if (r < 0)
+        return r;
+    if (!gw_uuid_equal(&ret->side.plan, plan)) {
+        char theirs[GW_UUID_TEXT], mine[GW_UUID_TEXT];
+        gw_uuid_format(&ret->side.plan, theirs);
+        gw_uuid_format(plan, mine);
+        return gw_error_set(err, -EPERM,
+                            "the source serves plan %s, this directory belongs to plan %s", theirs,
+                            mine);
+    }
+    return 0;
 }

@@ -23,5 +23,14 @@ int gw_frame_recv(struct gw_conn *conn, struct gw_frame *ret, uint8_t *buf, size
 int gw_frame_expect(struct gw_conn *conn, enum gw_frame_type want, const char *what,
                     struct gw_frame *ret, uint8_t *buf, size_t cap, struct gw_error *err);
 
+/* The parts of gw_frame_recv, for who has the bytes. */
+int gw_frame_check_head(const uint8_t head[GW_FRAME_HEADER_BYTES], size_t cap, struct gw_frame *ret,
+                        struct gw_error *err);
+int gw_frame_check_payload(const struct gw_frame *f, const uint8_t *buf, struct gw_error *err);
+
 /* Exchange protocol versions: the common one is checked. 0 or -EPROTO with the way out. */
 int gw_hello_check_version(const struct gw_hello *theirs, struct gw_error *err);
+/* A caller's first frame: 0 if it is the hello of this plan, in a version that we speak. -EPERM:
+ * another plan; -EPROTO; or what it says in its GOODBYE, as gw_frame_expect. */
+int gw_hello_of_plan(const struct gw_frame *f, const uint8_t *buf, const struct gw_uuid *plan,
+                     struct gw_hello *ret, struct gw_error *err);

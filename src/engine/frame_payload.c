@@ -78,8 +78,8 @@ size_t gw_start_encode(const struct gw_start *s, uint8_t *buf, size_t cap)
     struct gw_writer w = gw_writer(buf, cap);
 
     gw_put_u8(&w, (uint8_t)s->mode);
-    gw_put_u8(
-        &w, (uint8_t)((s->session_numbers ? 1 : 0) | (s->target_zero ? 2 : 0) | (s->sync ? 4 : 0)));
+    gw_put_u8(&w, (uint8_t)((s->session_numbers ? 1 : 0) | (s->target_zero ? 2 : 0) |
+                            (s->sync ? 4 : 0) | (s->fork ? 8 : 0)));
     gw_put_zeros_to(&w, 8);
     gw_put_bytes(&w, s->uuid.b, sizeof s->uuid.b);
     gw_put_u64(&w, s->first_seq);
@@ -93,7 +93,7 @@ bool gw_start_decode(const uint8_t *buf, size_t len, struct gw_start *ret)
     struct gw_reader r = gw_reader(buf, len);
     struct gw_start s = { 0 };
     uint8_t mode = gw_get_u8(&r);
-    uint8_t flags = gw_wire_get_flags(&r, 7);
+    uint8_t flags = gw_wire_get_flags(&r, 15);
 
     gw_wire_get_zeros(&r, 6);
     gw_get_bytes(&r, s.uuid.b, sizeof s.uuid.b);
@@ -106,6 +106,9 @@ bool gw_start_decode(const uint8_t *buf, size_t len, struct gw_start *ret)
     s.session_numbers = (flags & 1) != 0;
     s.target_zero = (flags & 2) != 0;
     s.sync = (flags & 4) != 0;
+    s.fork = (flags & 8) != 0;
+    if (s.fork && s.mode != GW_SESSION_ASSESS)
+        return false;
     *ret = s;
     return true;
 }
@@ -224,7 +227,7 @@ size_t gw_diff_encode(const struct gw_diff *d, uint8_t *buf, size_t cap)
 
     gw_put_u64(&w, d->seq);
     gw_put_u16(&w, d->volume);
-    gw_put_u8(&w, d->verify ? 1 : 0);
+    gw_put_u8(&w, (uint8_t)((d->verify ? 1 : 0) | (d->fork ? 2 : 0)));
     gw_put_u8(&w, 0);
     gw_put_u32(&w, d->length);
     gw_put_u64(&w, d->offset);
@@ -232,8 +235,8 @@ size_t gw_diff_encode(const struct gw_diff *d, uint8_t *buf, size_t cap)
     return gw_wire_done(&w);
 }
 
-/* The range is that of one HASH or VERIFY record: whole blocks from a block boundary (but for the
- * end of a volume), inside one extent. */
+/* The range is that of one HASH, HASH_FORK or VERIFY record: whole blocks from a block boundary
+ * (but for the end of a volume), inside one extent. */
 static bool diff_range_ok(const struct gw_diff *d)
 {
     uint64_t end;
@@ -258,14 +261,15 @@ bool gw_diff_decode(const uint8_t *buf, size_t len, struct gw_diff *ret)
 
     d.seq = gw_get_u64(&r);
     d.volume = gw_get_u16(&r);
-    uint8_t flags = gw_wire_get_flags(&r, 1);
+    uint8_t flags = gw_wire_get_flags(&r, 3);
     gw_wire_get_zeros(&r, 1);
     d.length = gw_get_u32(&r);
     d.offset = gw_get_u64(&r);
     gw_get_bytes(&r, d.differs, sizeof d.differs);
-    if (!gw_wire_at_end(&r) || d.volume >= GW_VOLUMES_MAX || !diff_range_ok(&d))
+    if (!gw_wire_at_end(&r) || d.volume >= GW_VOLUMES_MAX || !diff_range_ok(&d) || flags == 3)
         return false;
     d.verify = (flags & 1) != 0;
+    d.fork = (flags & 2) != 0;
     *ret = d;
     return true;
 }

@@ -35,5 +35,8 @@
 #define GW_DURABLE_BYTES (8ull * 1024 * 1024) /* ... or after so many bytes */
 #define GW_HEARTBEAT_MS 1000u
 #define GW_LINK_TIMEOUT_MS_DEFAULT 10000u
+#define GW_GREETING_MS 5000u       /* from a caller's connect to the end of its hello */
+#define GW_GREETING_GRACE_MS 500u  /* so much of it even when others wait */
+#define GW_GREETING_GUESTS_MAX 64u /* callers that are greeted at once */
 #define GW_RECONNECT_MS_MIN 100u
 #define GW_RECONNECT_MS_MAX 2000u

@@ -13,6 +13,7 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 int gw_promote_check(const struct gw_plan *p, const struct gw_promote_options *o,
@@ -94,6 +95,15 @@ static int settle_image(struct gw_plan *p, const struct gw_promote_options *o,
     return r;
 }
 
+/* Of a promotion that a crash ended before the reign began, after which the standby went on. */
+static bool is_stale(struct gw_plan *p, const struct gw_point *now)
+{
+    CLEANUP_FREE struct gw_point *there = malloc(sizeof *there);
+    struct gw_error err;
+    return there != NULL && gw_point_load(p->io, p->dir, now->id, there, &err) == 0 &&
+           (there->seq != now->seq || there->chain != now->chain);
+}
+
 /* Where there are reflinks the state at the fork is pinned: an exact list of the tail later. */
 static void pin_fork(struct gw_plan *p, uint64_t epoch, struct gw_promote_result *ret)
 {
@@ -112,6 +122,8 @@ static void pin_fork(struct gw_plan *p, uint64_t epoch, struct gw_promote_result
     pt->wall_ns = gw_io_wall_ns(p->io);
     pt->n_volumes = m->n_volumes;
     memcpy(pt->volume, m->volume, sizeof pt->volume);
+    if (is_stale(p, pt))
+        gw_point_remove(p->io, p->dir, pt->id, &err);
     int r = gw_point_create(p->io, p->dir, p->vol, GW_POINT_CLONE_ONLY, 0, pt, &err);
     ret->fork_point = r == 0 || r == -EEXIST;
     if (!ret->fork_point)

@@ -61,6 +61,7 @@ static bool shape_ok(const struct gw_record *rec)
     case GW_RECORD_INJECT_ZERO:
         return range_ok(rec, GW_ZERO_BYTES_MAX) && rec->payload_bytes == 0;
     case GW_RECORD_HASH:
+    case GW_RECORD_HASH_FORK:
     case GW_RECORD_VERIFY:
         /* Starts at a block; the last block of an odd volume may be short. */
         if (!inside_extent(rec) || rec->offset % GW_BLOCK_BYTES != 0)

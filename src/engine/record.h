@@ -32,12 +32,14 @@ enum gw_record_type {
     GW_RECORD_ZERO = 2,        /* range reads as zeros; no payload */
     GW_RECORD_INJECT = 3,      /* resync data, as WRITE */
     GW_RECORD_INJECT_ZERO = 4, /* resync zeros, as ZERO */
-    GW_RECORD_HASH = 5,   /* resync compare: 16 bytes XXH3-128 (gw_compare_seed) per 4 KiB block of
-                             the range; the target answers with a DIFF frame */
-    GW_RECORD_VERIFY = 6, /* the same, for an online verify */
-    GW_RECORD_FIN = 7,    /* end of a resync; payload: gw_fin */
-    GW_RECORD_HANDOVER = 8, /* payload: gw_token; the last record of a reign */
-    GW_RECORD_POINT = 9,    /* make a recovery point here; payload: id text, NUL, tag text, NUL */
+    GW_RECORD_HASH = 5, /* resync compare: 16 bytes XXH3-128 (gw_compare_seed) per 4 KiB block of
+                           the range; the target answers with a DIFF frame */
+    GW_RECORD_HASH_FORK = 6, /* assess: the same, of the state that the source pinned at the fork */
+    GW_RECORD_VERIFY = 7,    /* as HASH, for an online verify */
+    GW_RECORD_FIN =
+        8, /* end of a resync: payload gw_fin; of an assess: no payload, all is compared */
+    GW_RECORD_HANDOVER = 9, /* payload: gw_token; the last record of a reign */
+    GW_RECORD_POINT = 10,   /* make a recovery point here; payload: id text, NUL, tag text, NUL */
     GW_RECORD_TYPE_MAX,
 };
 
@@ -65,11 +67,11 @@ void gw_record_encode(struct gw_record *rec, uint64_t seed, uint8_t ret[GW_RECOR
 
 /*
  * Decode one record at the start of [data, data + len): checks magic, header checksum, type,
- * limits, the relation of lengths (WRITE/INJECT: length == payload; HASH/VERIFY: 16 bytes a block;
- * a data record stays inside one extent; ZERO: no payload; the rest: volume, offset and length 0)
- * and that all of it, padding (zeros) included, is there.
- * With check_payload the payload's checksum as well.
- * Returns bytes used, -EBADMSG if damaged, -EAGAIN if more bytes are needed.
+ * limits, the relation of lengths (WRITE/INJECT: length == payload; HASH*, VERIFY: 16 bytes a
+ * block; a data record stays inside one extent; ZERO: no payload; the rest: volume, offset and
+ * length 0) and that all of it, padding (zeros) included, is there. With check_payload the
+ * payload's checksum as well. Returns bytes used, -EBADMSG if damaged, -EAGAIN if more bytes are
+ * needed.
  */
 int64_t gw_record_decode(const uint8_t *data, size_t len, uint64_t seed, bool check_payload,
                          struct gw_record *ret);

@@ -403,6 +403,9 @@ int gw_replica_sign(struct gw_replica *r, const char *by, struct gw_error *err)
     if (by[0] == '\0' || strlen(by) >= GW_PERSON_MAX)
         return gw_error_set(err, -EINVAL, "a signature needs a person's name of at most %u bytes",
                             GW_PERSON_MAX - 1);
+    int x = gw_replica_save_assessed(r, err);
+    if (x < 0)
+        return x;
     LOCK_SCOPE(r->mu);
     struct gw_meta *m = &r->plan->meta;
     if (gw_lineage_current(&m->lineage) == NULL)

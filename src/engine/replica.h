@@ -74,6 +74,8 @@ const char *gw_replica_state_name(enum gw_replica_state s);
 
 struct gw_replica_tail { /* found by the last assess: blocks of this side's own set that differ */
     bool known;          /* an assess has compared at least one block */
+    bool complete;       /* it has compared all */
+    bool exact;          /* and nothing in it was written by the survivor alone: else a superset */
     uint64_t blocks;
 };
 

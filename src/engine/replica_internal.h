@@ -5,6 +5,7 @@
 
 #include "base/cleanup.h"
 #include "engine/apply.h"
+#include "engine/assessed.h"
 #include "engine/frame.h"
 #include "engine/journal.h"
 #include "engine/plan.h"
@@ -29,6 +30,7 @@ struct gw_replica_session {
     bool barrier;
     uint64_t echo_ns;
     struct gw_bitmap *own_fine[GW_VOLUMES_MAX]; /* assess: this side's set */
+    bool fork;                                  /* assess: the source has the state at the fork */
 };
 
 struct gw_replica {
@@ -46,6 +48,7 @@ struct gw_replica {
     struct gw_listener *listener;
     struct gw_conn *waiting; /* accepted, hello read, not taken over yet */
     struct gw_hello waiting_hello;
+    uint64_t newest_caller; /* the greeter's number of the last one taken over */
 
     struct gw_journal *journal;
     struct gw_applier *applier;
@@ -66,6 +69,7 @@ struct gw_replica {
     int point_result;
     struct gw_error point_error;
     struct gw_bitmap *tail[GW_VOLUMES_MAX]; /* found by the last assess; kept after it */
+    struct gw_assessed assessed;            /* whose tail that is */
     uint8_t *rx; /* receive buffer: batch header room + GW_FRAME_BYTES_MAX */
     uint8_t *zx; /* compressed frames */
     struct gw_replica_status st;
@@ -95,6 +99,13 @@ int gw_replica_settle(struct gw_replica *r, struct gw_error *err);
 int gw_replica_make_point(struct gw_replica *r, struct gw_point *p, struct gw_error *err);
 /* replica_prepare.c: exchange sets, become a target. Without mu. */
 int gw_replica_prepare(struct gw_replica *r, const struct gw_start *start, struct gw_error *err);
-/* replica_assess.c: answer hashes without journal. Without mu. */
+/* replica_assess.c. The peer went back behind what it had acknowledged to this side: its set says
+ * nothing of what this side holds alone. mu held. */
+bool gw_replica_was_rewound(const struct gw_replica *r);
+/* This side's own set, before it is compared; mu held. */
+void gw_replica_begin_assess(struct gw_replica *r, const struct gw_start *start);
+/* Answer hashes, without journal. Without mu. */
 int gw_replica_assess(struct gw_replica *r, const uint8_t *records, size_t len,
                       struct gw_error *err);
+/* What is about to be signed, if it is exactly the tail, outlives this process. Without mu. */
+int gw_replica_save_assessed(struct gw_replica *r, struct gw_error *err);

@@ -100,17 +100,6 @@ static int add_union(struct gw_replica *r, const struct set *u, struct gw_error 
     return 0;
 }
 
-static bool was_rewound(const struct gw_replica *r)
-{
-    struct gw_side *own = malloc(sizeof *own);
-    if (own == NULL)
-        return true; /* a superset is always true */
-    gw_plan_side(r->plan, own);
-    bool rewound = r->ses.verdict.diverged && gw_side_was_rewound(own, r->ses.verdict.fork_seq);
-    free(own);
-    return rewound;
-}
-
 /*
  * The undo file, durable and empty, with this side's own set beside it, before anything changes.
  * Fail closed: no undo file, no resync.
@@ -122,7 +111,7 @@ static int make_undo(struct gw_replica *r, char id[GW_ID_MAX], struct gw_error *
         return gw_error_set(err, -ENOMEM, "out of memory");
     struct gw_plan *p = r->plan;
     pthread_mutex_lock(r->mu);
-    bool rewound = was_rewound(r);
+    bool rewound = gw_replica_was_rewound(r);
     const struct gw_meta *m = &p->meta;
     um->lineage = m->lineage;
     um->seq = m->seq;
@@ -138,6 +127,8 @@ static int make_undo(struct gw_replica *r, char id[GW_ID_MAX], struct gw_error *
     memcpy(um->volume, m->volume, sizeof um->volume);
     snprintf(id, GW_ID_MAX, "e%llu-%llu", (unsigned long long)gw_lineage_epoch(&m->lineage),
              (unsigned long long)(um->wall_ns / 1000000));
+    struct gw_assessed assessed = { .uuid = gw_lineage_uuid(&m->lineage),
+                                    .fork_seq = um->fork_seq };
     pthread_mutex_unlock(r->mu);
     int x = gw_undo_create(p->io, p->dir, id, um, err);
     free(um);
@@ -149,6 +140,8 @@ static int make_undo(struct gw_replica *r, char id[GW_ID_MAX], struct gw_error *
         else
             x = gw_dirtymap_save_copy(p->map[i], p->io, path, err);
     }
+    if (x == 0)
+        x = gw_assessed_keep(p->io, p->dir, &p->meta, &assessed, id, err);
     return x < 0 ? gw_error_wrap(err, "cannot keep the old state, so nothing is overwritten") : 0;
 }
 
@@ -194,6 +187,8 @@ static int make_target(struct gw_replica *r, const struct set *u, struct gw_erro
     }
     if (x == 0 && !resumed)
         x = gw_applier_open_undo(r->applier, err);
+    if (x == 0)
+        x = gw_assessed_forget(r->plan->io, r->plan->dir, err);
     return x;
 }
 
@@ -206,26 +201,6 @@ static void positions_from(struct gw_replica *r, const struct gw_start *start)
     r->received_chain = r->durable_chain = start->chain;
 }
 
-static void keep_own_set(struct gw_replica *r)
-{
-    bool all = was_rewound(r);
-    for (unsigned i = 0; i < r->plan->meta.n_volumes; i++) {
-        const struct gw_bitmap *fine = gw_dirtymap_fine(r->plan->map[i]);
-        const struct gw_bitmap *coarse = gw_dirtymap_coarse(r->plan->map[i]);
-        struct gw_bitmap *own = gw_bitmap_new(gw_bitmap_size(fine));
-        gw_bitmap_or(own, fine);
-        for (uint64_t e = gw_bitmap_next(coarse, 0); e != UINT64_MAX;
-             e = gw_bitmap_next(coarse, e + 1))
-            gw_bitmap_set(own, e * GW_BLOCKS_PER_EXTENT, GW_BLOCKS_PER_EXTENT);
-        if (all)
-            gw_bitmap_set(own, 0, gw_bitmap_size(own));
-        gw_bitmap_free(r->ses.own_fine[i]);
-        r->ses.own_fine[i] = own;
-        gw_bitmap_free(r->tail[i]);
-        r->tail[i] = gw_bitmap_new(gw_bitmap_size(fine));
-    }
-}
-
 int gw_replica_prepare(struct gw_replica *r, const struct gw_start *start, struct gw_error *err)
 {
     /* R7: the whole journal is applied first; what is old is then exactly what the volumes hold. */
@@ -236,9 +211,8 @@ int gw_replica_prepare(struct gw_replica *r, const struct gw_start *start, struc
         return x;
     if (start->mode == GW_SESSION_ASSESS) {
         LOCK_SCOPE(r->mu);
-        keep_own_set(r);
+        gw_replica_begin_assess(r, start);
         positions_from(r, start);
-        r->st.tail = (struct gw_replica_tail){ .known = false };
         r->state = GW_REPLICA_ASSESSING;
         return 0;
     }
@@ -255,61 +229,4 @@ int gw_replica_prepare(struct gw_replica *r, const struct gw_start *start, struc
     positions_from(r, start);
     r->state = start->mode == GW_SESSION_FULL ? GW_REPLICA_SEEDING : GW_REPLICA_RESYNC;
     return 0;
-}
-
-/*
- * Assess: hashes are answered at once; no journal, no change of any kind. The numbers of the
- * session are acknowledged so that the source can go on.
- */
-int gw_replica_assess(struct gw_replica *r, const uint8_t *records, size_t len,
-                      struct gw_error *err)
-{
-    uint8_t *scratch = malloc(GW_EXTENT_BYTES);
-    if (scratch == NULL)
-        return gw_error_set(err, -ENOMEM, "out of memory");
-    int x = 0;
-    for (size_t at = 0; x == 0 && at < len;) {
-        struct gw_record rec;
-        int64_t used = gw_record_decode(records + at, len - at, r->ses.seed, true, &rec);
-        uint64_t end;
-        if (used < 0 || rec.type != GW_RECORD_HASH || rec.seq <= r->received_seq ||
-            rec.volume >= r->plan->meta.n_volumes ||
-            ckd_add(&end, rec.offset, (uint64_t)rec.length) ||
-            end > r->plan->meta.volume[rec.volume].bytes) {
-            x = gw_error_set(err, -EPROTO, "the source sends more than hashes while it compares");
-            break;
-        }
-        struct gw_diff d = {
-            .seq = rec.seq, .volume = rec.volume, .offset = rec.offset, .length = rec.length
-        };
-        uint64_t found = 0;
-        x = gw_compare_blocks(r->plan->vol[rec.volume], &rec, records + at + GW_RECORD_HEADER_BYTES,
-                              gw_compare_seed(&r->ses.uuid, rec.volume, rec.offset), scratch,
-                              d.differs, &found);
-        if (x < 0) {
-            gw_error_errno(err, x, "cannot read volume '%s'",
-                           r->plan->meta.volume[rec.volume].name);
-            break;
-        }
-        pthread_mutex_lock(r->mu);
-        r->st.tail.known = true;
-        for (uint64_t i = 0; found > 0 && i * GW_BLOCK_BYTES < rec.length; i++) {
-            uint64_t block = rec.offset / GW_BLOCK_BYTES + i;
-            if (((d.differs[i / 8] >> (i % 8)) & 1) &&
-                gw_bitmap_test(r->ses.own_fine[rec.volume], block))
-                r->st.tail.blocks += gw_bitmap_set(r->tail[rec.volume], block, 1);
-        }
-        r->received_seq = r->durable_seq = r->applied_seq = rec.seq;
-        r->received_chain = gw_chain_next(r->received_chain, rec.header_hash);
-        r->durable_chain = r->received_chain;
-        pthread_mutex_unlock(r->mu);
-        at += (size_t)used;
-        uint8_t buf[GW_DIFF_BYTES];
-        size_t n = gw_diff_encode(&d, buf, sizeof buf);
-        x = gw_replica_send(r, GW_FRAME_DIFF, buf, n, err);
-        if (x == 0)
-            x = gw_replica_send_ack(r, err);
-    }
-    free(scratch);
-    return x;
 }

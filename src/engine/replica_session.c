@@ -6,6 +6,7 @@
 #include "base/hash.h"
 #include "base/log.h"
 #include "engine/frame_io.h"
+#include "engine/greeter.h"
 #include "engine/replica_internal.h"
 
 #include <assert.h>
@@ -14,8 +15,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <zstd.h>
-
-#define HANDSHAKE_MS 2000u
 
 /* ---- frames -------------------------------------------------------------------------------- */
 
@@ -44,74 +43,57 @@ void gw_replica_goodbye(struct gw_replica *r, enum gw_goodbye_reason reason, con
 
 /* ---- accept -------------------------------------------------------------------------------- */
 
-/* Read the hello of a new connection; a stranger costs HANDSHAKE_MS at most. */
-static int greet(struct gw_replica *r, struct gw_conn *conn, struct gw_hello *ret,
-                 struct gw_error *err)
+/* Take a caller over. mu held; false: a newer one came before. */
+static bool take_over(struct gw_replica *r, struct gw_conn *conn, const struct gw_hello *hello,
+                      uint64_t number)
 {
-    gw_conn_idle_timeout(conn, HANDSHAKE_MS);
-    uint8_t *buf = malloc(GW_HELLO_BYTES_MAX);
-    if (buf == NULL)
-        return gw_error_set(err, -ENOMEM, "out of memory");
-    struct gw_frame f;
-    int x = gw_frame_expect(conn, GW_FRAME_HELLO, "hello", &f, buf, GW_HELLO_BYTES_MAX, err);
-    if (x == 0 && !gw_hello_decode(buf, f.bytes, ret))
-        x = gw_error_set(err, -EPROTO, "the hello is malformed");
-    free(buf);
-    if (x == 0)
-        x = gw_hello_check_version(ret, err);
-    if (x < 0)
-        return x;
-    if (!gw_uuid_equal(&ret->side.plan, &r->plan->meta.plan)) {
-        char theirs[GW_UUID_TEXT], mine[GW_UUID_TEXT];
-        gw_uuid_format(&ret->side.plan, theirs);
-        gw_uuid_format(&r->plan->meta.plan, mine);
-        return gw_error_set(err, -EPERM,
-                            "the source serves plan %s, this directory belongs to plan %s", theirs,
-                            mine);
+    /* The newest connection counts: the old one may be a dead link not yet noticed. */
+    if (number < r->newest_caller)
+        return false;
+    r->newest_caller = number;
+    gw_conn_close(r->waiting);
+    r->waiting = conn;
+    r->waiting_hello = *hello;
+    if (r->ses.conn != NULL) {
+        r->ses.dead = true;
+        gw_conn_shutdown(r->ses.conn);
     }
-    return 0;
+    pthread_cond_signal(&r->cv_session);
+    return true;
+}
+
+static void on_greeted(void *arg, struct gw_conn *conn, const struct gw_hello *hello,
+                       uint64_t number)
+{
+    struct gw_replica *r = arg;
+    struct gw_error ignored;
+    pthread_mutex_lock(r->mu);
+    bool taken = take_over(r, conn, hello, number);
+    pthread_mutex_unlock(r->mu);
+    if (taken)
+        return;
+    gw_log(GW_LOG_INFO, "a newer connection than that from %s is there", gw_conn_peer(conn));
+    gw_frame_send_goodbye(conn, GW_GOODBYE_SUPERSEDED, "a newer connection took over", &ignored);
+    gw_conn_close(conn);
+}
+
+static void on_refused(void *arg)
+{
+    struct gw_replica *r = arg;
+    LOCK_SCOPE(r->mu);
+    r->st.bad_frames++;
 }
 
 void *gw_replica_accept_main(void *arg)
 {
     struct gw_replica *r = arg;
-    for (;;) {
-        struct gw_conn *conn = NULL;
-        struct gw_error err;
-        int x = gw_listener_accept(r->listener, HANDSHAKE_MS, r->stop_fd, &conn, &err);
-        if (x == -ECONNABORTED)
-            return NULL;
-        struct gw_hello *hello = calloc(1, sizeof *hello);
-        if (x == 0 && hello != NULL) {
-            x = greet(r, conn, hello, &err);
-            if (x == -EPERM || x == -EPROTO) {
-                struct gw_error ignored;
-                gw_frame_send_goodbye(conn, GW_GOODBYE_REFUSED, err.msg, &ignored);
-            }
-        }
-        pthread_mutex_lock(r->mu);
-        if (x < 0 || hello == NULL) {
-            r->st.bad_frames++;
-            gw_log(GW_LOG_WARNING, "refused a connection%s%s: %s", conn != NULL ? " from " : "",
-                   conn != NULL ? gw_conn_peer(conn) : "", err.msg);
-            gw_conn_close(conn);
-        } else {
-            /* The newest connection counts: the old one may be a dead link not yet noticed. */
-            gw_conn_close(r->waiting);
-            r->waiting = conn;
-            r->waiting_hello = *hello;
-            if (r->ses.conn != NULL) {
-                r->ses.dead = true;
-                gw_conn_shutdown(r->ses.conn);
-            }
-            pthread_cond_signal(&r->cv_session);
-        }
-        bool stop = r->stop;
-        pthread_mutex_unlock(r->mu);
-        free(hello);
-        if (stop)
-            return NULL;
-    }
+    gw_greeter_run(&(struct gw_greeter){ .listener = r->listener,
+                                         .plan = r->plan->meta.plan,
+                                         .stop_fd = r->stop_fd,
+                                         .arg = r,
+                                         .greeted = on_greeted,
+                                         .refused = on_refused });
+    return NULL;
 }
 
 /* ---- hello and verdict --------------------------------------------------------------------- */

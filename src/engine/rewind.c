@@ -93,6 +93,8 @@ int gw_rewind_undo(struct gw_plan *p, struct gw_promote_result *ret, struct gw_e
     if (um == NULL)
         return gw_error_set(err, -ENOMEM, "out of memory");
     int r = gw_undo_open(p->io, p->dir, id, false, &u, um, err);
+    if (r < 0)
+        gw_undo_way_out(p->meta.site_name[p->meta.site], p->meta.site_name[1 - p->meta.site], err);
     /* After a roll-back every block of the undo file is rewound: the peer may hold the newer. */
     if (r == 0)
         r = gw_undo_each(u, mark_block, p, err);

@@ -6,14 +6,15 @@
 #include "base/log.h"
 #include "engine/source_internal.h"
 
+#include <assert.h>
 #include <errno.h>
 
 /* One record is durable at the peer, in order (R3). */
 static void record_durable(struct gw_source *s, const struct gw_slot *o)
 {
     const struct gw_record *rec = &o->rec;
-    s->chain =
-        rec->type == GW_RECORD_FIN ? s->ses.fin_chain : gw_chain_next(s->chain, rec->header_hash);
+    bool fin = rec->type == GW_RECORD_FIN && s->ses.mode != GW_SESSION_ASSESS;
+    s->chain = fin ? s->ses.fin_chain : gw_chain_next(s->chain, rec->header_hash);
     if (rec->type == GW_RECORD_INJECT || rec->type == GW_RECORD_INJECT_ZERO) {
         uint64_t first = rec->offset / GW_BLOCK_BYTES;
         uint64_t n = (rec->length + GW_BLOCK_BYTES - 1) / GW_BLOCK_BYTES;
@@ -146,26 +147,42 @@ static bool in_peer_set(const struct gw_session *ses, unsigned volume, uint64_t 
 static void on_compare(struct gw_source *s, const struct gw_diff *d, uint64_t blocks)
 {
     struct gw_session *ses = &s->ses;
-    uint64_t first = d->offset / GW_BLOCK_BYTES;
     s->st.compared_bytes += d->length;
     for (uint64_t i = 0; i < blocks; i++) {
         if (!differs(d, i))
             continue;
         s->st.compared_differing_blocks++;
-        if (ses->mode == GW_SESSION_ASSESS)
-            s->st.tail_blocks += ses->peer_rewound || in_peer_set(ses, d->volume, first + i);
-        else
-            gw_dirtymap_mark(s->plan->map[d->volume], d->offset + i * GW_BLOCK_BYTES, 1);
+        gw_dirtymap_mark(s->plan->map[d->volume], d->offset + i * GW_BLOCK_BYTES, 1);
     }
-    ses->diffs_received++;
-    if (ses->mode != GW_SESSION_ASSESS) {
-        uint64_t extent = d->offset / GW_EXTENT_BYTES;
-        gw_dirtymap_compared(s->plan->map[d->volume], extent);
-        if (ses->asked[d->volume] != NULL)
-            gw_bitmap_clear(ses->asked[d->volume], extent, 1);
+    uint64_t extent = d->offset / GW_EXTENT_BYTES;
+    gw_dirtymap_compared(s->plan->map[d->volume], extent);
+    if (ses->asked[d->volume] != NULL)
+        gw_bitmap_clear(ses->asked[d->volume], extent, 1);
+}
+
+/* What differs, and how much of it is of the peer's own set: with the state at the fork at hand
+ * that is asked for once more. */
+static void on_assess(struct gw_source *s, const struct gw_diff *d, uint64_t blocks)
+{
+    struct gw_session *ses = &s->ses;
+    uint64_t first = d->offset / GW_BLOCK_BYTES, tail = 0;
+    for (uint64_t i = 0; i < blocks; i++) {
+        if (!differs(d, i))
+            continue;
+        s->st.compared_differing_blocks += !d->fork;
+        tail += d->fork || ses->peer_rewound || in_peer_set(ses, d->volume, first + i);
     }
-    pthread_cond_signal(&s->cv_link);
-    gw_source_changed(s);
+    if (!d->fork)
+        s->st.compared_bytes += d->length;
+    if (tail > 0 && !d->fork && ses->fork.open) {
+        /* One for each HASH on its way, and no new one is sent before these are (assess_step). */
+        assert(ses->n_again < GW_HASHES_IN_FLIGHT_MAX);
+        ses->again[ses->n_again].volume = d->volume;
+        ses->again[ses->n_again].off = d->offset;
+        ses->again[ses->n_again++].len = d->length;
+    } else {
+        s->st.tail_blocks += tail;
+    }
 }
 
 static int on_diff(struct gw_source *s, const struct gw_diff *d, struct gw_error *err)
@@ -176,10 +193,19 @@ static int on_diff(struct gw_source *s, const struct gw_diff *d, struct gw_error
         end > s->plan->meta.volume[d->volume].bytes)
         return gw_error_set(err, -EPROTO, "the peer's differences name an impossible range");
     uint64_t blocks = ((uint64_t)d->length + GW_BLOCK_BYTES - 1) / GW_BLOCK_BYTES;
-    if (d->verify)
+    if (d->verify) {
         on_verify(s, d, blocks);
+        return 0;
+    }
+    if (s->ses.diffs_received >= s->ses.hashes_sent || (d->fork && !s->ses.fork.open))
+        return gw_error_set(err, -EPROTO, "the peer answers what was not asked");
+    if (s->ses.mode == GW_SESSION_ASSESS)
+        on_assess(s, d, blocks);
     else
         on_compare(s, d, blocks);
+    s->ses.diffs_received++;
+    pthread_cond_signal(&s->cv_link);
+    gw_source_changed(s);
     return 0;
 }
 

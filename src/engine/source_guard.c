@@ -11,27 +11,19 @@
 #include "base/cleanup.h"
 #include "base/log.h"
 #include "engine/frame_io.h"
+#include "engine/greeter.h"
 #include "engine/source_internal.h"
 
 #include <errno.h>
 #include <stdlib.h>
 
-#define GUARD_TIMEOUT_MS 5000u
-
-static int greet(struct gw_source *s, struct gw_conn *conn, struct gw_hello *theirs,
-                 struct gw_hello *mine, uint8_t *buf, struct gw_error *err)
+/* Our statement, said. */
+static int say_hello(struct gw_source *s, struct gw_conn *conn, struct gw_hello *mine,
+                     struct gw_error *err)
 {
-    struct gw_frame f = { 0 };
-    int r = gw_frame_expect(conn, GW_FRAME_HELLO, "hello", &f, buf, GW_HELLO_BYTES_MAX, err);
-    if (r < 0)
-        return r;
-    if (!gw_hello_decode(buf, f.bytes, theirs))
-        return gw_error_set(err, -EPROTO, "the hello is malformed");
-    r = gw_hello_check_version(theirs, err);
-    if (r < 0)
-        return r;
-    if (!gw_uuid_equal(&theirs->side.plan, &s->plan->meta.plan))
-        return gw_error_set(err, -EPERM, "the caller belongs to another plan");
+    CLEANUP_FREE uint8_t *buf = malloc(GW_HELLO_BYTES_MAX);
+    if (buf == NULL)
+        return gw_error_set(err, -ENOMEM, "out of memory");
     pthread_mutex_lock(s->mu);
     mine->version_min = GW_PROTOCOL_MIN;
     mine->version_max = GW_PROTOCOL_MAX;
@@ -61,36 +53,30 @@ static int judge(struct gw_source *s, struct gw_conn *conn, const struct gw_hell
                         mine->side.site_name);
 }
 
-static void answer(struct gw_source *s, struct gw_conn *conn)
+/* Nothing here waits for the caller: what is said fits into the kernel's buffer. */
+static void on_greeted(void *arg, struct gw_conn *conn, const struct gw_hello *theirs,
+                       uint64_t number)
 {
+    struct gw_source *s = arg;
     struct gw_error err = { .code = 0 }, ignored;
-    CLEANUP_FREE struct gw_hello *theirs = calloc(1, sizeof *theirs);
     CLEANUP_FREE struct gw_hello *mine = calloc(1, sizeof *mine);
-    CLEANUP_FREE uint8_t *buf = malloc(GW_HELLO_BYTES_MAX);
-    if (theirs == NULL || mine == NULL || buf == NULL)
-        return; /* no memory: the caller comes again */
-    gw_conn_idle_timeout(conn, GUARD_TIMEOUT_MS);
-    int r = greet(s, conn, theirs, mine, buf, &err);
+    (void)number; /* each is answered, and gone */
+    int r = mine == NULL ? gw_error_set(&err, -ENOMEM, "out of memory")
+                         : say_hello(s, conn, mine, &err);
     if (r == 0)
         r = judge(s, conn, mine, theirs, &err);
     gw_log(GW_LOG_INFO, "%s called: %s", gw_conn_peer(conn), err.msg);
     gw_frame_send_goodbye(conn, GW_GOODBYE_REFUSED, err.msg, &ignored);
+    gw_conn_close(conn);
 }
 
 void *gw_source_guard_main(void *arg)
 {
     struct gw_source *s = arg;
-    for (;;) {
-        struct gw_conn *conn = NULL;
-        struct gw_error err;
-        int r = gw_listener_accept(s->guard, GUARD_TIMEOUT_MS, s->stop_fd, &conn, &err);
-        if (r == -ECONNABORTED)
-            return NULL;
-        if (r < 0) {
-            gw_log(GW_LOG_WARNING, "refused a connection: %s", err.msg);
-            continue;
-        }
-        answer(s, conn);
-        gw_conn_close(conn);
-    }
+    gw_greeter_run(&(struct gw_greeter){ .listener = s->guard,
+                                         .plan = s->plan->meta.plan,
+                                         .stop_fd = s->stop_fd,
+                                         .arg = s,
+                                         .greeted = on_greeted });
+    return NULL;
 }

@@ -12,7 +12,6 @@
 
 #include <errno.h>
 
-#define HASHES_IN_FLIGHT_MAX 64u
 #define HOLE_EXTENTS_MAX 16384u /* cleared under one lock */
 
 struct job {
@@ -50,10 +49,13 @@ static bool take(struct gw_source *s, struct job *j)
 static int read_range(struct gw_source *s, const struct job *j, bool *ret_zero,
                       struct gw_error *err)
 {
-    int r = gw_read_sparse(s->plan->vol[j->volume], j->off, j->len, s->ses.read_buf, ret_zero);
+    bool fork = j->type == GW_RECORD_HASH_FORK;
+    struct gw_file *f = fork ? s->ses.fork.volume[j->volume] : s->plan->vol[j->volume];
+    int r = gw_read_sparse(f, j->off, j->len, s->ses.read_buf, ret_zero);
     if (r < 0)
-        return gw_error_errno(err, r, "cannot read volume '%s' at %llu for the resync",
-                              s->plan->meta.volume[j->volume].name, (unsigned long long)j->off);
+        return gw_error_errno(err, r, "cannot read %svolume '%s' at %llu for the resync",
+                              fork ? "the fork point's " : "", s->plan->meta.volume[j->volume].name,
+                              (unsigned long long)j->off);
     return 0;
 }
 
@@ -153,7 +155,7 @@ static bool next_fine(struct gw_source *s, struct job *j)
 static bool next_coarse(struct gw_source *s, unsigned *ret_volume, uint64_t *ret_extent)
 {
     struct gw_session *ses = &s->ses;
-    if (ses->hashes_sent - ses->diffs_received >= HASHES_IN_FLIGHT_MAX)
+    if (ses->hashes_sent - ses->diffs_received >= GW_HASHES_IN_FLIGHT_MAX)
         return false;
     for (unsigned i = 0; i < s->plan->meta.n_volumes; i++) {
         const struct gw_bitmap *coarse = gw_dirtymap_coarse(s->plan->map[i]);
@@ -161,7 +163,7 @@ static bool next_coarse(struct gw_source *s, unsigned *ret_volume, uint64_t *ret
             ses->asked[i] = gw_bitmap_new(gw_bitmap_size(coarse));
         uint64_t e = 0;
         while ((e = gw_bitmap_next(coarse, e)) != UINT64_MAX && gw_bitmap_test(ses->asked[i], e))
-            e++; /* at most HASHES_IN_FLIGHT_MAX of them */
+            e++; /* at most GW_HASHES_IN_FLIGHT_MAX of them */
         if (e == UINT64_MAX)
             continue;
         *ret_volume = i;
@@ -271,16 +273,32 @@ static int copy_step(struct gw_source *s, struct gw_error *err)
     return r;
 }
 
-/* Assess: compare every extent that has any bit, here or there; write nothing. */
-static int assess_step(struct gw_source *s, struct gw_error *err)
+/* A range that may hold blocks of the tail is compared once more, with the state at the fork: what
+ * this side wrote there since is no tail of the peer. mu held. */
+static bool next_again(struct gw_source *s, struct job *j)
 {
     struct gw_session *ses = &s->ses;
-    struct job j = { .type = GW_RECORD_HASH };
-    pthread_mutex_lock(s->mu);
-    bool ok = false;
-    while (ses->scan_volume < s->plan->meta.n_volumes && !ok) {
-        if (ses->hashes_sent - ses->diffs_received >= HASHES_IN_FLIGHT_MAX)
-            break;
+    if (ses->n_again == 0 || ses->hashes_sent - ses->diffs_received >= GW_HASHES_IN_FLIGHT_MAX)
+        return false;
+    unsigned last = ses->n_again - 1;
+    j->type = GW_RECORD_HASH_FORK;
+    j->volume = ses->again[last].volume;
+    j->off = ses->again[last].off;
+    j->len = ses->again[last].len;
+    j->payload = gw_hashes_bytes(j->len);
+    if (!take(s, j))
+        return false;
+    ses->n_again = last;
+    return true;
+}
+
+/* The next extent, or run of blocks, that has any bit, here or there. mu held. */
+static bool next_assessed(struct gw_source *s, struct job *j)
+{
+    struct gw_session *ses = &s->ses;
+    while (ses->scan_volume < s->plan->meta.n_volumes) {
+        if (ses->hashes_sent - ses->diffs_received >= GW_HASHES_IN_FLIGHT_MAX)
+            return false;
         struct gw_dirtymap *m = s->plan->map[ses->scan_volume];
         uint64_t b = gw_bitmap_next(gw_dirtymap_fine(m), ses->scan_block);
         uint64_t e =
@@ -299,26 +317,47 @@ static int assess_step(struct gw_source *s, struct gw_error *err)
             n = gw_bitmap_run(gw_dirtymap_fine(m), b,
                               GW_BLOCKS_PER_EXTENT - b % GW_BLOCKS_PER_EXTENT);
         }
-        j.volume = ses->scan_volume;
-        j.off = first * GW_BLOCK_BYTES;
-        j.len = clip(s, j.volume, j.off, n * GW_BLOCK_BYTES);
-        j.payload = gw_hashes_bytes(j.len);
-        if (!take(s, &j))
-            break;
-        ok = true;
+        j->type = GW_RECORD_HASH;
+        j->volume = ses->scan_volume;
+        j->off = first * GW_BLOCK_BYTES;
+        j->len = clip(s, j->volume, j->off, n * GW_BLOCK_BYTES);
+        j->payload = gw_hashes_bytes(j->len);
+        if (!take(s, j))
+            return false;
         ses->scan_block = first + n;
-        ses->hashes_sent++;
+        return true;
     }
-    if (!ok && ses->scan_volume >= s->plan->meta.n_volumes && !s->st.assessed &&
-        ses->hashes_sent == ses->diffs_received) {
-        s->st.assessed = true;
-        gw_source_set_reason(s,
-                             "%s has a divergent tail of %llu blocks at most: it waits for the "
-                             "signature of a person (godwit-ctl divergence sign)",
-                             ses->peer.site_name, (unsigned long long)s->st.tail_blocks);
-    }
+    return false;
+}
+
+/* Everything was compared: the target is told, so that its list is whole. mu held. */
+static int end_assess(struct gw_source *s)
+{
+    struct gw_session *ses = &s->ses;
+    if (s->st.assessed || ses->scan_volume < s->plan->meta.n_volumes || ses->n_again > 0 ||
+        ses->hashes_sent != ses->diffs_received ||
+        gw_source_put_record(s, GW_RECORD_FIN, NULL, 0) == 0)
+        return 0;
+    s->st.assessed = true;
+    gw_source_set_reason(s,
+                         "%s has a divergent tail of %llu blocks%s: it waits for the signature of "
+                         "a person (godwit-ctl divergence sign)",
+                         ses->peer.site_name, (unsigned long long)s->st.tail_blocks,
+                         ses->fork.open ? "" : " at most");
+    return 1;
+}
+
+/* Assess: compare everything that has a bit, here or there; write nothing. */
+static int assess_step(struct gw_source *s, struct gw_error *err)
+{
+    struct job j = { .type = GW_RECORD_HASH };
+    pthread_mutex_lock(s->mu);
+    bool ok = next_again(s, &j) || (s->ses.n_again == 0 && next_assessed(s, &j));
+    if (ok)
+        s->ses.hashes_sent++;
+    int r = ok ? 0 : end_assess(s);
     pthread_mutex_unlock(s->mu);
-    return ok ? run_hash(s, &j, err) : 0;
+    return ok ? run_hash(s, &j, err) : r;
 }
 
 static int verify_step(struct gw_source *s, struct gw_error *err)
@@ -333,7 +372,7 @@ static int verify_step(struct gw_source *s, struct gw_error *err)
         gw_source_changed(s);
     }
     bool ok = false;
-    if (more && s->verify_sent - s->verify_answered < HASHES_IN_FLIGHT_MAX &&
+    if (more && s->verify_sent - s->verify_answered < GW_HASHES_IN_FLIGHT_MAX &&
         gw_bucket_take(&s->verify_bucket, 0, gw_io_boot_ns(s->plan->io)) == 0) {
         j.volume = s->verify_volume;
         j.off = s->verify_at;

@@ -10,6 +10,7 @@
 #include "engine/rangelock.h"
 #include "engine/ring.h"
 #include "engine/source.h"
+#include "engine/source_fork.h"
 
 #include <pthread.h>
 
@@ -24,6 +25,8 @@ enum gw_retire_step {
 };
 
 /* A session with the peer. Everything but conn and buffers is guarded by the plan's mutex. */
+#define GW_HASHES_IN_FLIGHT_MAX 64u
+
 struct gw_session {
     struct gw_conn *conn;      /* NULL: none */
     bool up;                   /* START was answered: frames flow */
@@ -52,6 +55,14 @@ struct gw_session {
     struct gw_bitmap *asked[GW_VOLUMES_MAX];     /* extents with a HASH on its way */
     struct gw_bitmap *peer_fine[GW_VOLUMES_MAX]; /* the target's own set (assess) */
     struct gw_bitmap *peer_coarse[GW_VOLUMES_MAX];
+    /* assess with the state at the fork: ranges whose differences are to be looked at again */
+    struct gw_fork fork;
+    struct {
+        unsigned volume;
+        uint64_t off;
+        uint32_t len;
+    } again[GW_HASHES_IN_FLIGHT_MAX];
+    unsigned n_again;
     uint8_t *read_buf;  /* GW_EXTENT_BYTES, of the link thread */
     uint8_t *frame_buf; /* GW_FRAME_BYTES_MAX + header, of the link thread (compression) */
 };

@@ -188,6 +188,7 @@ static void session_over(struct gw_source *s)
         gw_bitmap_free(ses->peer_fine[i]);
         gw_bitmap_free(ses->peer_coarse[i]);
     }
+    gw_fork_close(&ses->fork);
     struct gw_conn *conn = ses->conn;
     struct gw_session clean = { .read_buf = ses->read_buf, .frame_buf = ses->frame_buf };
     if (was_up)

@@ -188,8 +188,18 @@ static int receive_set(struct gw_source *s, struct gw_error *err)
     }
 }
 
-static int send_set(struct gw_source *s, struct gw_error *err)
+static uint64_t bits_of(const uint8_t *bits)
 {
+    uint64_t n = 0;
+    for (size_t i = 0; i < GW_BITMAP_PAGE_BYTES; i++)
+        n += (unsigned)__builtin_popcount(bits[i]);
+    return n;
+}
+
+/* *ret: how much that is. */
+static int send_set(struct gw_source *s, struct gw_ready *ret, struct gw_error *err)
+{
+    *ret = (struct gw_ready){ 0 };
     uint8_t buf[GW_MAP_BYTES], bits[GW_BITMAP_PAGE_BYTES];
     for (unsigned i = 0; i < s->plan->meta.n_volumes; i++) {
         for (int kind = GW_MAP_FINE; kind <= GW_MAP_COARSE; kind++) {
@@ -200,6 +210,7 @@ static int send_set(struct gw_source *s, struct gw_error *err)
                 pthread_mutex_unlock(s->mu);
                 if (!any)
                     continue;
+                *(kind == GW_MAP_FINE ? &ret->dirty_blocks : &ret->coarse_extents) += bits_of(bits);
                 struct gw_map_page m = {
                     .volume = (uint16_t)i, .kind = (uint8_t)kind, .page = p, .bits = bits
                 };
@@ -213,7 +224,8 @@ static int send_set(struct gw_source *s, struct gw_error *err)
     return gw_frame_send(s->ses.conn, GW_FRAME_MAP_END, NULL, 0, err);
 }
 
-static int receive_ready(struct gw_source *s, struct gw_error *err)
+/* The target is prepared. R6: it holds all of D, of which `sent` is the size. */
+static int receive_ready(struct gw_source *s, const struct gw_ready *sent, struct gw_error *err)
 {
     uint8_t buf[GW_GOODBYE_BYTES_MAX];
     struct gw_frame f = { 0 };
@@ -222,6 +234,14 @@ static int receive_ready(struct gw_source *s, struct gw_error *err)
         gw_frame_expect(s->ses.conn, GW_FRAME_READY, "answer to START", &f, buf, sizeof buf, err);
     if (r == 0 && !gw_ready_decode(buf, f.bytes, &ready))
         r = gw_error_set(err, -EPROTO, "the peer's answer to START is malformed");
+    if (r == 0 && (ready.dirty_blocks < sent->dirty_blocks ||
+                   ready.coarse_extents < sent->coarse_extents))
+        r = gw_error_set(err, -EPROTO,
+                         "the peer holds %llu blocks and %llu extents of the %llu and %llu to copy",
+                         (unsigned long long)ready.dirty_blocks,
+                         (unsigned long long)ready.coarse_extents,
+                         (unsigned long long)sent->dirty_blocks,
+                         (unsigned long long)sent->coarse_extents);
     return r;
 }
 
@@ -332,7 +352,7 @@ static int start_stream(struct gw_source *s, struct gw_error *err)
         return r;
     r = send_start(s, &start, err);
     if (r == 0)
-        r = receive_ready(s, err);
+        r = receive_ready(s, &(struct gw_ready){ 0 }, err);
     if (r < 0)
         return r;
     LOCK_SCOPE(s->mu);
@@ -387,6 +407,8 @@ static int start_copy(struct gw_source *s, enum gw_session_mode mode, struct gw_
 {
     struct gw_session *ses = &s->ses;
     ses->mode = mode;
+    bool fork = mode == GW_SESSION_ASSESS &&
+                gw_fork_open(&ses->fork, s->plan, &ses->peer.lineage, ses->verdict.fork_seq);
     pthread_mutex_lock(s->mu);
     int r = mode == GW_SESSION_ASSESS ? 0 : gw_source_record_unsync(s, err);
     if (r < 0) {
@@ -401,6 +423,7 @@ static int start_copy(struct gw_source *s, enum gw_session_mode mode, struct gw_
     start.target_zero = mode == GW_SESSION_FULL && !ses->peer.seed_compare &&
                         gw_uuid_is_none(&ses->peer.reached_uuid);
     ses->target_zero = start.target_zero;
+    start.fork = fork;
     if (ses->verdict.compare_all || (mode == GW_SESSION_FULL && !seeding_can_resume(s))) {
         for (unsigned i = 0; i < s->plan->meta.n_volumes; i++)
             gw_dirtymap_mark_all_coarse(s->plan->map[i]);
@@ -411,17 +434,18 @@ static int start_copy(struct gw_source *s, enum gw_session_mode mode, struct gw_
         r = receive_set(s, err);
     if (r < 0)
         return r;
+    struct gw_ready sent = { 0 };
     if (mode != GW_SESSION_ASSESS) {
         /* R6: D is durable on both sides before the first resync write. */
         r = gw_plan_persist_maps(s->plan, err);
         if (r < 0)
             return r;
         gw_crash_point(s->plan->io, "source.union");
-        r = send_set(s, err);
+        r = send_set(s, &sent, err);
         if (r < 0)
             return r;
     }
-    r = receive_ready(s, err);
+    r = receive_ready(s, &sent, err);
     if (r < 0)
         return r;
     LOCK_SCOPE(s->mu);

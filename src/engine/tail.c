@@ -19,7 +19,8 @@ struct work {
     struct gw_undo_manifest m;
     struct gw_bitmap *tail[GW_VOLUMES_MAX]; /* blocks of the tail */
     struct gw_dirtymap *own[GW_VOLUMES_MAX];
-    struct gw_file *const *volumes; /* finding: what they hold now */
+    struct gw_dirtymap *exact[GW_VOLUMES_MAX]; /* what an assess found; of all volumes or of none */
+    struct gw_file *const *volumes;            /* finding: what they hold now */
     struct gw_file *out[GW_VOLUMES_MAX];
     uint64_t written; /* exporting: blocks */
 };
@@ -32,6 +33,8 @@ static void work_free(struct work *w)
         gw_bitmap_free(w->tail[i]);
         if (w->own[i] != NULL)
             gw_dirtymap_close(w->own[i]);
+        if (w->exact[i] != NULL)
+            gw_dirtymap_close(w->exact[i]);
         gw_file_close(w->out[i]);
     }
     gw_undo_close(w->undo);
@@ -64,23 +67,42 @@ static int work_open(struct gw_io *io, const char *dir, const char *id, struct w
 
 /* ---- finding --------------------------------------------------------------------------------- */
 
-static int open_own(struct gw_io *io, const char *dir, const char *id, struct work *w,
+/* One set of this side that lies beside the undo file; *ret NULL: not there. */
+static int open_set(struct gw_io *io, const char *dir, const char *id, const char *name,
+                    const struct work *w, uint32_t i, struct gw_dirtymap **ret, uint64_t *damaged,
                     struct gw_error *err)
 {
+    struct gw_path path;
+    int r = gw_path(&path, err, "%s/undo/%s/%s-%u", dir, id, name, i);
+    if (r < 0)
+        return r;
+    r = gw_file_exists(io, path.text);
+    if (r == 0)
+        return 0;
+    if (r < 0)
+        return gw_error_errno(err, r, "cannot look at %s", path.text);
+    return gw_dirtymap_open(io, path.text, &w->m.volume[i].uuid, w->m.volume[i].bytes, true, NULL,
+                            ret, damaged, err);
+}
+
+/* own-<i>: not there, all may be its own. tail-<i>: used only if all are there and sound. */
+static int open_sets(struct gw_io *io, const char *dir, const char *id, struct work *w,
+                     struct gw_error *err)
+{
+    bool exact = true;
     for (uint32_t i = 0; i < w->m.n_volumes; i++) {
-        struct gw_path path;
-        int r = gw_path(&path, err, "%s/undo/%s/own-%u", dir, id, i);
-        if (r < 0)
-            return r;
-        r = gw_file_exists(io, path.text);
+        uint64_t damaged = 0;
+        int r = open_set(io, dir, id, "own", w, i, &w->own[i], NULL, err);
         if (r == 0)
-            continue; /* not known what was its own: all may be */
-        if (r < 0)
-            return gw_error_errno(err, r, "cannot look at %s", path.text);
-        r = gw_dirtymap_open(io, path.text, &w->m.volume[i].uuid, w->m.volume[i].bytes, true, NULL,
-                             &w->own[i], NULL, err);
+            r = open_set(io, dir, id, "tail", w, i, &w->exact[i], &damaged, err);
         if (r < 0)
             return r;
+        exact = exact && w->exact[i] != NULL && damaged == 0;
+    }
+    for (uint32_t i = 0; !exact && i < w->m.n_volumes; i++) {
+        if (w->exact[i] != NULL)
+            gw_dirtymap_close(w->exact[i]);
+        w->exact[i] = NULL;
     }
     return 0;
 }
@@ -96,6 +118,11 @@ static int find_block(void *arg, unsigned volume, uint64_t block, const uint8_t 
                       size_t len, struct gw_error *err)
 {
     struct work *w = arg;
+    if (w->exact[volume] != NULL) {
+        if (gw_bitmap_test(gw_dirtymap_fine(w->exact[volume]), block))
+            gw_bitmap_set(w->tail[volume], block, 1);
+        return 0;
+    }
     if (!is_own(w, volume, block))
         return 0;
     uint8_t now[GW_BLOCK_BYTES];
@@ -141,7 +168,7 @@ int gw_tail_find(struct gw_io *io, const char *dir, const char *id, struct gw_fi
     if (r < 0)
         return r;
     w->volumes = volumes;
-    r = open_own(io, dir, id, w, err);
+    r = open_sets(io, dir, id, w, err);
     if (r < 0)
         return gw_error_wrap(err, "cannot find the tail in undo file %s", id), r;
     r = gw_undo_each(w->undo, find_block, w, err);
@@ -149,7 +176,7 @@ int gw_tail_find(struct gw_io *io, const char *dir, const char *id, struct gw_fi
     bool damaged = gw_undo_damage(w->undo, NULL) < 0;
     if (r < 0 && !(damaged && r == -EBADMSG))
         return gw_error_wrap(err, "cannot find the tail in undo file %s", id), r;
-    struct gw_tail t = { .damaged = damaged };
+    struct gw_tail t = { .damaged = damaged, .exact = w->exact[0] != NULL };
     for (uint32_t i = 0; i < w->m.n_volumes; i++) {
         r = collect(&t, i, w->tail[i], w->m.volume[i].bytes, err);
         if (r < 0) {

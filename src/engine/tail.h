@@ -2,13 +2,13 @@
 // Copyright the godwit authors
 /*
  * The divergent tail: writes that this side acknowledged in a reign that ended without them, found
- * in an undo file: blocks of the undo file that were in the side's *own* set (`own-<i>`, coarse
- * extents included) and whose old content differs from what the volume holds now.
- *
- * The list is a superset (`exact` false) as long as the survivor may have written the same blocks
- * after the fork. An own set that is missing or damaged counts as everything. Whether there is a
- * tail at all is the verdict's word (`diverged` in the undo file's manifest): the list of a side
- * that did not diverge is of blocks that were copied to it, nothing more.
+ * in an undo file: blocks of the undo file that an assess found to be exactly it (`tail-<i>`, see
+ * engine/assessed.h). Without that list: blocks of the side's *own* set (`own-<i>`, coarse extents
+ * included) whose old content differs from what the volume holds now: a superset (`exact` false),
+ * as the survivor may have written the same blocks after the fork. An own set that is missing or
+ * damaged counts as everything. Whether there is a tail at all is the verdict's word (`diverged` in
+ * the undo file's manifest): the list of a side that did not diverge is of blocks that were copied
+ * to it, nothing more.
  *
  * Nothing here changes a volume or the undo file; the volumes are read as they are, so a list that
  * is to mean something is made while nothing is applied to them.

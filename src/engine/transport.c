@@ -41,7 +41,9 @@ struct gw_conn {
     atomic_uint idle_ms;
     atomic_bool stopped;
     struct direction tx, rx;
-    uint8_t *stage; /* TLS, of the sender: where small pieces become one record */
+    uint8_t *stage;    /* TLS, of the sender: where small pieces become one record */
+    size_t shake_sent; /* TLS handshake: of what is in out */
+    bool shaken;       /* ... it is over, but for what is in out */
     char peer[GW_ADDRESS_TEXT];
 };
 
@@ -104,6 +106,16 @@ int gw_conn_new(int fd, const struct gw_address *peer, struct gw_conn **ret, str
 const char *gw_conn_peer(const struct gw_conn *c)
 {
     return c->peer;
+}
+
+int gw_conn_fd(const struct gw_conn *c)
+{
+    return c->fd;
+}
+
+bool gw_conn_has_tls(const struct gw_conn *c)
+{
+    return c->tls != NULL;
 }
 
 /* ---- waking ---------------------------------------------------------------------------------- */
@@ -177,8 +189,9 @@ static int receive_error(const struct gw_conn *c, int r, struct gw_error *err)
     return gw_error_errno(err, r, "cannot receive from %s", c->peer);
 }
 
-/* What there is, at least one byte; 0 = the end. */
-static ssize_t receive_some(struct gw_conn *c, void *buf, size_t cap, struct gw_error *err)
+/* What there is, at least one byte; 0 = the end; -EAGAIN: nothing yet, and not to be waited for. */
+static ssize_t receive_some(struct gw_conn *c, void *buf, size_t cap, bool wait,
+                            struct gw_error *err)
 {
     for (;;) {
         if (atomic_load_explicit(&c->stopped, memory_order_relaxed))
@@ -192,7 +205,7 @@ static ssize_t receive_some(struct gw_conn *c, void *buf, size_t cap, struct gw_
         if (n == 0)
             return 0;
         if (errno == EAGAIN) {
-            int r = wait_ready(c, &c->rx, POLLIN, err);
+            int r = wait ? wait_ready(c, &c->rx, POLLIN, err) : -EAGAIN;
             if (r < 0)
                 return r;
         } else if (errno != EINTR) {
@@ -339,11 +352,11 @@ int gw_conn_send(struct gw_conn *c, const struct iovec *iov, int n, struct gw_er
 
 /* ---- receiving ------------------------------------------------------------------------------- */
 
-static int fill_tls(struct gw_conn *c, struct gw_error *err)
+static int fill_tls(struct gw_conn *c, bool wait, struct gw_error *err)
 {
     size_t cap;
     uint8_t *in = gw_tls_in(c->tls, &cap);
-    ssize_t n = receive_some(c, in, cap, err);
+    ssize_t n = receive_some(c, in, cap, wait, err);
 
     if (n < 0)
         return (int)n;
@@ -351,11 +364,12 @@ static int fill_tls(struct gw_conn *c, struct gw_error *err)
     return 0;
 }
 
-/* At least one byte, or an error. */
-static ssize_t receive_plaintext(struct gw_conn *c, void *buf, size_t cap, struct gw_error *err)
+/* At least one byte, or an error; -EAGAIN as above. */
+static ssize_t receive_plaintext(struct gw_conn *c, void *buf, size_t cap, bool wait,
+                                 struct gw_error *err)
 {
     if (c->tls == NULL) {
-        ssize_t n = receive_some(c, buf, cap, err);
+        ssize_t n = receive_some(c, buf, cap, wait, err);
         return n != 0 ? n : receive_error(c, -ECONNRESET, err);
     }
     for (;;) {
@@ -368,7 +382,7 @@ static ssize_t receive_plaintext(struct gw_conn *c, void *buf, size_t cap, struc
             gw_error_wrap(err, "%s", c->peer);
             return n;
         }
-        int r = fill_tls(c, err);
+        int r = fill_tls(c, wait, err);
         if (r < 0)
             return r;
     }
@@ -381,7 +395,7 @@ int gw_conn_recv(struct gw_conn *c, void *buf, size_t len, struct gw_error *err)
     if (c->rx.failed != 0)
         return failed_before(c, c->rx.failed, err);
     for (size_t done = 0; done < len;) {
-        ssize_t n = receive_plaintext(c, p + done, len - done, err);
+        ssize_t n = receive_plaintext(c, p + done, len - done, true, err);
         if (n < 0) {
             if (done > 0 || n != -ETIMEDOUT)
                 c->rx.failed = (int)n;
@@ -392,44 +406,79 @@ int gw_conn_recv(struct gw_conn *c, void *buf, size_t len, struct gw_error *err)
     return 0;
 }
 
+ssize_t gw_conn_recv_some(struct gw_conn *c, void *buf, size_t cap, struct gw_error *err)
+{
+    if (c->rx.failed != 0)
+        return failed_before(c, c->rx.failed, err);
+    ssize_t n = receive_plaintext(c, buf, cap, false, err);
+    if (n < 0 && n != -EAGAIN)
+        c->rx.failed = (int)n;
+    return n;
+}
+
 /* ---- beginning and end ----------------------------------------------------------------------- */
 
-/* Move the handshake's bytes within the deadline: all of out if there is some, else more of in. */
-static int handshake_move(struct gw_conn *c, uint64_t deadline_ns, int cancel_fd)
+int gw_conn_tls_begin(struct gw_conn *c, struct gw_tls *tls, bool client, const char *server_name,
+                      struct gw_error *err)
 {
-    size_t len, cap;
-    const uint8_t *out = gw_tls_out(c->tls, &len);
-    const bool sending = len > 0;
+    c->stage = malloc(GW_TLS_RECORD_BYTES);
+    if (c->stage == NULL)
+        return gw_error_set(err, -ENOMEM, "out of memory for TLS");
+    return gw_tls_session_new(tls, client, server_name, &c->tls, err);
+}
 
-    for (size_t done = 0; !sending || done < len;) {
-        ssize_t n;
-        if (sending) {
-            n = send(c->fd, out + done, len - done, MSG_NOSIGNAL);
-        } else {
-            uint8_t *in = gw_tls_in(c->tls, &cap);
-            n = recv(c->fd, in, cap, 0);
-        }
-        if (n >= 0 && !sending) {
-            gw_tls_in_filled(c->tls, (size_t)n);
-            return 0;
-        }
+static int handshake_broke(int r, struct gw_error *err)
+{
+    return r == -EAGAIN ? r
+                        : gw_error_errno(err, -EPROTO, "the connection broke in the TLS handshake");
+}
+
+/* All that is in out, or -EAGAIN. */
+static int handshake_send(struct gw_conn *c)
+{
+    size_t len;
+    const uint8_t *out = gw_tls_out(c->tls, &len);
+
+    while (c->shake_sent < len) {
+        ssize_t n = send(c->fd, out + c->shake_sent, len - c->shake_sent, MSG_NOSIGNAL);
         if (n >= 0)
-            done += (size_t)n;
-        else if (errno != EAGAIN && errno != EINTR)
+            c->shake_sent += (size_t)n;
+        else if (errno != EINTR)
             return -errno;
-        int r = gw_wait_fd(c->fd, sending ? POLLOUT : POLLIN, cancel_fd, deadline_ns);
-        if (r < 0)
-            return r;
     }
     gw_tls_out_done(c->tls);
+    c->shake_sent = 0;
     return 0;
 }
 
-static int handshake(struct gw_conn *c, uint64_t deadline_ns, int cancel_fd, struct gw_error *err)
+/* Some bytes into in, or -EAGAIN. */
+static int handshake_receive(struct gw_conn *c)
+{
+    size_t cap;
+    uint8_t *in = gw_tls_in(c->tls, &cap);
+    ssize_t n;
+
+    do
+        n = recv(c->fd, in, cap, 0);
+    while (n < 0 && errno == EINTR);
+    if (n < 0)
+        return -errno;
+    gw_tls_in_filled(c->tls, (size_t)n);
+    return 0;
+}
+
+int gw_conn_tls_step(struct gw_conn *c, short *ret_events, struct gw_error *err)
 {
     for (;;) {
         size_t left;
-        int r = gw_tls_handshake(c->tls, err);
+        *ret_events = POLLOUT;
+        int r = handshake_send(c);
+        if (r < 0)
+            return handshake_broke(r, err);
+        if (c->shaken)
+            return 0;
+        r = gw_tls_handshake(c->tls, err);
+        c->shaken = r == 0;
         const uint8_t *out = gw_tls_out(c->tls, &left);
         if (r < 0 && r != -EAGAIN) {
             /* Tell the peer why, if it can be said at once. */
@@ -437,30 +486,31 @@ static int handshake(struct gw_conn *c, uint64_t deadline_ns, int cancel_fd, str
             (void)n;
             return r;
         }
-        if (r == 0 && left == 0)
-            return 0;
-        int moved = handshake_move(c, deadline_ns, cancel_fd);
-        if (moved == -ETIMEDOUT)
-            return gw_error_set(err, moved, "no TLS answer from the peer in time");
-        if (moved == -ECONNABORTED)
-            return gw_error_set(err, moved, "cancelled in the TLS handshake");
-        if (moved < 0)
-            return gw_error_errno(err, -EPROTO, "the connection broke in the TLS handshake");
-        if (r == 0)
-            return 0;
+        *ret_events = POLLIN;
+        if (r == -EAGAIN && left == 0) {
+            r = handshake_receive(c);
+            if (r < 0)
+                return handshake_broke(r, err);
+        }
     }
 }
 
 int gw_conn_start_tls(struct gw_conn *c, struct gw_tls *tls, bool client, const char *server_name,
                       uint64_t deadline_ns, int cancel_fd, struct gw_error *err)
 {
-    c->stage = malloc(GW_TLS_RECORD_BYTES);
-    if (c->stage == NULL)
-        return gw_error_set(err, -ENOMEM, "out of memory for TLS");
-    int r = gw_tls_session_new(tls, client, server_name, &c->tls, err);
+    short events;
+    int r = gw_conn_tls_begin(c, tls, client, server_name, err);
+
     if (r < 0)
         return r;
-    return handshake(c, deadline_ns, cancel_fd, err);
+    while ((r = gw_conn_tls_step(c, &events, err)) == -EAGAIN) {
+        r = gw_wait_fd(c->fd, events, cancel_fd, deadline_ns);
+        if (r == -ETIMEDOUT)
+            return gw_error_set(err, r, "no TLS answer from the peer in time");
+        if (r == -ECONNABORTED)
+            return gw_error_set(err, r, "cancelled in the TLS handshake");
+    }
+    return r;
 }
 
 /* Say goodbye if it can be said at once and the stream is whole. */

@@ -25,6 +25,7 @@
 
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 #include <sys/uio.h>
 
 /* Files are PEM. Loaded at gw_tls_load; errors name the file. */
@@ -66,6 +67,17 @@ int gw_listener_accept(struct gw_listener *l, unsigned timeout_ms, int cancel_fd
                        struct gw_conn **ret, struct gw_error *err);
 void gw_listener_close(struct gw_listener *l);
 
+/*
+ * The same without waiting, for who serves many callers at once (engine/greeter.h). *ret has not
+ * shaken hands: call gw_listener_shake when the caller has said something, and again after each
+ * -EAGAIN when poll says *ret_events; 0: it is whom the certificate names (or the listener is
+ * plain). -EAGAIN from take: nobody is there.
+ */
+int gw_listener_fd(const struct gw_listener *l);
+int gw_listener_take(struct gw_listener *l, struct gw_conn **ret, struct gw_error *err);
+int gw_listener_shake(struct gw_listener *l, struct gw_conn *c, short *ret_events,
+                      struct gw_error *err);
+
 /* "127.0.0.1:43210", for logs. */
 const char *gw_conn_peer(const struct gw_conn *c);
 /*
@@ -77,6 +89,10 @@ void gw_conn_idle_timeout(struct gw_conn *c, unsigned ms);
 int gw_conn_send(struct gw_conn *c, const struct iovec *iov, int n, struct gw_error *err);
 /* Receive exactly len bytes. -ECONNRESET "the peer closed the connection" on an early end. */
 int gw_conn_recv(struct gw_conn *c, void *buf, size_t len, struct gw_error *err);
+/* What has come, at least one byte; -EAGAIN: nothing now. Poll gw_conn_fd only after that: TLS may
+ * hold more than the kernel. */
+ssize_t gw_conn_recv_some(struct gw_conn *c, void *buf, size_t cap, struct gw_error *err);
+int gw_conn_fd(const struct gw_conn *c);
 /* Stop both directions at once, from any thread. */
 void gw_conn_shutdown(struct gw_conn *c);
 void gw_conn_close(struct gw_conn *c); /* NULL is fine */

@@ -218,7 +218,7 @@ int gw_undo_open(struct gw_io *io, const char *dir, const char *id, bool read_on
         return r;
     r = load_manifest(io, dir, id, m, err);
     if (r < 0)
-        return gw_error_wrap(err, "cannot open undo file %s", id), r;
+        return r;
     __attribute__((cleanup(cleanup_undo))) struct gw_undo *u = undo_new(io, m, read_only);
     if (u == NULL)
         return gw_error_errno(err, -ENOMEM, "cannot open undo file %s", id);
@@ -227,10 +227,10 @@ int gw_undo_open(struct gw_io *io, const char *dir, const char *id, bool read_on
         return r;
     r = gw_io_open(io, u->path.text, read_only ? GW_OPEN_RDONLY : 0, &u->data);
     if (r < 0)
-        return gw_error_errno(err, r, "cannot open undo file %s: cannot open %s", id, u->path.text);
+        return gw_error_errno(err, r, "cannot open undo file %s", u->path.text);
     r = survey(u, err);
     if (r < 0)
-        return gw_error_wrap(err, "cannot open undo file %s", id), r;
+        return r;
     if (ret_manifest != NULL)
         *ret_manifest = *m;
     *ret = u;
@@ -253,10 +253,24 @@ int gw_undo_damage(const struct gw_undo *u, struct gw_error *err)
     if (u->damaged_at == NOWHERE)
         return 0;
     return gw_error_set(err, -EBADMSG,
-                        "%s is damaged at %llu: at least one old block is lost and rolling back "
-                        "would not give a consistent image; what is sound can still be read; "
-                        "restore the file from a backup, or let the resync finish and remove it",
-                        u->path.text, (unsigned long long)u->damaged_at);
+                        "%s is damaged at %llu (checksum mismatch): at least one old block is "
+                        "lost%s",
+                        u->path.text, (unsigned long long)u->damaged_at,
+                        u->read_only ? "; what is sound can still be read and exported" : "");
+}
+
+int gw_undo_way_out(const char *site, const char *peer, struct gw_error *err)
+{
+    if (err->code != -EBADMSG && err->code != -ENOENT && err->code != -EIO)
+        return err->code; /* the file is not lost */
+    struct gw_error cause = *err;
+    return gw_error_set(
+        err, cause.code,
+        "%s; the resync can neither go on nor be rolled back: restore the file from a backup, or "
+        "export what is sound (godwit-ctl divergence export), move the plan directory away and "
+        "make it anew over its volumes (godwit-ctl create DIR --standby --adopt-data --site %s "
+        "--like FILE --volume NAME=PATH; FILE: godwit-ctl describe at %s)",
+        cause.msg, site, peer);
 }
 
 /* ---- appending ------------------------------------------------------------------------------- */

@@ -71,6 +71,9 @@ void gw_undo_close(struct gw_undo *u);
 
 /* 0, or -EBADMSG with the sentence: rolling back would not give a consistent image. */
 int gw_undo_damage(const struct gw_undo *u, struct gw_error *err);
+/* *err says why the undo file of an unfinished resync cannot be opened. If it is lost, the sentence
+ * gets the way out: the site is made anew. Returns err->code. */
+int gw_undo_way_out(const char *site, const char *peer, struct gw_error *err);
 
 /* Stored or queued. */
 bool gw_undo_has(const struct gw_undo *u, unsigned volume, uint64_t block);

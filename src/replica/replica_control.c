@@ -132,9 +132,10 @@ static int on_tail(void *ctx, json_t *request, struct gw_control_reply *reply, s
         gw_replica_get_status(rc->replica, &status);
         gw_replica_each_tail(rc->replica, add_range, &t);
         gw_control_reply_merge(
-            reply, json_pack("{s:b, s:b, s:I, s:I, s:I, s:o}", "known", status.tail.known, "exact",
-                             false, "blocks", (json_int_t)status.tail.blocks, "bytes",
-                             (json_int_t)t.bytes, "n_ranges", (json_int_t)t.n, "ranges", t.ranges));
+            reply, json_pack("{s:b, s:b, s:b, s:I, s:I, s:I, s:o}", "known", status.tail.known,
+                             "complete", status.tail.complete, "exact", status.tail.exact, "blocks",
+                             (json_int_t)status.tail.blocks, "bytes", (json_int_t)t.bytes,
+                             "n_ranges", (json_int_t)t.n, "ranges", t.ranges));
     }
     pthread_rwlock_unlock(&in_use);
     return r;

@@ -566,12 +566,12 @@ def test_format_of_the_journal(ran):
         assert (records[0]["seq"], records[-1]["seq"]) == struct.unpack_from("<2Q", head, 24)
         for r in records:
             types.add(r["type"])
-            if r["type"] == 7: # FIN: the chain begins anew
+            if r["type"] == 8: # FIN: the chain begins anew
                 chain = u(r["payload"], 8, 8)
             elif chain is not None:
                 chain = h64(struct.pack("<2Q", chain, r["checksum"]))
         at += len(batch)
-    assert base + at == m["journal_pos"] and {1, 6, 7} <= types # WRITE, VERIFY, FIN
+    assert base + at == m["journal_pos"] and {1, 7, 8} <= types # WRITE, VERIFY, FIN
     assert chain is not None
 
 

@@ -230,7 +230,7 @@ static size_t put_record(uint8_t *p, enum gw_record_type type, uint64_t seq, uin
     if (gw_record_has_range(type)) {
         rec.volume = 1;
         rec.offset = 8192;
-        rec.length = type == GW_RECORD_HASH || type == GW_RECORD_VERIFY
+        rec.length = type >= GW_RECORD_HASH && type <= GW_RECORD_VERIFY
                          ? payload / 16 * GW_BLOCK_BYTES
                      : gw_record_is_zero(type) ? 5u << 20
                                                : payload;

@@ -27,33 +27,88 @@ static const uint8_t *page_now(const struct mem_page *p)
     return p->n ? p->version[p->n - 1] : p->durable;
 }
 
+/* NULL: nothing was ever written there. */
+static struct mem_page *page_peek(const struct mem_inode *inode, uint64_t i)
+{
+    if (i >= inode->n_pages || !inode->chunk[i / MEM_CHUNK])
+        return NULL;
+    return &inode->chunk[i / MEM_CHUNK][i % MEM_CHUNK];
+}
+
 static struct mem_page *page_at(struct mem_inode *inode, uint64_t i)
 {
     if (i >= inode->n_pages) {
-        uint64_t n = GW_MAX(i + 1, inode->n_pages * 2);
-        inode->page = memdisk_must(realloc(inode->page, n * sizeof *inode->page));
-        memset(inode->page + inode->n_pages, 0, (n - inode->n_pages) * sizeof *inode->page);
-        inode->n_pages = n;
+        uint64_t n = GW_MAX(i / MEM_CHUNK + 1, inode->n_pages / MEM_CHUNK * 2);
+        uint64_t old = inode->n_pages / MEM_CHUNK;
+        inode->chunk = memdisk_must(realloc(inode->chunk, n * sizeof *inode->chunk));
+        memset(inode->chunk + old, 0, (n - old) * sizeof *inode->chunk);
+        inode->n_pages = n * MEM_CHUNK;
     }
-    return &inode->page[i];
+    struct mem_page **c = &inode->chunk[i / MEM_CHUNK];
+    if (!*c)
+        *c = memdisk_must(calloc(MEM_CHUNK, sizeof **c));
+    return &(*c)[i % MEM_CHUNK];
 }
 
-static int page_push(struct memdisk *d, struct mem_page *p, uint8_t *content)
+static struct mem_page *unsettled_page(const struct mem_inode *inode, size_t k)
 {
-    bool had = page_now(p) != NULL;
-    if (!had && content && d->blocks >= d->capacity) {
-        free(content);
-        return -ENOSPC;
+    return memdisk_must(page_peek(inode, inode->unsettled[k]));
+}
+
+static const uint8_t *now_at(const struct mem_inode *inode, uint64_t i)
+{
+    const struct mem_page *p = page_peek(inode, i);
+    return p ? page_now(p) : NULL;
+}
+
+static void count_blocks(struct memdisk *d, struct mem_inode *inode, int64_t change)
+{
+    inode->blocks += (uint64_t)change;
+    if (!inode->gone)
+        d->blocks += (uint64_t)change;
+}
+
+void memdisk_inode_gone(struct memdisk *d, struct mem_inode *inode, bool gone)
+{
+    if (inode->gone != gone)
+        d->blocks += gone ? -inode->blocks : inode->blocks;
+    inode->gone = gone;
+}
+
+static void list_unsettled(struct mem_inode *inode, struct mem_page *p, uint64_t i)
+{
+    if (p->listed)
+        return;
+    p->listed = true;
+    if (inode->n_unsettled == inode->room_unsettled) {
+        inode->room_unsettled = inode->room_unsettled * 2 + 16;
+        inode->unsettled = memdisk_must(
+            realloc(inode->unsettled, inode->room_unsettled * sizeof *inode->unsettled));
     }
-    d->blocks = d->blocks + (!had && content) - (had && !content);
+    inode->unsettled[inode->n_unsettled++] = i;
+}
+
+static int page_push(struct memdisk *d, struct mem_inode *inode, uint64_t i, uint8_t *content)
+{
+    struct mem_page *p = page_at(inode, i);
+    bool had = page_now(p) != NULL;
+    if (i >= inode->reserved) {
+        if (!had && content && d->blocks >= d->capacity) {
+            free(content);
+            return -ENOSPC;
+        }
+        count_blocks(d, inode, (!had && content) - (had && !content));
+    }
     if (p->n == VERSIONS_MAX) {
         free(p->version[1]);
         memmove(p->version + 1, p->version + 2, (VERSIONS_MAX - 2) * sizeof *p->version);
         p->n--;
     }
-    p->version = memdisk_must(realloc(p->version, VERSIONS_MAX * sizeof *p->version));
+    if (!p->version)
+        p->version = memdisk_must(malloc(VERSIONS_MAX * sizeof *p->version));
     p->version[p->n++] = content;
     p->in_doubt = false;
+    list_unsettled(inode, p, i);
     return 0;
 }
 
@@ -67,7 +122,7 @@ static void page_settle(struct mem_page *p, uint8_t *content)
     if (p->durable != content)
         free(p->durable);
     free(p->version);
-    *p = (struct mem_page){ .durable = content };
+    *p = (struct mem_page){ .durable = content, .listed = p->listed };
 }
 
 /* data NULL: zeros; a whole page of them becomes a hole. */
@@ -77,41 +132,68 @@ static int put(struct memdisk *d, struct mem_inode *inode, const uint8_t *data, 
     for (uint64_t done = 0; done < len;) {
         uint64_t at = off + done, in = at % MEM_PAGE;
         uint64_t n = GW_MIN(len - done, MEM_PAGE - in);
-        struct mem_page *p = page_at(inode, at / MEM_PAGE);
-        const uint8_t *now = page_now(p);
+        const uint8_t *now = now_at(inode, at / MEM_PAGE);
         if (data || (now && n < MEM_PAGE)) {
-            uint8_t *copy = memdisk_must(calloc(1, MEM_PAGE));
+            uint8_t *copy = memdisk_must(malloc(MEM_PAGE));
             if (now)
                 memcpy(copy, now, MEM_PAGE);
+            else
+                memset(copy, 0, MEM_PAGE);
             if (data)
                 memcpy(copy + in, data + done, n);
             else
                 memset(copy + in, 0, n);
-            int r = page_push(d, p, copy);
+            int r = page_push(d, inode, at / MEM_PAGE, copy);
             if (r < 0)
                 return r;
         } else if (now) {
-            page_push(d, p, NULL);
+            page_push(d, inode, at / MEM_PAGE, NULL);
         }
         done += n;
     }
     return 0;
 }
 
+static void forget_settled(struct mem_inode *inode)
+{
+    size_t n = 0;
+    for (size_t k = 0; k < inode->n_unsettled; k++) {
+        struct mem_page *p = unsettled_page(inode, k);
+        p->listed = p->n > 0;
+        if (p->listed)
+            inode->unsettled[n++] = inode->unsettled[k];
+    }
+    inode->n_unsettled = n;
+}
+
 void memdisk_inode_settle(struct mem_inode *inode, uint64_t off, uint64_t len)
 {
     inode->durable_size = inode->size;
-    for (uint64_t i = off / MEM_PAGE; i < inode->n_pages && i * MEM_PAGE < off + len; i++) {
-        struct mem_page *p = &inode->page[i];
-        if (p->n && !p->in_doubt)
+    for (size_t k = 0; k < inode->n_unsettled; k++) {
+        uint64_t i = inode->unsettled[k];
+        struct mem_page *p = unsettled_page(inode, k);
+        if (i >= off / MEM_PAGE && i * MEM_PAGE < off + len && p->n && !p->in_doubt)
             page_settle(p, p->version[p->n - 1]);
     }
+    forget_settled(inode);
 }
 
 static void inode_doubt(struct mem_inode *inode)
 {
-    for (uint64_t i = 0; i < inode->n_pages; i++)
-        inode->page[i].in_doubt = inode->page[i].n > 0;
+    for (size_t k = 0; k < inode->n_unsettled; k++)
+        unsettled_page(inode, k)->in_doubt = true;
+}
+
+static void page_lose(struct mem_page *p, unsigned granule, memdisk_pick_fn *pick, void *arg)
+{
+    uint8_t *mix = memdisk_must(calloc(1, MEM_PAGE));
+    for (unsigned g = 0; g < MEM_PAGE; g += granule) {
+        unsigned v = pick(arg, p->n + 1);
+        const uint8_t *from = v == 0 ? p->durable : p->version[v - 1];
+        if (from)
+            memcpy(mix + g, from + g, granule);
+    }
+    page_settle(p, mix);
 }
 
 void memdisk_inode_lose(struct memdisk *d, struct mem_inode *inode, unsigned granule,
@@ -120,30 +202,37 @@ void memdisk_inode_lose(struct memdisk *d, struct mem_inode *inode, unsigned gra
     if (inode->size != inode->durable_size && pick(arg, 2) == 0)
         inode->size = inode->durable_size;
     inode->durable_size = inode->size;
+    for (size_t k = 0; k < inode->n_unsettled; k++) {
+        struct mem_page *p = unsettled_page(inode, k);
+        if (p->n)
+            page_lose(p, granule, pick, arg);
+    }
+    forget_settled(inode);
+    uint64_t blocks = inode->reserved;
     for (uint64_t i = 0; i < inode->n_pages; i++) {
-        struct mem_page *p = &inode->page[i];
-        bool had = page_now(p) != NULL;
-        if (p->n) {
-            uint8_t *mix = memdisk_must(calloc(1, MEM_PAGE));
-            for (unsigned g = 0; g < MEM_PAGE; g += granule) {
-                unsigned v = pick(arg, p->n + 1);
-                const uint8_t *from = v == 0 ? p->durable : p->version[v - 1];
-                if (from)
-                    memcpy(mix + g, from + g, granule);
-            }
-            page_settle(p, mix);
+        struct mem_page *p = page_peek(inode, i);
+        if (!p) {
+            i |= MEM_CHUNK - 1;
+            continue;
         }
         if (i * MEM_PAGE >= inode->size)
             page_settle(p, NULL);
-        d->blocks = d->blocks + (!had && p->durable) - (had && !p->durable);
+        blocks += i >= inode->reserved && p->durable;
     }
+    count_blocks(d, inode, (int64_t)(blocks - inode->blocks));
 }
 
 void memdisk_inode_free(struct mem_inode *inode)
 {
-    for (uint64_t i = 0; i < inode->n_pages; i++)
-        page_settle(&inode->page[i], NULL);
-    free(inode->page);
+    for (uint64_t i = 0; i < inode->n_pages; i++) {
+        struct mem_page *p = page_peek(inode, i);
+        if (p)
+            page_settle(p, NULL);
+    }
+    for (uint64_t c = 0; c < inode->n_pages / MEM_CHUNK; c++)
+        free(inode->chunk[c]);
+    free(inode->chunk);
+    free(inode->unsettled);
     free(inode);
 }
 
@@ -171,8 +260,7 @@ static int op_pread(struct gw_file *file, void *buf, size_t len, uint64_t off)
         uint64_t at = off + done, in = at % MEM_PAGE;
         uint64_t n = GW_MIN(len - done, MEM_PAGE - in);
         n = GW_MIN(n, f->inode->size - at);
-        const uint8_t *now =
-            at / MEM_PAGE < f->inode->n_pages ? page_now(&f->inode->page[at / MEM_PAGE]) : NULL;
+        const uint8_t *now = now_at(f->inode, at / MEM_PAGE);
         if (now)
             memcpy((uint8_t *)buf + done, now + in, n);
         done += n;
@@ -259,8 +347,15 @@ static int op_allocate(struct gw_file *file, uint64_t off, uint64_t len)
     int r = memdisk_allow(f->d, f, MEMDISK_ALLOCATE, true);
     if (r < 0)
         return r;
-    if (f->d->blocks + len / MEM_PAGE > f->d->capacity)
+    uint64_t end = (off + len + MEM_PAGE - 1) / MEM_PAGE, more = 0;
+    for (uint64_t i = f->inode->reserved; i < end; i++)
+        more += now_at(f->inode, i) == NULL;
+    if (f->d->blocks + more > f->d->capacity)
         return -ENOSPC;
+    if (off / MEM_PAGE <= f->inode->reserved) { /* else it is not known apart: no promise */
+        count_blocks(f->d, f->inode, (int64_t)more);
+        f->inode->reserved = GW_MAX(f->inode->reserved, end);
+    }
     f->inode->size = GW_MAX(f->inode->size, off + len);
     return 0;
 }
@@ -293,7 +388,12 @@ static int op_next_data(struct gw_file *file, uint64_t off, uint64_t end, uint64
     *ret_start = *ret_stop = end;
     while (at < limit) {
         uint64_t next = (at / MEM_PAGE + 1) * MEM_PAGE;
-        bool data = at / MEM_PAGE < f->inode->n_pages && page_now(&f->inode->page[at / MEM_PAGE]);
+        if (!page_peek(f->inode, at / MEM_PAGE) && *ret_start == end &&
+            at / MEM_PAGE < f->inode->n_pages && !f->inode->chunk[at / MEM_PAGE / MEM_CHUNK])
+            next = (at / MEM_PAGE / MEM_CHUNK + 1) * (uint64_t)MEM_CHUNK * MEM_PAGE;
+        else if (at / MEM_PAGE >= f->inode->n_pages)
+            next = limit;
+        bool data = now_at(f->inode, at / MEM_PAGE) != NULL;
         if (data && *ret_start == end)
             *ret_start = at;
         if (!data && *ret_start != end)
@@ -313,10 +413,8 @@ static int op_clone(struct gw_file *dst, struct gw_file *src)
     if (!to->d->clones)
         return -EOPNOTSUPP;
     int r = memdisk_allow(to->d, to, MEMDISK_CLONE, true);
-    for (uint64_t i = 0; r == 0 && i < from->inode->n_pages; i++) {
-        const uint8_t *now = page_now(&from->inode->page[i]);
-        r = put(to->d, to->inode, now, MEM_PAGE, i * MEM_PAGE);
-    }
+    for (uint64_t i = 0; r == 0 && i < from->inode->n_pages; i++)
+        r = put(to->d, to->inode, now_at(from->inode, i), MEM_PAGE, i * MEM_PAGE);
     if (r == 0)
         to->inode->size = from->inode->size;
     return r;
@@ -357,4 +455,14 @@ bool memdisk_cut(struct memdisk *d, const char *path, uint64_t bytes)
     inode->size = bytes;
     memdisk_inode_settle(inode, 0, inode->n_pages * MEM_PAGE);
     return true;
+}
+
+struct mem_inode *memdisk_file(struct memdisk *d, const char *path)
+{
+    return memdisk_find(d, path);
+}
+
+const uint8_t *memdisk_page(const struct mem_inode *file, uint64_t index)
+{
+    return now_at(file, index);
 }

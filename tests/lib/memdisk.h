@@ -59,7 +59,8 @@ unsigned memdisk_reached(const struct memdisk *d, const char *crash_point);
  * value); with _times, so many do, beginning with the nth. Replaces what was asked for before. */
 void memdisk_fail(struct memdisk *d, unsigned ops, unsigned nth, int code);
 void memdisk_fail_times(struct memdisk *d, unsigned ops, unsigned nth, unsigned times, int code);
-/* Data blocks (4 KiB) that all files together may have; more: -ENOSPC. */
+/* Data blocks (4 KiB) that all files together may have, allocate()d ones included, unlinked files
+ * not; more: -ENOSPC. */
 void memdisk_capacity(struct memdisk *d, uint64_t blocks);
 uint64_t memdisk_blocks(const struct memdisk *d); /* in use */
 /* Called before every changing operation, without the mutex: the moment to play another thread. */
@@ -82,5 +83,11 @@ bool memdisk_damage(struct memdisk *d, const char *path, uint64_t off, const voi
                     size_t len);
 bool memdisk_cut(struct memdisk *d, const char *path, uint64_t bytes); /* same, its size */
 bool memdisk_exists(struct memdisk *d, const char *path);
+/* For a world that stands still (not locked): a file by its name (NULL: there is none), and page
+ * (4 KiB) `index` of it as a reader sees it now; NULL: zeros. Valid until the next change. */
+struct mem_inode *memdisk_file(struct memdisk *d, const char *path);
+const uint8_t *memdisk_page(const struct mem_inode *file, uint64_t index);
+/* A second name, durable, for what `path` leads to: what a symbolic link is to its readers. */
+bool memdisk_alias(struct memdisk *d, const char *path, const char *name);
 /* Move both clocks forward. */
 void memdisk_pass(struct memdisk *d, uint64_t ns);

@@ -8,17 +8,24 @@
 #include "base/cleanup.h"
 
 #define MEM_PAGE 4096u
+#define MEM_CHUNK 64u /* pages that are kept together; a sparse file has few chunks */
 
 struct mem_page {
     uint8_t *durable; /* content at the last sync; NULL: zeros */
     uint8_t **version;
     unsigned n;
     bool in_doubt; /* a sync of these versions failed: no later one settles them */
+    bool listed;   /* in the inode's list of unsettled pages */
 };
 
 struct mem_inode {
-    struct mem_page *page;
+    struct mem_page **chunk; /* [n_pages / MEM_CHUNK]; NULL: nothing there */
     uint64_t n_pages, size, durable_size;
+    uint64_t *unsettled; /* pages written since they were last made durable */
+    size_t n_unsettled, room_unsettled;
+    uint64_t reserved; /* the first so many pages count as blocks, whatever is in them */
+    uint64_t blocks;   /* that it counts for */
+    bool gone;         /* no name leads to it now: its blocks are free */
     bool directory, locked;
     struct mem_inode *next; /* of all that ever were */
 };
@@ -82,3 +89,5 @@ void memdisk_inode_settle(struct mem_inode *inode, uint64_t off, uint64_t len);
 void memdisk_inode_lose(struct memdisk *d, struct mem_inode *inode, unsigned granule,
                         memdisk_pick_fn *pick, void *arg);
 void memdisk_inode_free(struct mem_inode *inode);
+/* Its blocks are free (or, after a power loss, in use again). */
+void memdisk_inode_gone(struct memdisk *d, struct mem_inode *inode, bool gone);

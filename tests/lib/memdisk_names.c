@@ -206,9 +206,14 @@ static void bind_names(struct memdisk *d, const char *a, struct mem_inode *ia, c
     struct mem_change c = { .path = { memdisk_must(strdup(a)), b ? memdisk_must(strdup(b)) : NULL },
                             .inode = { ia, ib },
                             .settled = { false, !b } };
+    struct mem_inode *was[2] = { memdisk_find(d, a), b ? memdisk_find(d, b) : NULL };
     name_of(d, a, true)->now = ia;
     if (b)
         name_of(d, b, true)->now = ib;
+    for (int k = 0; k < 2; k++) {
+        if (was[k])
+            memdisk_inode_gone(d, was[k], was[k] != ia && was[k] != ib);
+    }
     d->change = memdisk_must(realloc(d->change, (d->n_changes + 1) * sizeof *d->change));
     d->change[d->n_changes++] = c;
 }
@@ -524,8 +529,13 @@ void memdisk_power_loss(struct memdisk *d, unsigned granule, memdisk_pick_fn *pi
         }
     }
     changes_drop_settled(d);
-    for (size_t i = 0; i < d->n_names; i++)
+    for (struct mem_inode *i = d->inodes; i; i = i->next)
+        memdisk_inode_gone(d, i, true);
+    for (size_t i = 0; i < d->n_names; i++) {
         d->name[i].now = d->name[i].durable;
+        if (d->name[i].now)
+            memdisk_inode_gone(d, d->name[i].now, false);
+    }
     d->boot_id = numbered_uuid(++d->uuids);
     d->boot_ns = 1000000000;
     new_life(d);
@@ -535,4 +545,15 @@ bool memdisk_exists(struct memdisk *d, const char *path)
 {
     LOCK_SCOPE(&d->mu);
     return memdisk_find(d, path) != NULL;
+}
+
+bool memdisk_alias(struct memdisk *d, const char *path, const char *name)
+{
+    LOCK_SCOPE(&d->mu);
+    struct mem_inode *inode = memdisk_find(d, path);
+    if (!inode)
+        return false;
+    struct mem_name *n = name_of(d, name, true);
+    n->now = n->durable = inode;
+    return true;
 }

@@ -801,25 +801,59 @@ def test_a_resync_does_not_go_on_over_a_damaged_undo_file(world):
     flip(path, at + 40 + 100)
     pair.source.write("data", 7 * MIB, b"meanwhile")
     text = refused(pair.home, "replica")
-    says(text, path, f"damaged at {at}", "at least one old block is lost",
-         "restore the file from a backup")
+    says(text, f"{path} is damaged at {at} (checksum mismatch)", "at least one old block is lost",
+         "the resync can neither go on nor be rolled back", "restore the file from a backup")
     r = pair.home.ctl_result("promote", "--roll-back", "--yes", offline=True)
     assert r.code != OK, r
-    says(r.out + r.err, path, f"damaged at {at}")
+    says(r.out + r.err, f"{path} is damaged at {at} (checksum mismatch)",
+         "the resync can neither go on nor be rolled back", "restore the file from a backup")
     flip(path, at + 40 + 100)
     pair.home.start_replica()
     finish(pair)
 
 
-def test_a_site_whose_undo_file_is_lost_is_seeded_again(world):
-    """The way out without a backup: its last consistent state is given up, the site made anew."""
-    pair, _ = diverged(world, env={"GODWIT_CRASH_POINT": "replica.adopt.before"})
+@pytest.mark.parametrize("damage", ["an entry", "the manifest", "no data"])
+def test_a_site_whose_undo_file_is_lost_is_seeded_again(world, damage):
+    """The way out without a backup, as the sentence says it: what is sound of the tail is exported,
+    the last consistent state given up, the site made anew."""
+    pair, tail = diverged(world, env={"GODWIT_CRASH_POINT": "replica.adopt.before"})
     assert pair.home.program.wait() == -signal.SIGKILL
-    _, path, at = undo_of(pair.home)
-    flip(path, at + 40 + 100)
-    refused(pair.home, "replica")
-    shutil.rmtree(pair.home.plan)
-    pair.home.create(["data"], like=pair.dr.describe(), adopt_data=True)
+    undo, path, at = undo_of(pair.home)
+    if damage == "an entry":
+        flip(path, at + 40 + 100)
+    elif damage == "the manifest":
+        path = os.path.join(os.path.dirname(path), "manifest")
+        flip(path, 100)
+    else:
+        os.unlink(path)
+    r = pair.home.ctl_result("promote", "--roll-back", "--yes", offline=True)
+    assert r.code == FAILED
+    for text in (r.err, refused(pair.home, "replica")):
+        says(text, path, "restore the file from a backup, or export what is sound "
+                         "(godwit-ctl divergence export), move the plan directory away and make it "
+                         "anew over its volumes (godwit-ctl create DIR ")
+        (command, source) = re.search(r"\((godwit-ctl create DIR .*); FILE: (.*) at dr\)",
+                                      text).groups()
+    out = world.path("kept")
+    r = run_ctl("divergence", "export", undo, out, "--dir", pair.home.plan, "--json")
+    if damage == "an entry":
+        assert r.code == OK and r.json["damaged"] is True
+        kept = read(os.path.join(out, "data.tail"))
+        there = [i for i, data in tail.items()
+                 if kept[MIB + i * 12288:][:len(data)] == data]
+        assert len(there) in (len(tail), len(tail) - 1), there
+    else:
+        assert r.code == FAILED
+        says(r.err, path)
+    os.rename(pair.home.plan, pair.home.plan + ".away")
+    file = world.path("description")
+    described = run_ctl(*source.split()[1:], pair.dr.plan)
+    assert described.code == OK, described
+    with open(file, "w", encoding="utf-8") as f:
+        f.write(described.out)
+    words = {"DIR": pair.home.plan, "FILE": file, "NAME=PATH": "data=" + pair.home.image("data")}
+    r = run_ctl(*(words.get(w, w) for w in command.split()[1:]))
+    assert r.code == OK, r
     pair.home.start_replica()
     finish(pair)
 

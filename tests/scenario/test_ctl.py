@@ -123,6 +123,37 @@ def test_completion(line, expected):
     assert set(r.stdout.split()) == expected and r.stderr == ""
 
 
+def test_what_is_installed_and_where(world):
+    """Programs, man pages, the completion, and the plugin where nbdkit finds it by its name."""
+    stage = world.path("stage")
+    subprocess.run(["meson", "install", "-C", godwit.BUILD, "--no-rebuild", "--destdir", stage],
+                   check=True, stdout=subprocess.DEVNULL)
+    with open(os.path.join(godwit.BUILD, "meson-info/intro-buildoptions.json"),
+              encoding="utf-8") as f:
+        option = {o["name"]: o["value"] for o in json.load(f)}
+    under = lambda name, *rest: os.path.join(option["prefix"], option[name], *rest)
+    plugins = subprocess.run(["pkg-config", "--variable=plugindir", "nbdkit"], text=True, check=True,
+                             stdout=subprocess.PIPE).stdout.strip()
+    wanted = {under("bindir", "godwit"), under("bindir", "godwit-ctl"),
+              under("bindir", "godwit-replica"), under("mandir", "man1", "godwit-ctl.1"),
+              under("mandir", "man1", "godwit-replica.1"),
+              under("mandir", "man1", "nbdkit-godwit-plugin.1"),
+              under("datadir", "bash-completion", "completions", "godwit-ctl.bash"),
+              os.path.join(plugins, "nbdkit-godwit-plugin.so")}
+    there = {"/" + os.path.relpath(os.path.join(base, f), stage)
+             for base, _, files in os.walk(stage) for f in files}
+    assert there == wanted
+    at = lambda path: stage + path
+    for program in ("godwit-ctl", "godwit-replica"):
+        r = subprocess.run([at(under("bindir", program)), "--version"], text=True, check=True,
+                           stdout=subprocess.PIPE, env={**os.environ, **godwit.sanitizer_env(False)})
+        assert r.stdout.startswith(program + " "), r
+    r = subprocess.run(["nbdkit", "--dump-plugin", at(plugins + "/nbdkit-godwit-plugin.so")],
+                       text=True, check=True, stdout=subprocess.PIPE,
+                       env={**os.environ, **godwit.sanitizer_env(True)})
+    assert "\nname=godwit\n" in r.stdout, r
+
+
 # ---- create, describe ------------------------------------------------------------------------
 
 def test_the_other_side_is_created_from_the_description(world):
@@ -639,6 +670,53 @@ def test_a_divergent_tail_from_its_signature_to_its_end(pair, world):
     entry = json.loads(line)
     assert (entry["by"], entry["id"], entry["undo"]["blocks"]) == ("Bob Owner", undo["id"],
                                                                   undo["blocks"])
+
+
+def test_damaged_undo_files_are_listed_with_the_sound_ones(pair):
+    """Two kept tails; then one is damaged in its content, then the other in its manifest."""
+    home, dr = pair.home, pair.dr
+    source, target = home, dr
+    for i in range(3):
+        target.kill()
+        source.write("data", i * 4096, bytes([i + 1]) * 4096)
+        source.kill()
+        target.ctl("promote", "--yes")
+        target.start_source(source)
+        target.wait_serving()
+        source.start_replica()
+        target.wait_status("assessed the tail", lambda s: s["replication"] == "assessing" and
+                           s["assess"]["done"])
+        source.ctl("divergence", "sign", "--by", "Ann")
+        target.wait_following()
+        target.drain()
+        source, target = target, source
+    pair.source, pair.replica = source, target
+    pair.stop()
+    first, second = (u["id"] for u in home.ctl("divergence", "list")["undo"])
+    assert run_ctl("divergence", "list", "--dir", home.plan).code == OK
+
+    data = os.path.join(home.plan, "undo", first, "data")
+    flip(data, 45)  # the first entry
+    r = home.ctl_result("divergence", "list")
+    assert r.code == FAILED and r.json["ok"] is True, r
+    damage = {u["id"]: u["damage"] for u in r.json["undo"]}
+    assert damage[second] is None
+    assert damage[first] == f"{data} is damaged at 0 (checksum mismatch): at least one old block is " \
+                            "lost; what is sound can still be read and exported"
+    r = run_ctl("divergence", "list", "--dir", home.plan)
+    assert r.code == FAILED and "1 of 2 undo files is damaged" in r.err, r
+    lines = {line.split()[0]: line for line in r.out.splitlines()}
+    assert lines[first].endswith("  " + damage[first]) and lines[second].endswith("  -"), r
+    assert "Ann" in lines[first] and "Ann" in lines[second], r
+
+    manifest = os.path.join(home.plan, "undo", second, "manifest")
+    flip(manifest, 100)
+    r = run_ctl("divergence", "list", "--dir", home.plan)
+    assert r.code == FAILED and "2 of 2 undo files are damaged" in r.err, r
+    lines = {line.split()[0]: line for line in r.out.splitlines()}
+    assert damage[first] in lines[first], r
+    assert f"{manifest} is damaged (wrong magic, length or checksum): restore it from a backup, or " \
+           "remove its directory to give it up" in lines[second], r
 
 
 def test_an_unfinished_undo_file_cannot_be_discarded(pair):

@@ -3,10 +3,12 @@
 """The link as it is meant to be: TLS 1.3, both sides with a certificate."""
 import os
 import subprocess
+import time
 
 import godwit
 import pytest
 from sites import (DOWN, Load, caught_up, following, rng, serving, sites)  # noqa: F401 (fixtures)
+from strangers import Strangers, client_hello
 
 
 class Certificates:
@@ -147,3 +149,84 @@ def test_plain_meets_tls(sites, certificates, plain):
     pair.home.until(lambda s: s["reason"] != "")
     pair.home.client().write(0, b"alone")
     assert pair.dr.until(lambda d: d["bad_frames"] > 0)["blank"]
+
+
+# ---- strangers at the door ---------------------------------------------------------------------
+
+def held(program):
+    """Its threads, and its descriptors."""
+    return tuple(len(os.listdir("/proc/%d/%s" % (program.pid, x))) for x in ("task", "fd"))
+
+
+def half_said(tls):
+    """What a stranger may begin with: nothing, a part, all of a first message but no second; a list
+    comes byte by byte."""
+    if tls:
+        hello = client_hello()
+        return [b"", hello[:100], hello, [hello]]
+    head = b"GWF1\x01\x00\x01\x00"
+    return [b"", head[:3], head, [head * 10]]
+
+
+@pytest.mark.parametrize("tls, n", [(False, 64), (True, 64), (True, 200)],
+                         ids=["plain-64", "tls-64", "tls-200"])
+def test_strangers_who_stall_and_come_again_do_not_keep_the_source_out(sites, rng, certificates,
+                                                                       tls, n):
+    pair = sites()
+    pair.tls = certificates if tls else None
+    pair.start()
+    pair.home.stop()
+    pair.dr.until(lambda s: s["state"] == "listening")
+    before = held(pair.dr.program)
+    with Strangers(pair.dr.address, n, half_said(tls)) as strangers:
+        godwit.wait_for("the strangers to be sent away", lambda: strangers.sent_away > n)
+        began = time.monotonic()
+        pair.home.source()
+        pair.home.until(following)
+        assert time.monotonic() - began < 8
+        load = Load(pair.home.client("data"), rng)
+        for _ in range(3):
+            load.run(10)
+            pair.link.drop()
+            began = time.monotonic()
+            pair.home.until(lambda s: not following(s))
+            pair.home.until(following)
+            assert time.monotonic() - began < 5
+            # Who keeps the door greets them all in its one thread.
+            assert held(pair.dr.program)[0] <= before[0] + 1
+        load.drain()
+        pair.settle(pair.home)
+    pair.home.stop()
+    assert pair.dr.status()["bad_frames"] >= strangers.sent_away > n
+    # Told one by one only so often: neither a stranger nor its lines may fill the disk.
+    assert pair.dr.log_text().count("refused a connection from ") < n
+    godwit.wait_for("the last stranger to be forgotten", lambda: all(
+        now <= then for now, then in zip(held(pair.dr.program), before)))
+    pair.dr.stop()
+    pair.check_equal()
+
+
+@pytest.mark.parametrize("tls", [False, True], ids=["plain", "tls"])
+def test_strangers_do_not_keep_a_newer_reign_from_being_heard(sites, rng, certificates, tls):
+    """The guard of an old active that serves on: the promoted side calls, and deposes it (row 1)."""
+    pair = sites()
+    pair.tls = certificates if tls else None
+    pair.dr.replica()
+    guard = "127.0.0.1:%d" % godwit.free_port()
+    pair.home.source(listen=guard)
+    pair.settle(pair.home)
+    before = held(pair.home.program)
+    pair.link.cut()
+    pair.home.until(lambda s: not following(s))
+    with Strangers(guard, 64, half_said(tls)) as strangers:
+        godwit.wait_for("the strangers to be sent away", lambda: strangers.sent_away > 64)
+        pair.dr.promote()
+        params = {**certificates.of(pair.dr), "plain": "no"} if tls else {}
+        pair.dr.forget_control()
+        began = time.monotonic()
+        pair.dr.start_source(guard, **params)
+        pair.home.until(lambda s: s["service"] == "fenced")
+        assert time.monotonic() - began < 8
+    assert serving(pair.dr.status())
+    godwit.wait_for("the last stranger to be forgotten", lambda: all(
+        now <= then for now, then in zip(held(pair.home.program), before)))

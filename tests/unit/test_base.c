@@ -235,6 +235,10 @@ static void test_error(void **state)
     gw_error_wrap(&err, "%s", lots);
     assert_true(strlen(err.msg) < sizeof err.msg);
     assert_int_equal(err.code, -ENOSPC);
+    /* What fits is whole: the way out is at the end. */
+    gw_error_set(&err, -EIO, "%.450s: mend it", lots);
+    gw_error_wrap(&err, "cannot promote");
+    assert_string_equal(err.msg + strlen(err.msg) - 9, ": mend it");
     free(lots);
 }
 

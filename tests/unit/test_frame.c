@@ -560,21 +560,23 @@ static size_t start_encode(const void *v, uint8_t *to, size_t cap)
 
 static void start_codec(void **state)
 {
-    for (int i = 0; i < 8; i++) {
-        struct gw_start v = { .mode = GW_SESSION_RESYNC,
+    for (int i = 0; i < 16; i++) {
+        struct gw_start v = { .mode = GW_SESSION_ASSESS,
                               .session_numbers = (i & 1) != 0,
                               .target_zero = (i & 2) != 0,
                               .sync = (i & 4) != 0,
+                              .fork = (i & 8) != 0,
                               .uuid = uuid_of(1),
                               .first_seq = 5,
                               .chain = 6 },
                         got;
         assert_int_equal(gw_start_encode(&v, buf, sizeof buf), GW_START_BYTES);
         assert_true(gw_start_decode(buf, GW_START_BYTES, &got));
-        assert_int_equal(got.mode, GW_SESSION_RESYNC);
+        assert_int_equal(got.mode, GW_SESSION_ASSESS);
         assert_int_equal(got.session_numbers, v.session_numbers);
         assert_int_equal(got.target_zero, v.target_zero);
         assert_int_equal(got.sync, v.sync);
+        assert_int_equal(got.fork, v.fork);
         assert_true(gw_uuid_equal(&got.uuid, &v.uuid));
         assert_true(got.first_seq == 5 && got.chain == 6);
     }
@@ -727,7 +729,7 @@ static void diff_round_trip(void **state)
     check_lengths(diff_decode, buf, GW_DIFF_BYTES);
     check_room(diff_encode, &v, GW_DIFF_BYTES);
     check_byte(diff_decode, buf, GW_DIFF_BYTES, 8, 0, GW_VOLUMES_MAX - 1);
-    check_byte(diff_decode, buf, GW_DIFF_BYTES, 10, 0, 1);
+    check_byte(diff_decode, buf, GW_DIFF_BYTES, 10, 0, 2); /* verify, or fork, not both */
     check_byte(diff_decode, buf, GW_DIFF_BYTES, 11, 0, 0);
 }
 
