@@ -234,14 +234,13 @@ static int receive_ready(struct gw_source *s, const struct gw_ready *sent, struc
         gw_frame_expect(s->ses.conn, GW_FRAME_READY, "answer to START", &f, buf, sizeof buf, err);
     if (r == 0 && !gw_ready_decode(buf, f.bytes, &ready))
         r = gw_error_set(err, -EPROTO, "the peer's answer to START is malformed");
-    if (r == 0 && (ready.dirty_blocks < sent->dirty_blocks ||
-                   ready.coarse_extents < sent->coarse_extents))
-        r = gw_error_set(err, -EPROTO,
-                         "the peer holds %llu blocks and %llu extents of the %llu and %llu to copy",
-                         (unsigned long long)ready.dirty_blocks,
-                         (unsigned long long)ready.coarse_extents,
-                         (unsigned long long)sent->dirty_blocks,
-                         (unsigned long long)sent->coarse_extents);
+    if (r == 0 &&
+        (ready.dirty_blocks < sent->dirty_blocks || ready.coarse_extents < sent->coarse_extents))
+        r = gw_error_set(
+            err, -EPROTO,
+            "the peer holds %llu blocks and %llu extents of the %llu and %llu to copy",
+            (unsigned long long)ready.dirty_blocks, (unsigned long long)ready.coarse_extents,
+            (unsigned long long)sent->dirty_blocks, (unsigned long long)sent->coarse_extents);
     return r;
 }
 
