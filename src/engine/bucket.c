@@ -32,6 +32,8 @@ void gw_bucket_rate(struct gw_bucket *b, uint64_t rate_bytes, uint64_t now_ns)
     b->rate_bytes = rate_bytes;
     if (b->tokens > burst(b))
         b->tokens = burst(b);
+    if (b->tokens < 0)
+        b->tokens = 0;
 }
 
 uint64_t gw_bucket_take(struct gw_bucket *b, uint64_t n, uint64_t now_ns)

@@ -15,7 +15,8 @@ struct gw_bucket {
 };
 
 void gw_bucket_init(struct gw_bucket *b, uint64_t rate_bytes, uint64_t now_ns);
-/* Change the rate; keeps what has been saved up to the new burst. */
+/* Change the rate; keeps what has been saved up to the new burst, forgets a debt. */
 void gw_bucket_rate(struct gw_bucket *b, uint64_t rate_bytes, uint64_t now_ns);
-/* Take n bytes now (the balance may become negative); returns ns to wait before sending them. */
+/* Take n bytes now (the balance may become negative); returns ns until it is
+ * not negative. With n 0: how long to wait before the next may be sent. */
 uint64_t gw_bucket_take(struct gw_bucket *b, uint64_t n, uint64_t now_ns);

@@ -33,6 +33,8 @@ enum gw_open_flags {
     GW_OPEN_RDONLY = 1,
     GW_OPEN_CREATE = 2, /* create if missing, mode 0600 */
     GW_OPEN_EXCL = 4,   /* with CREATE: fail with -EEXIST if it is there */
+    GW_OPEN_LOCK = 8, /* exclusive as long as it is open: -EWOULDBLOCK, or -EBUSY of a block device,
+                         if it is already, in this process or another */
 };
 
 enum gw_zero_flags {

@@ -73,11 +73,33 @@ static struct gw_file *file_new(struct gw_io *io, int fd, bool block)
     return (struct gw_file *)f; /* &f->file makes gcc 12 -fanalyzer see a leak */
 }
 
+static int lock_file(struct posix_file *f)
+{
+    int r;
+    do
+        r = flock(f->fd, LOCK_EX | LOCK_NB);
+    while (r < 0 && errno == EINTR);
+    if (r < 0)
+        return sys_error();
+    f->is_lock = true;
+    return 0;
+}
+
+/* A block device is asked for as its only user: not one that is mounted, or that another took so.
+ */
+static int is_exclusive(const char *path, unsigned flags)
+{
+    struct stat st;
+    return (flags & GW_OPEN_LOCK) != 0 && stat(path, &st) == 0 && S_ISBLK(st.st_mode) ? O_EXCL : 0;
+}
+
 static int posix_open(struct gw_io *io, const char *path, unsigned flags, struct gw_file **ret)
 {
     int mode = (flags & GW_OPEN_RDONLY) != 0 ? O_RDONLY : O_RDWR;
     if ((flags & GW_OPEN_CREATE) != 0)
         mode |= (flags & GW_OPEN_EXCL) != 0 ? O_CREAT | O_EXCL : O_CREAT;
+    else
+        mode |= is_exclusive(path, flags);
     CLEANUP_CLOSE int fd = open_retry(path, mode);
     if (fd < 0)
         return fd;
@@ -92,6 +114,11 @@ static int posix_open(struct gw_io *io, const char *path, unsigned flags, struct
     if (f == NULL)
         return -ENOMEM;
     fd = -1;
+    int r = (flags & GW_OPEN_LOCK) != 0 ? lock_file((struct posix_file *)f) : 0;
+    if (r < 0) {
+        gw_file_close(f);
+        return r;
+    }
     *ret = f;
     return 0;
 }
@@ -398,19 +425,7 @@ static int posix_free_bytes(struct gw_io *io, const char *path, uint64_t *ret_by
 
 static int posix_lock(struct gw_io *io, const char *path, struct gw_file **ret)
 {
-    CLEANUP_FILE struct gw_file *f = NULL;
-    int r = posix_open(io, path, GW_OPEN_CREATE, &f);
-    if (r < 0)
-        return r;
-    do
-        r = flock(fd_of(f), LOCK_EX | LOCK_NB);
-    while (r < 0 && errno == EINTR);
-    if (r < 0)
-        return sys_error();
-    ((struct posix_file *)f)->is_lock = true;
-    *ret = f;
-    f = NULL;
-    return 0;
+    return posix_open(io, path, GW_OPEN_CREATE | GW_OPEN_LOCK, ret);
 }
 
 static uint64_t posix_boot_ns(struct gw_io *io)

@@ -24,7 +24,13 @@ static int open_volume(struct gw_plan *p, unsigned i, struct gw_error *err)
     char path[PATH_MAX];
     if (!gw_plan_path(p, path, "volumes", v->name))
         return gw_error_set(err, -ENAMETOOLONG, "path of volume '%s' is too long", v->name);
-    int r = gw_io_open(p->io, path, p->read_only ? GW_OPEN_RDONLY : 0, &p->vol[i]);
+    /* One writer also for a file that two plans, a copied plan, or two volumes of one name. */
+    int r = gw_io_open(p->io, path, p->read_only ? GW_OPEN_RDONLY : GW_OPEN_LOCK, &p->vol[i]);
+    if (r == -EWOULDBLOCK || r == -EBUSY)
+        return gw_error_set(err, r,
+                            "volume '%s' is in use: %s is open in another process, mounted, or "
+                            "another volume of this plan; end that, or point it at another file",
+                            v->name, path);
     if (r < 0)
         return gw_error_errno(err, r, "cannot open volume '%s' at %s", v->name, path);
     uint64_t bytes;

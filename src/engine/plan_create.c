@@ -49,18 +49,24 @@ static int holds_data(struct gw_file *f, uint64_t bytes, bool *ret, struct gw_er
     return 0;
 }
 
+/* The caller closes *ret when all volumes are made: a file that is named twice is found locked. */
 static int make_volume(struct gw_io *io, const char *dir, struct gw_plan_spec *spec,
-                       struct gw_plan_volume_spec *v, struct gw_error *err)
+                       struct gw_plan_volume_spec *v, struct gw_file **ret, struct gw_error *err)
 {
-    CLEANUP_FILE struct gw_file *f = NULL;
     bool created = false;
-    int r = gw_io_open(io, v->path, 0, &f);
+    int r = gw_io_open(io, v->path, GW_OPEN_LOCK, ret);
     if (r == -ENOENT && v->bytes > 0) {
-        r = gw_io_open(io, v->path, GW_OPEN_CREATE | GW_OPEN_EXCL, &f);
+        r = gw_io_open(io, v->path, GW_OPEN_CREATE | GW_OPEN_EXCL | GW_OPEN_LOCK, ret);
         created = true;
         if (r == 0)
-            r = gw_io_truncate(f, v->bytes);
+            r = gw_io_truncate(*ret, v->bytes);
     }
+    struct gw_file *f = *ret;
+    if (r == -EWOULDBLOCK || r == -EBUSY)
+        return gw_error_set(err, r,
+                            "volume '%s': %s is in use by another plan or process, mounted, or "
+                            "another volume of this plan",
+                            v->name, v->path);
     if (r == -ENOENT)
         return gw_error_set(err, r, "volume '%s': %s does not exist; create it, or give its size",
                             v->name, v->path);
@@ -207,11 +213,13 @@ static int plan_build(struct gw_io *io, const char *dir, struct gw_plan_spec *sp
         return r;
     if (gw_uuid_is_none(&spec->plan))
         spec->plan = gw_io_new_uuid(io);
-    for (unsigned i = 0; i < spec->n_volumes; i++) {
-        r = make_volume(io, dir, spec, &spec->volume[i], err);
-        if (r < 0)
-            return r;
-    }
+    struct gw_file *held[GW_VOLUMES_MAX] = { NULL };
+    for (unsigned i = 0; r == 0 && i < spec->n_volumes; i++)
+        r = make_volume(io, dir, spec, &spec->volume[i], &held[i], err);
+    for (unsigned i = 0; i < GW_VOLUMES_MAX; i++)
+        gw_file_close(held[i]);
+    if (r < 0)
+        return r;
     char path[PATH_MAX];
     static const char *const subs[] = { "volumes", "dirty" };
     if (snprintf(path, sizeof path, "%s/dirty/hot", dir) >= (int)sizeof path)

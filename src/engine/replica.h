@@ -55,7 +55,7 @@ const char *gw_replica_address(const struct gw_replica *r);
 /* A recovery point here and now (R15). *p: id and tag are the caller's; the rest is filled. */
 int gw_replica_point(struct gw_replica *r, struct gw_point *p, struct gw_error *err);
 /* A named person signs the disposition of this side's divergent tail: it is kept (undo file), and
- * the resync may begin. */
+ * the resync may begin. -EPERM as long as no assess has counted it to its end. */
 int gw_replica_sign(struct gw_replica *r, const char *by, struct gw_error *err);
 /* Row 13: a named person chooses the surviving incarnation. */
 int gw_replica_choose(struct gw_replica *r, const struct gw_uuid *survivor, const char *by,

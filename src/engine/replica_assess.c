@@ -154,11 +154,26 @@ int gw_replica_assess(struct gw_replica *r, const uint8_t *records, size_t len,
     return 0;
 }
 
+/* Nobody signs what was not counted. mu held. */
+static int check_counted(const struct gw_replica *r, struct gw_error *err)
+{
+    struct gw_uuid own = gw_lineage_uuid(&r->plan->meta.lineage);
+    if (r->st.tail.complete && !gw_uuid_is_none(&own) && gw_uuid_equal(&own, &r->assessed.uuid))
+        return 0;
+    if (r->st.tail.known && gw_uuid_equal(&own, &r->assessed.uuid))
+        return gw_error_set(err, -EPERM,
+                            "the tail is still being counted: %llu blocks so far; sign when the "
+                            "comparison is through",
+                            (unsigned long long)r->st.tail.blocks);
+    return gw_error_set(err, -EPERM,
+                        "nothing waits for a signature: no source has compared this side since it "
+                        "was started");
+}
+
 /* A copy of the tail's blocks, if they are exactly it; mu held. */
 static bool copy_tail(const struct gw_replica *r, struct gw_bitmap **ret)
 {
-    struct gw_uuid own = gw_lineage_uuid(&r->plan->meta.lineage);
-    if (!r->st.tail.complete || !r->st.tail.exact || !gw_uuid_equal(&own, &r->assessed.uuid))
+    if (!r->st.tail.exact)
         return false;
     for (unsigned i = 0; i < r->plan->meta.n_volumes; i++) {
         ret[i] = gw_bitmap_new(gw_bitmap_size(r->tail[i]));
@@ -171,16 +186,14 @@ int gw_replica_save_assessed(struct gw_replica *r, struct gw_error *err)
 {
     struct gw_bitmap *blocks[GW_VOLUMES_MAX] = { NULL };
     pthread_mutex_lock(r->mu);
-    bool exact = copy_tail(r, blocks);
-    bool complete = r->st.tail.complete;
+    int x = check_counted(r, err);
+    bool exact = x == 0 && copy_tail(r, blocks);
     struct gw_assessed a = r->assessed;
     pthread_mutex_unlock(r->mu);
     struct gw_plan *p = r->plan;
-    int x = 0; /* not known here: what an earlier process may have saved stays */
-    if (exact)
-        x = gw_assessed_save(p->io, p->dir, &p->meta, &a, blocks, err);
-    else if (complete)
-        x = gw_assessed_forget(p->io, p->dir, err);
+    if (x == 0)
+        x = exact ? gw_assessed_save(p->io, p->dir, &p->meta, &a, blocks, err)
+                  : gw_assessed_forget(p->io, p->dir, err);
     for (unsigned i = 0; i < GW_VOLUMES_MAX; i++)
         gw_bitmap_free(blocks[i]);
     return x;

@@ -107,5 +107,6 @@ void gw_replica_begin_assess(struct gw_replica *r, const struct gw_start *start)
 /* Answer hashes, without journal. Without mu. */
 int gw_replica_assess(struct gw_replica *r, const uint8_t *records, size_t len,
                       struct gw_error *err);
-/* What is about to be signed, if it is exactly the tail, outlives this process. Without mu. */
+/* What is about to be signed, if it is exactly the tail, outlives this process. -EPERM: it was not
+ * counted to its end. Without mu. */
 int gw_replica_save_assessed(struct gw_replica *r, struct gw_error *err);

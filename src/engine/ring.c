@@ -147,7 +147,8 @@ unsigned gw_ring_batch(struct gw_ring *r, size_t max, const uint8_t **ret_data, 
         const struct gw_slot *s = slot_at(r, i);
         if (!atomic_load_explicit(&s->filled, memory_order_acquire))
             break;
-        if (n > 0 && (s->skip > 0 || bytes + s->bytes > max))
+        /* What begins at 0 does not follow, whether it skipped or the one before ended exactly. */
+        if (n > 0 && (s->pos == 0 || bytes + s->bytes > max))
             break;
         if (n == 0)
             *ret_data = r->buf + s->pos;

@@ -134,6 +134,7 @@ int gw_source_begin_serving(struct gw_source *s, struct gw_error *err)
     bool promoted = m->may_serve;
     m->clean = false;
     m->may_serve = false;
+    m->signed_tail = (struct gw_uuid){ { 0 } }; /* what is written from now on nobody has seen */
     m->active_boot = gw_io_boot_id(p->io);
     m->seq_reserved = m->seq + GW_SEQ_RESERVE;
     int r = gw_plan_store_meta(p, err);

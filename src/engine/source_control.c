@@ -88,7 +88,11 @@ static int void_token(struct gw_source *s, uint64_t until, struct gw_error *err)
         return r;
     gw_log(GW_LOG_WARNING, "the target could not be told that the handover is off: its token is "
                            "true for its own moment only; recorded UNSYNC here");
-    s->sync_on = s->sync_recorded = s->token_out = false;
+    s->sync_recorded = s->token_out = false;
+    if (s->cfg.on_link_loss == GW_LINK_LOSS_CONTINUE)
+        s->sync_on = false;
+    pthread_cond_broadcast(&s->cv_ack);
+    pthread_cond_broadcast(&s->cv_write);
     return 0;
 }
 
@@ -345,6 +349,7 @@ void gw_source_bandwidth(struct gw_source *s, uint64_t bytes_per_s)
 {
     LOCK_SCOPE(s->mu);
     gw_bucket_rate(&s->bucket, bytes_per_s, gw_io_boot_ns(s->plan->io));
+    pthread_cond_signal(&s->cv_link);
 }
 
 void gw_source_get_status(struct gw_source *s, struct gw_source_status *ret)

@@ -330,13 +330,19 @@ static bool next_assessed(struct gw_source *s, struct job *j)
     return false;
 }
 
-/* Everything was compared: the target is told, so that its list is whole. mu held. */
+/* Everything was compared: the target is told that its list is whole, and says that it knows (only
+ * then it takes a signature). mu held. */
 static int end_assess(struct gw_source *s)
 {
     struct gw_session *ses = &s->ses;
     if (s->st.assessed || ses->scan_volume < s->plan->meta.n_volumes || ses->n_again > 0 ||
-        ses->hashes_sent != ses->diffs_received ||
-        gw_source_put_record(s, GW_RECORD_FIN, NULL, 0) == 0)
+        ses->hashes_sent != ses->diffs_received)
+        return 0;
+    if (ses->assess_end_seq == 0) {
+        ses->assess_end_seq = gw_source_put_record(s, GW_RECORD_FIN, NULL, 0);
+        return ses->assess_end_seq != 0;
+    }
+    if (ses->durable < ses->assess_end_seq)
         return 0;
     s->st.assessed = true;
     gw_source_set_reason(s,

@@ -63,8 +63,9 @@ struct gw_session {
         uint32_t len;
     } again[GW_HASHES_IN_FLIGHT_MAX];
     unsigned n_again;
-    uint8_t *read_buf;  /* GW_EXTENT_BYTES, of the link thread */
-    uint8_t *frame_buf; /* GW_FRAME_BYTES_MAX + header, of the link thread (compression) */
+    uint64_t assess_end_seq; /* of the record that says that all is compared */
+    uint8_t *read_buf;       /* GW_EXTENT_BYTES, of the link thread */
+    uint8_t *frame_buf;      /* GW_FRAME_BYTES_MAX + header, of the link thread (compression) */
 };
 
 struct gw_source {

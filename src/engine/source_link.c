@@ -70,16 +70,9 @@ static int send_batch(struct gw_source *s, const uint8_t *data, size_t len, stru
     }
     size_t on_wire = (n > 0 ? n : len) + GW_FRAME_HEADER_BYTES;
     pthread_mutex_lock(s->mu);
-    uint64_t wait_ns = gw_bucket_take(&s->bucket, on_wire, gw_io_boot_ns(s->plan->io));
+    gw_bucket_take(&s->bucket, on_wire, gw_io_boot_ns(s->plan->io)); /* send_loop waits for it */
     s->st.sent_bytes += on_wire;
     s->st.sent_raw_bytes += len;
-    while (wait_ns > 0 && !s->stop && !s->ses.dead) {
-        uint64_t slice = GW_MIN(wait_ns, 50 * GW_NS_PER_MS);
-        uint64_t before = gw_io_boot_ns(s->plan->io);
-        gw_source_wait(s, &s->cv_link, (unsigned)(slice / GW_NS_PER_MS) + 1);
-        uint64_t passed = gw_io_boot_ns(s->plan->io) - before;
-        wait_ns = passed < wait_ns ? wait_ns - passed : 0;
-    }
     pthread_mutex_unlock(s->mu);
     if (n == 0)
         return gw_frame_send(s->ses.conn, GW_FRAME_DATA, data, len, err);
@@ -114,6 +107,15 @@ static int send_heartbeat(struct gw_source *s, struct gw_error *err)
     return gw_frame_send(s->ses.conn, GW_FRAME_HEARTBEAT, buf, n, err);
 }
 
+#define IDLE_MS 20u
+
+/* A tenth of a second of a limited link at once; at least one record. */
+static size_t batch_bytes(const struct gw_source *s)
+{
+    uint64_t tenth = s->bucket.rate_bytes / 10;
+    return s->bucket.rate_bytes == 0 ? GW_BATCH_BYTES : (size_t)GW_MIN(tenth, GW_BATCH_BYTES);
+}
+
 /* Live records first, then what resync and verify inject; heartbeats in between. */
 static int send_loop(struct gw_source *s, struct gw_error *err)
 {
@@ -125,17 +127,20 @@ static int send_loop(struct gw_source *s, struct gw_error *err)
         }
         const uint8_t *data = NULL;
         size_t len = 0;
-        unsigned n = gw_ring_batch(s->ring, GW_BATCH_BYTES, &data, &len);
+        /* The bandwidth limit holds back data, nothing else: a slow link is no dead one. */
+        uint64_t held_ns = gw_bucket_take(&s->bucket, 0, gw_io_boot_ns(s->plan->io));
+        unsigned n = held_ns > 0 ? 0 : gw_ring_batch(s->ring, batch_bytes(s), &data, &len);
         if (n > 0) {
             /* Before the bytes leave, so that no acknowledgement can be ahead of the cursor. */
             s->ses.sent_seq = gw_ring_unsent(s->ring, n - 1)->rec.seq;
             gw_ring_sent(s->ring, n);
         }
-        bool barrier = s->ses.barrier && n == 0;
+        bool barrier = s->ses.barrier && n == 0 && held_ns == 0;
         if (barrier)
             s->ses.barrier = false;
         bool beat = gw_io_boot_ns(s->plan->io) >= s->ses.next_beat_ns;
-        bool room = gw_ring_used_bytes(s->ring) < gw_ring_size_bytes(s->ring) / 2;
+        /* Nothing is injected while data waits for the limit: live writes would queue behind it. */
+        bool room = held_ns == 0 && gw_ring_used_bytes(s->ring) < gw_ring_size_bytes(s->ring) / 2;
         pthread_mutex_unlock(s->mu);
 
         int r = 0;
@@ -152,10 +157,11 @@ static int send_loop(struct gw_source *s, struct gw_error *err)
         if (n > 0 || r > 0 || barrier)
             continue;
         pthread_mutex_lock(s->mu);
-        if (!s->stop && !s->ses.dead && !s->ses.barrier &&
-            gw_ring_batch(s->ring, 1, &data, &len) == 0) {
-            s->sender_waits = true;
-            gw_source_wait(s, &s->cv_link, 20);
+        if (!s->stop && !s->ses.dead &&
+            (held_ns > 0 || (!s->ses.barrier && gw_ring_batch(s->ring, 1, &data, &len) == 0))) {
+            uint64_t ms = held_ns > 0 ? held_ns / GW_NS_PER_MS + 1 : IDLE_MS;
+            s->sender_waits = held_ns == 0;
+            gw_source_wait(s, &s->cv_link, (unsigned)GW_MIN(ms, (uint64_t)IDLE_MS));
             s->sender_waits = false;
         }
         pthread_mutex_unlock(s->mu);

@@ -368,10 +368,15 @@ static int start_stream(struct gw_source *s, struct gw_error *err)
     return 0;
 }
 
+static bool is_active(const struct gw_source *s)
+{
+    return s->service == GW_SERVICE_SERVING || s->service == GW_SERVICE_QUIESCED;
+}
+
 static void choose_numbers(struct gw_source *s, struct gw_start *start)
 {
     struct gw_session *ses = &s->ses;
-    if (s->service == GW_SERVICE_SERVING || s->service == GW_SERVICE_QUIESCED) {
+    if (is_active(s)) {
         start->uuid = s->uuid;
     } else {
         /* Not active: it heals its peer under numbers of this session only (Identity). */
@@ -409,7 +414,13 @@ static int start_copy(struct gw_source *s, enum gw_session_mode mode, struct gw_
     bool fork = mode == GW_SESSION_ASSESS &&
                 gw_fork_open(&ses->fork, s->plan, &ses->peer.lineage, ses->verdict.fork_seq);
     pthread_mutex_lock(s->mu);
-    int r = mode == GW_SESSION_ASSESS ? 0 : gw_source_record_unsync(s, err);
+    /* A stop or a fence that came meanwhile stores this reign's numbers: they are not to be
+     * touched. */
+    int r = is_active(s) || s->cfg.heal_only
+                ? 0
+                : gw_error_set(err, -ESHUTDOWN, "the source stopped while a session was opened");
+    if (r == 0 && mode != GW_SESSION_ASSESS)
+        r = gw_source_record_unsync(s, err);
     if (r < 0) {
         pthread_mutex_unlock(s->mu);
         return r;

@@ -8,6 +8,8 @@
 #include <errno.h>
 #include <string.h>
 
+#define HOLE_BYTES_MAX (1ull << 31) /* skipped in one step */
+
 /* One piece of a client's request: inside one extent (data), or at most GW_ZERO_BYTES_MAX. */
 struct piece {
     unsigned volume;
@@ -313,26 +315,54 @@ int gw_source_write(struct gw_source *s, unsigned volume, const void *buf, uint6
     return answer(s, p.seq, (flags & GW_WRITE_FUA) != 0);
 }
 
+/*
+ * A range that is a hole is zero here, and so it is in the image that the peer has at `ret->seq`:
+ * nothing changes, nothing is sent. That makes the discard of a whole fresh disk (mkfs) cheap.
+ * Looked at under the range lock: whatever made the hole has its seq by then, and in sync mode the
+ * answer waits for that. ret->len: so many bytes from `at` on; 0: there is data.
+ */
+static int skip_hole(struct gw_source *s, unsigned volume, uint64_t at, uint64_t end,
+                     struct piece *ret)
+{
+    uint64_t start;
+    *ret = (struct piece){ .off = at };
+    int r = gw_io_next_data(s->plan->vol[volume], at, end, &start, NULL);
+    if (r < 0 || start <= at)
+        return r;
+    end = GW_MIN(start, end);
+    end = GW_MIN(end, at + HOLE_BYTES_MAX);
+    pthread_mutex_lock(s->mu);
+    while (!gw_rangelock_try(&s->range[volume], &ret->range, at, end - at)) {
+        gw_source_wait(s, &s->cv_write, 100);
+        if (interrupted(s)) {
+            pthread_mutex_unlock(s->mu);
+            return -ESHUTDOWN;
+        }
+    }
+    ret->seq = s->seq;
+    pthread_mutex_unlock(s->mu);
+    r = gw_io_next_data(s->plan->vol[volume], at, end, &start, NULL);
+    LOCK_SCOPE(s->mu);
+    gw_rangelock_release(&s->range[volume], &ret->range);
+    pthread_cond_broadcast(&s->cv_write);
+    if (r == 0)
+        ret->len = (uint32_t)(GW_MIN(start, end) - at);
+    return r;
+}
+
 int gw_source_zero(struct gw_source *s, unsigned volume, uint64_t len, uint64_t off, unsigned flags)
 {
     int r = check_range(s, volume, off, len);
     struct piece p = { .seq = 0 };
+    uint64_t seq = 0;
+    bool skipped = false;
     for (uint64_t done = 0; r == 0 && done < len; done += p.len) {
         uint64_t at = off + done;
-        uint64_t start;
-        /*
-         * A range that is a hole is zero here, and so it is in the image that the peer has or will
-         * have at this seq: nothing changes, nothing is sent. That makes the discard of a whole
-         * fresh disk (mkfs) cheap. A write to it that is in flight has no order with this request.
-         */
-        r = gw_io_next_data(s->plan->vol[volume], at, off + len, &start, NULL);
-        if (r < 0)
-            return r;
-        p.len = 0;
-        if (start > at) {
-            done += GW_MIN(start, off + len) - at;
+        r = skip_hole(s, volume, at, off + len, &p);
+        seq = GW_MAX(seq, p.seq);
+        skipped |= p.len > 0;
+        if (r < 0 || p.len > 0)
             continue;
-        }
         uint64_t room = GW_ZERO_BYTES_MAX - at % GW_ZERO_BYTES_MAX;
         p = (struct piece){
             .volume = volume,
@@ -342,12 +372,13 @@ int gw_source_zero(struct gw_source *s, unsigned volume, uint64_t len, uint64_t 
             .flags = flags,
         };
         r = run_piece(s, &p);
+        seq = GW_MAX(seq, p.seq);
     }
     if (r < 0 || len == 0)
         return r;
-    if (p.seq == 0 && (flags & GW_WRITE_FUA))
-        return gw_source_flush(s, volume); /* all of it was a hole already */
-    return answer(s, p.seq, (flags & GW_WRITE_FUA) != 0);
+    if (skipped && (flags & GW_WRITE_FUA))
+        return gw_source_flush(s, volume); /* what made the hole may not be durable */
+    return answer(s, seq, (flags & GW_WRITE_FUA) != 0);
 }
 
 /* Reads harm nothing until the authority is gone, so a quiesce lets them through. */

@@ -256,6 +256,8 @@ static int op_open(struct gw_io *io, const char *path, unsigned flags, struct gw
         return -EEXIST;
     if (inode && inode->directory)
         return -EISDIR;
+    if (inode && inode->locked && (flags & GW_OPEN_LOCK))
+        return -EWOULDBLOCK;
     if (!inode) {
         inode = inode_new(d, false);
         bind_names(d, path, inode, NULL, NULL);
@@ -263,26 +265,15 @@ static int op_open(struct gw_io *io, const char *path, unsigned flags, struct gw
     struct mem_file *f = memdisk_must(calloc(1, sizeof *f));
     *f = (struct mem_file){ .file = { io }, .d = d, .inode = inode, .life = d->life };
     f->read_only = flags & GW_OPEN_RDONLY;
+    f->locks = flags & GW_OPEN_LOCK;
+    inode->locked |= f->locks;
     *ret = &f->file;
     return 0;
 }
 
 static int op_lock(struct gw_io *io, const char *path, struct gw_file **ret)
 {
-    struct memdisk *d = (struct memdisk *)io;
-    struct gw_file *file;
-    int r = op_open(io, path, GW_OPEN_CREATE, &file);
-    if (r < 0)
-        return r;
-    struct mem_file *f = (struct mem_file *)file;
-    LOCK_SCOPE(&d->mu);
-    if (f->inode->locked) {
-        free(f);
-        return -EWOULDBLOCK;
-    }
-    f->locks = f->inode->locked = true;
-    *ret = file;
-    return 0;
+    return op_open(io, path, GW_OPEN_CREATE | GW_OPEN_LOCK, ret);
 }
 
 static int op_rename(struct gw_io *io, const char *from, const char *to)

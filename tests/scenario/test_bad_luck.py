@@ -433,6 +433,35 @@ def test_one_process_serves_a_directory(world):
     finish(pair)
 
 
+def test_one_process_writes_a_volume(world):
+    """Also where the plan directory was copied, or another plan names the file: the data has one
+    writer. Nothing that is asked at the door disturbs the one that is there."""
+    pair = following(world)
+    copy = pair.home.plan + "-copied"
+    subprocess.run(["cp", "-a", pair.home.plan, copy], check=True)
+    image = os.path.realpath(os.path.join(copy, "volumes/data"))
+    for argv, loads in (([godwit.REPLICA, "--dir", copy, "--listen", "127.0.0.1:0", "--plain"],
+                         False),
+                        (["nbdkit", "-f", "-U", world.path("second"), godwit.PLUGIN, "dir=" + copy,
+                          "peer=" + pair.dr.address, "plain=yes"], True)):
+        second = godwit.Program("second", argv, world.path("second.log"), loads_plugin=loads)
+        assert second.wait() != 0
+        says(second.output(), "volume 'data' is in use", copy + "/volumes/data", "another process")
+    r = run_ctl("create", world.path("other"), "--plan", "other", "--site", "a", "--peer", "b",
+                "--active", "--volume", "data=" + image)
+    assert r.code != OK
+    says(r.err, "volume 'data'", image, "in use by another plan")
+    finish(pair)
+
+
+def test_a_file_is_one_volume(world):
+    r = run_ctl("create", world.path("plan"), "--plan", "shop", "--site", "a", "--peer", "b",
+                "--active", "--volume", f"one={world.path('same')},1M",
+                "--volume", f"two={world.path('same')},1M")
+    assert r.code != OK
+    says(r.err, "volume 'two'", world.path("same"), "another volume of this plan")
+
+
 def test_reading_beside_a_running_process(world):
     """Inspection looks at a directory that changes under its hands and finds no damage in it."""
     pair = following(world)
@@ -1112,7 +1141,7 @@ def test_kill_9_of_any_process_at_any_time(world):
     print("GODWIT_SEED=%d" % seed)
     rng = random.Random(seed)
     pair = following(world)
-    acked = {}  # block: the byte that fills it
+    acked = {}  # block: its content
     for _ in range(4):
         h = pair.home.connect("data")
         victims = rng.choice(([pair.home], [pair.dr], [pair.home, pair.dr]))
@@ -1126,7 +1155,7 @@ def test_kill_9_of_any_process_at_any_time(world):
                 block, fill_byte = rng.randrange(4096), rng.randrange(1, 256)
                 unsure.add(block)
                 h.pwrite(bytes([fill_byte]) * 4096, block * 4096)
-                acked[block] = fill_byte
+                acked[block] = bytes([fill_byte]) * 4096
                 unsure.discard(block)
                 if rng.random() < 0.05:
                     h.flush()
@@ -1141,8 +1170,8 @@ def test_kill_9_of_any_process_at_any_time(world):
             pair.home.start_source(pair.dr)
         pair.home.wait_serving()
         for block in unsure:  # the one that was on its way: either is right, from now on it stays
-            acked[block] = pair.home.read("data", block * 4096, 1)[0]
-        for block, fill_byte in acked.items():
+            acked[block] = pair.home.read("data", block * 4096, 4096)
+        for block, content in acked.items():
             here = pair.home.image_bytes("data", block * 4096, 4096)
-            assert here == bytes([fill_byte]) * 4096 or block in unsure, f"seed {seed}, {block}"
+            assert here == content, f"seed {seed}, {block}"
     finish(pair)

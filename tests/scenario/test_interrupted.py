@@ -125,7 +125,8 @@ def test_source_of_the_resync_crashes(sites, rng, crash):
     def until():
         if not pair.dr.running:
             return True
-        if not signed and pair.home.status()["state"] == "assessing":
+        if not signed and pair.home.status()["state"] == "assessing" and \
+                pair.home.call("tail")["complete"]:
             pair.home.call("sign", by="eva")
             signed.append(1)
         return False

@@ -151,6 +151,48 @@ def test_link_loss_suspend(sites, rng):
     pair.check_equal()
 
 
+def test_a_cancelled_handover_does_not_lift_suspend(sites, rng):
+    """The target is gone and its token cannot be voided: what the plan says of writes still holds."""
+    pair = sites()
+    start_in_sync(pair, on_link_loss="suspend", unsync_ms=100)
+    pair.home.call("quiesce")
+    pair.home.call("equal")
+    pair.dr.kill()
+    pair.home.call("unquiesce")
+    c = pair.home.client()
+    op = c.submit("pwrite", b"alone", 0)
+    c.stays_unanswered(op, 0.5)
+    pair.dr.replica()
+    c.wait(op)
+    assert op.ok()
+    pair.home.until(in_sync)
+    pair.settle(pair.home)
+    pair.check_equal()
+
+
+def test_a_hole_is_answered_when_the_peer_has_it(sites, rng):
+    """Zeroing what is a hole changes nothing here; what made the hole may not be at dr yet."""
+    pair = sites({"data": 4 * MiB})
+    start_in_sync(pair)
+    c = pair.home.client()
+    c.write(0, rng.randbytes(128 * 1024))
+    pair.dr.freeze()
+    first = c.submit("trim", 64 * 1024, 0)
+    c.stays_unanswered(first, 0.2)
+    again = [c.submit("trim", 64 * 1024, 0), c.submit("trim", 1024 * 1024, 0),
+             c.submit("zero", 32 * 1024, 4096)]
+    for op in again:
+        c.stays_unanswered(op, 0.1)
+    pair.dr.thaw()
+    c.wait(first, *again)
+    assert first.ok() and all(op.ok() for op in again)
+    pair.settle(pair.home)
+    pair.check_equal()
+    fresh = c.submit("trim", 1024 * 1024, 2 * MiB)  # a hole from the beginning: nothing to wait for
+    c.wait(fresh)
+    assert fresh.ok()
+
+
 def test_suspended_writes_end_with_the_process(sites):
     """A stop wakes what waits; it is answered with an error, never with success."""
     pair = sites()

@@ -6,7 +6,7 @@ import os
 import subprocess
 
 import pytest
-from sites import (BLOCK, Load, MiB, assessed, blocks_of, disconnected, lose_home_with_a_tail,
+from sites import (BLOCK, Load, MiB, Refused, assessed, blocks_of, disconnected, lose_home_with_a_tail,
                    rng, sites)  # noqa: F401 (fixtures)
 
 
@@ -111,3 +111,25 @@ def test_a_fork_point_of_another_state_is_not_used(sites, rng, xfs):
     pair.home.replica()
     pair.dr.until(assessed)
     assert not pair.home.call("tail")["exact"]
+
+
+def test_nobody_signs_what_was_not_counted(sites, rng):
+    pair = sites({"data": 4 * MiB})
+    pair.start()
+    with pytest.raises(Refused) as e:
+        pair.dr.call("sign", by="eva")  # a standby that follows
+    assert "nothing waits for a signature" in e.value.message
+    lose_home_with_a_tail(pair, rng, writes=10)
+    pair.fail_over(pair.dr)
+    pair.home.replica()
+    with pytest.raises(Refused) as e:
+        pair.home.call("sign", by="eva")  # dr did not call yet
+    assert "nothing waits for a signature" in e.value.message
+    pair.link.restore()
+    pair.dr.until(assessed)
+    pair.home.call("sign", by="eva")
+    pair.settle(pair.dr)
+    with pytest.raises(Refused) as e:
+        pair.home.call("sign", by="eva")  # it is over
+    assert "nothing waits for a signature" in e.value.message
+    pair.check_equal()

@@ -159,10 +159,44 @@ static void ranges(void **state)
     assert_false(gw_rangelock_try(&l, &(struct gw_range){ 0 }, 99, 2));
 }
 
+/* A record that ends exactly where the buffer does skips nothing, and yet what follows it does not
+ * lie behind it. */
+static void a_record_that_ends_at_the_end(void **state)
+{
+    (void)state;
+    const uint32_t len = 4096 - GW_RECORD_HEADER_BYTES;
+    const unsigned all = RING_BYTES / 4096;
+    struct gw_ring *r = gw_ring_new(RING_BYTES);
+    const uint8_t *data;
+    size_t bytes;
+    unsigned sent = 0, n;
+    for (unsigned i = 1; i <= all + 3; i++) {
+        while (put(r, i, GW_RECORD_WRITE, len) == NULL) {
+            n = gw_ring_batch(r, 3 * 4096, &data, &bytes); /* out of step with the end */
+            gw_ring_sent(r, n);
+            for (sent += n; n > 0; n--)
+                gw_ring_pop(r);
+        }
+    }
+    while (sent < all) {
+        n = gw_ring_batch(r, GW_BATCH_BYTES, &data, &bytes);
+        assert_int_equal(bytes, n * 4096);
+        assert_true(sent + n <= all);
+        gw_ring_sent(r, n);
+        sent += n;
+    }
+    assert_int_equal(gw_ring_batch(r, GW_BATCH_BYTES, &data, &bytes), 3);
+    struct gw_record rec;
+    assert_true(gw_record_decode(data, bytes, seed, true, &rec) > 0);
+    assert_int_equal(rec.seq, all + 1);
+    gw_ring_free(r);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(in_order_through_wraps),
+        cmocka_unit_test(a_record_that_ends_at_the_end),
         cmocka_unit_test(claims_hold),
         cmocka_unit_test(batches_end),
         cmocka_unit_test(full_is_refused),
