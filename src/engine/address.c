@@ -279,3 +279,22 @@ void gw_address_format(const struct gw_address *a, char ret[GW_ADDRESS_TEXT])
     else
         snprintf(ret, GW_ADDRESS_TEXT, "%s:%s", host, port);
 }
+
+#define CHECK_MS 1000u
+
+int gw_address_check(const char *address, bool tls, struct gw_error *err)
+{
+    struct gw_addresses all;
+    int r =
+        gw_address_resolve(address, false, gw_boot_ns() + CHECK_MS * GW_NS_PER_MS, -1, &all, err);
+    if (r < 0)
+        return r == -EINVAL ? r : 0;
+    for (int i = 0; !tls && i < all.n; i++) {
+        if (!gw_address_is_loopback(&all.a[i]))
+            return gw_error_set(err, -EPERM,
+                                "%s is not a loopback address: without TLS a connection is allowed "
+                                "on this machine only; configure certificates",
+                                address);
+    }
+    return 0;
+}

@@ -34,6 +34,11 @@ struct gw_addresses {
 int gw_address_resolve(const char *address, bool listen, uint64_t deadline_ns, int cancel_fd,
                        struct gw_addresses *ret, struct gw_error *err);
 
+/*
+ * What can be said of an address at once: -EINVAL malformed, -EPERM it is known and not of this
+ * machine, which without TLS is not allowed. A name that cannot be looked up now may be later: 0.
+ */
+int gw_address_check(const char *address, bool tls, struct gw_error *err);
 bool gw_address_is_loopback(const struct gw_address *a);
 /* "127.0.0.1:80", "[::1]:80". */
 void gw_address_format(const struct gw_address *a, char ret[GW_ADDRESS_TEXT]);

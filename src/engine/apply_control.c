@@ -11,10 +11,19 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* plan->mu held. At a replay nobody asks. */
+static bool is_asked(const struct gw_applier *a, uint64_t address)
+{
+    return a->hooks.asked != NULL && a->hooks.asked(a->hooks.arg, address);
+}
+
 static int compare(struct gw_applier *a, uint64_t address, const struct gw_record *rec,
                    const uint8_t *payload, struct gw_error *err)
 {
-    if (a->hooks.asked == NULL || !a->hooks.asked(a->hooks.arg, address))
+    pthread_mutex_lock(&a->plan->mu);
+    bool asked = is_asked(a, address);
+    pthread_mutex_unlock(&a->plan->mu);
+    if (!asked)
         return 0; /* of a session that is gone: nobody waits for the answer */
     struct gw_diff d = {
         .seq = rec->seq,
@@ -132,7 +141,10 @@ static int on_fin(struct gw_applier *a, uint64_t address, uint64_t next,
     return r;
 }
 
-/* R17: the target proves that it holds exactly this stream, durable. An empty token voids. */
+/*
+ * R17: the target proves that it holds exactly this stream, durable. An empty token voids. Proven
+ * to the session that asked, or to nobody: the source of one that is gone may have gone on since.
+ */
 static int on_handover(struct gw_applier *a, uint64_t address, uint64_t next,
                        const struct gw_record *rec, const uint8_t *payload, uint64_t chain_before,
                        struct gw_error *err)
@@ -152,7 +164,8 @@ static int on_handover(struct gw_applier *a, uint64_t address, uint64_t next,
         struct gw_uuid current = gw_lineage_uuid(&m->lineage);
         matched = t.epoch != 0 && t.epoch == gw_lineage_epoch(&m->lineage) &&
                   gw_uuid_equal(&t.uuid, &current) && t.seq == rec->seq &&
-                  t.chain == chain_before && m->consistent && gw_plan_maps_empty(a->plan);
+                  t.chain == chain_before && m->consistent && gw_plan_maps_empty(a->plan) &&
+                  is_asked(a, address);
         m->token_valid = matched;
         if (matched)
             m->token = t;

@@ -29,6 +29,7 @@
 #define GW_JOURNAL_BYTES_MIN (4 * GW_SEGMENT_BYTES)
 
 #define GW_HOT_EXTENTS_PER_GENERATION 1024u /* two live generations: about 2,048 hot extents */
+#define GW_EPOCH_STEP_MAX 1000000ull        /* more promotions than this were missed by nobody */
 #define GW_SEQ_RESERVE 1000000ull           /* numbers reserved durably ahead of use */
 
 #define GW_DURABLE_MS_MAX 100u                /* group fdatasync of the journal at least so often */

@@ -109,11 +109,15 @@ static int open_hot(struct gw_plan *p, struct gw_error *err)
         merge_cleared(p, i, &found);
     if (p->read_only || (!found.any && !found.unknown))
         return 0;
-    /* The bits are durable before the log forgets them. */
-    r = gw_plan_persist_maps(p, err);
-    if (r < 0)
-        return r;
-    return gw_hotset_forget(p->hot, err);
+    /*
+     * R2: what a process that died had written may be in the page cache only. It is durable before
+     * the log forgets where it is, and so are the bits: else the peer gets it, the bits are
+     * cleared, and a power loss takes it back here.
+     */
+    r = gw_plan_sync_volumes(p, err);
+    if (r == 0)
+        r = gw_plan_persist_maps(p, err);
+    return r < 0 ? r : gw_hotset_forget(p->hot, err);
 }
 
 static int plan_load(struct gw_plan *p, struct gw_error *err)
@@ -130,7 +134,9 @@ static int plan_load(struct gw_plan *p, struct gw_error *err)
                                 "talk to it over its control socket",
                                 path);
         if (r < 0)
-            return gw_error_errno(err, r, "cannot lock %s", path);
+            return gw_error_errno(
+                err, r, r == -ENOENT ? "there is no plan directory there (%s)" : "cannot lock %s",
+                path);
     }
     r = gw_metafile_open(p->io, p->dir, p->read_only, &p->metafile, &p->meta, &p->slot_lost, err);
     if (r < 0)
@@ -192,6 +198,17 @@ int gw_plan_store_meta(struct gw_plan *p, struct gw_error *err)
 {
     p->meta.highest_epoch = GW_MAX(p->meta.highest_epoch, gw_lineage_epoch(&p->meta.lineage));
     return gw_metafile_store(p->metafile, &p->meta, err);
+}
+
+int gw_plan_saw_epoch(struct gw_plan *p, uint64_t epoch, struct gw_error *err)
+{
+    if (epoch <= p->meta.highest_epoch)
+        return 0;
+    if (epoch - p->meta.highest_epoch > GW_EPOCH_STEP_MAX)
+        return gw_error_set(err, -EPROTO, "the peer says that it knows of epoch %llu",
+                            (unsigned long long)epoch);
+    p->meta.highest_epoch = epoch;
+    return gw_plan_store_meta(p, err);
 }
 
 int gw_plan_persist_maps(struct gw_plan *p, struct gw_error *err)

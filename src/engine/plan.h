@@ -84,6 +84,8 @@ void gw_plan_close(struct gw_plan *p);
 
 /* Durable when it returns 0. Call with p->mu held. */
 int gw_plan_store_meta(struct gw_plan *p, struct gw_error *err);
+/* A peer knows of this epoch: it is never taken here (P1), also after a crash. p->mu held. */
+int gw_plan_saw_epoch(struct gw_plan *p, uint64_t epoch, struct gw_error *err);
 /* Persist all dirty maps. Call without p->mu. */
 int gw_plan_persist_maps(struct gw_plan *p, struct gw_error *err);
 /* fdatasync all volumes. A failure is for good (R20): the caller fails the side. */

@@ -3,6 +3,7 @@
 /* Making a plan directory. */
 #include "base/checked.h"
 #include "base/cleanup.h"
+#include "engine/bundle.h"
 #include "engine/journal.h"
 #include "engine/plan.h"
 
@@ -11,6 +12,16 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+
+/* What a create that fails takes away again, so that the corrected one finds the place free. */
+struct made {
+    enum {
+        MADE_NOTHING,
+        MADE_CONTENT, /* of an empty directory that was there */
+        MADE_DIR,
+    } dir;
+    bool volume[GW_VOLUMES_MAX]; /* the file */
+};
 
 static bool name_ok(const char *name)
 {
@@ -51,13 +62,14 @@ static int holds_data(struct gw_file *f, uint64_t bytes, bool *ret, struct gw_er
 
 /* The caller closes *ret when all volumes are made: a file that is named twice is found locked. */
 static int make_volume(struct gw_io *io, const char *dir, struct gw_plan_spec *spec,
-                       struct gw_plan_volume_spec *v, struct gw_file **ret, struct gw_error *err)
+                       struct gw_plan_volume_spec *v, struct gw_file **ret, bool *ret_created,
+                       struct gw_error *err)
 {
     bool created = false;
     int r = gw_io_open(io, v->path, GW_OPEN_LOCK, ret);
     if (r == -ENOENT && v->bytes > 0) {
         r = gw_io_open(io, v->path, GW_OPEN_CREATE | GW_OPEN_EXCL | GW_OPEN_LOCK, ret);
-        created = true;
+        created = *ret_created = r == 0;
         if (r == 0)
             r = gw_io_truncate(*ret, v->bytes);
     }
@@ -146,9 +158,10 @@ static int refuse_name(void *arg, const char *name)
     return 1;
 }
 
-static int make_dirs(struct gw_io *io, const char *dir, struct gw_error *err)
+static int make_dirs(struct gw_io *io, const char *dir, struct made *made, struct gw_error *err)
 {
     int r = gw_io_mkdir(io, dir);
+    bool own = r == 0;
     if (r == -EEXIST) {
         r = gw_io_list(io, dir, refuse_name, NULL);
         if (r > 0)
@@ -164,6 +177,7 @@ static int make_dirs(struct gw_io *io, const char *dir, struct gw_error *err)
         r = gw_io_mkdir(io, path);
         if (r < 0)
             return gw_error_errno(err, r, "cannot make %s", path);
+        made->dir = own ? MADE_DIR : MADE_CONTENT; /* nobody else made it at the same time */
     }
     return gw_journal_create(io, dir, err);
 }
@@ -203,19 +217,19 @@ static void first_meta(struct gw_io *io, const struct gw_plan_spec *spec, struct
 }
 
 static int plan_build(struct gw_io *io, const char *dir, struct gw_plan_spec *spec,
-                      struct gw_error *err)
+                      struct made *made, struct gw_error *err)
 {
     int r = check_spec(spec, err);
     if (r < 0)
         return r;
-    r = make_dirs(io, dir, err);
+    r = make_dirs(io, dir, made, err);
     if (r < 0)
         return r;
     if (gw_uuid_is_none(&spec->plan))
         spec->plan = gw_io_new_uuid(io);
     struct gw_file *held[GW_VOLUMES_MAX] = { NULL };
     for (unsigned i = 0; r == 0 && i < spec->n_volumes; i++)
-        r = make_volume(io, dir, spec, &spec->volume[i], &held[i], err);
+        r = make_volume(io, dir, spec, &spec->volume[i], &held[i], &made->volume[i], err);
     for (unsigned i = 0; i < GW_VOLUMES_MAX; i++)
         gw_file_close(held[i]);
     if (r < 0)
@@ -243,11 +257,46 @@ static int plan_build(struct gw_io *io, const char *dir, struct gw_plan_spec *sp
     return r;
 }
 
+/* Everything in `dir`, which this process filled; it has two levels. Errors leave something over.
+ */
+static void remove_content(struct gw_io *io, const char *dir, unsigned levels)
+{
+    CLEANUP_NAMES struct gw_names names = { 0 };
+    if (gw_names_list(io, dir, &names, NULL) < 0)
+        return;
+    for (size_t i = 0; i < names.n; i++) {
+        struct gw_path path;
+        if (gw_path(&path, NULL, "%s/%s", dir, names.name[i]) < 0)
+            continue;
+        if (gw_io_unlink(io, path.text) < 0 && levels > 0) {
+            remove_content(io, path.text, levels - 1);
+            gw_io_rmdir(io, path.text);
+        }
+    }
+}
+
+static void unmake(struct gw_io *io, const char *dir, const struct gw_plan_spec *spec,
+                   const struct made *made)
+{
+    if (made->dir == MADE_NOTHING)
+        return;
+    remove_content(io, dir, 1);
+    if (made->dir == MADE_DIR)
+        gw_io_rmdir(io, dir);
+    for (unsigned i = 0; i < spec->n_volumes && i < GW_VOLUMES_MAX; i++) {
+        if (made->volume[i])
+            gw_io_unlink(io, spec->volume[i].path);
+    }
+}
+
 int gw_plan_create(struct gw_io *io, const char *dir, struct gw_plan_spec *spec,
                    struct gw_error *err)
 {
-    int r = plan_build(io, dir, spec, err);
-    if (r < 0)
+    struct made made = { .dir = MADE_NOTHING };
+    int r = plan_build(io, dir, spec, &made, err);
+    if (r < 0) {
+        unmake(io, dir, spec, &made);
         gw_error_wrap(err, "cannot create plan directory '%s'", dir);
+    }
     return r;
 }

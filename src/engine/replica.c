@@ -31,6 +31,14 @@ void gw_replica_config_init(struct gw_replica_config *c)
     };
 }
 
+void gw_replica_number(struct gw_replica *r, uint64_t seq, uint64_t chain)
+{
+    gw_applier_begin(r->applier, seq, chain);
+    r->received_seq = r->durable_seq = r->applied_seq = seq;
+    r->received_chain = r->durable_chain = chain;
+    r->numberings++;
+}
+
 void gw_replica_wait(struct gw_replica *r, pthread_cond_t *cv, unsigned ms)
 {
     gw_cond_wait_ms(cv, r->mu, ms);
@@ -129,9 +137,7 @@ static bool of_this_session(const struct gw_replica *r, uint64_t address)
 
 static bool hook_asked(void *arg, uint64_t address)
 {
-    struct gw_replica *r = arg;
-    LOCK_SCOPE(r->mu);
-    return of_this_session(r, address);
+    return of_this_session(arg, address);
 }
 
 static void hook_diff(void *arg, uint64_t address, const struct gw_diff *d)

@@ -56,6 +56,7 @@ struct gw_replica {
     uint64_t received_addr, durable_addr, applied_addr;
     uint64_t received_seq, durable_seq, applied_seq;
     uint64_t received_chain, durable_chain;
+    uint64_t numberings; /* times that these began anew (gw_replica_number) */
     uint64_t unsynced_since_ns;
     bool need_room; /* the journal could not grow: what is applied gives way */
 
@@ -75,6 +76,8 @@ struct gw_replica {
     struct gw_replica_status st;
 };
 
+/* Position and chain of what comes next; nothing of it is received yet. mu held. */
+void gw_replica_number(struct gw_replica *r, uint64_t seq, uint64_t chain);
 void gw_replica_wait(struct gw_replica *r, pthread_cond_t *cv, unsigned ms);
 void gw_replica_changed(struct gw_replica *r);
 void gw_replica_set_reason(struct gw_replica *r, const char *fmt, ...)

@@ -192,13 +192,10 @@ static int make_target(struct gw_replica *r, const struct set *u, struct gw_erro
     return x;
 }
 
+/* Numbers and chain of the session's stream; nothing of it is received yet. */
 static void positions_from(struct gw_replica *r, const struct gw_start *start)
 {
-    /* Numbers and chain of the session's stream; nothing of it is received yet. */
-    uint64_t seq = start->first_seq - 1;
-    gw_applier_begin(r->applier, seq, start->chain);
-    r->received_seq = r->durable_seq = r->applied_seq = seq;
-    r->received_chain = r->durable_chain = start->chain;
+    gw_replica_number(r, start->first_seq - 1, start->chain);
 }
 
 int gw_replica_prepare(struct gw_replica *r, const struct gw_start *start, struct gw_error *err)

@@ -169,6 +169,9 @@ static int judge(struct gw_replica *r, const struct gw_hello *own, struct gw_err
     gw_log(GW_LOG_INFO, "verdict row %d, %s: %s", v.row, gw_verdict_action_name(v.action),
            v.sentence);
     LOCK_SCOPE(r->mu);
+    x = gw_plan_saw_epoch(r->plan, r->ses.hello.side.highest_epoch, err);
+    if (x < 0)
+        return x;
     r->ses.verdict = v;
     r->st.verdict = v;
     r->st.have_verdict = true;
@@ -497,9 +500,7 @@ static void end_session(struct gw_replica *r, int x, const struct gw_error *err)
     if (r->ses.mode == GW_SESSION_ASSESS || (r->ses.session_numbers && r->ses.finished)) {
         /* Numbers of that session only: back to the image's own position. */
         const struct gw_meta *m = &r->plan->meta;
-        gw_applier_begin(r->applier, m->seq, m->chain);
-        r->received_seq = r->durable_seq = r->applied_seq = m->seq;
-        r->received_chain = r->durable_chain = m->chain;
+        gw_replica_number(r, m->seq, m->chain);
     }
     for (unsigned i = 0; i < GW_VOLUMES_MAX; i++)
         gw_bitmap_free(r->ses.own_fine[i]);

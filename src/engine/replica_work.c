@@ -65,6 +65,7 @@ void *gw_replica_sync_main(void *arg)
         }
         r->ses.barrier = false;
         uint64_t addr = r->received_addr, seq = r->received_seq, chain = r->received_chain;
+        uint64_t numbering = r->numberings;
         r->unsynced_since_ns = gw_io_boot_ns(r->plan->io);
         pthread_mutex_unlock(r->mu);
         struct gw_error err;
@@ -75,8 +76,10 @@ void *gw_replica_sync_main(void *arg)
             continue;
         }
         r->durable_addr = addr;
-        r->durable_seq = seq;
-        r->durable_chain = chain;
+        if (r->numberings == numbering) { /* else these are of a session that is gone */
+            r->durable_seq = seq;
+            r->durable_chain = chain;
+        }
         pthread_cond_signal(&r->cv_apply);
         gw_replica_changed(r);
         pthread_mutex_unlock(r->mu);
@@ -179,11 +182,11 @@ void *gw_replica_apply_main(void *arg)
         int y = x >= 0 && room ? make_room(r, &err) : 0;
         x = y < 0 ? y : x;
         pthread_mutex_lock(r->mu);
-        if (x != -ENOSPC && paused) {
+        if (!gw_no_room(x) && paused) {
             paused = false;
             gw_replica_set_reason(r, "%s", "");
         }
-        if (x == -ENOSPC) {
+        if (gw_no_room(x)) {
             paused = true;
             gw_replica_set_reason(r, "applying pauses: %s; make room, it goes on by itself",
                                   err.msg);

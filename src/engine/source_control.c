@@ -31,6 +31,15 @@ int gw_source_grant(struct gw_source *s, uint64_t deadline_boot_ns, struct gw_er
     return 0;
 }
 
+/* Asked again after each wait: a fence, a verdict or a failure may have come meanwhile. */
+static int still_quiesced(const struct gw_source *s, struct gw_error *err)
+{
+    if (s->service == GW_SERVICE_QUIESCED)
+        return 0;
+    return gw_error_set(err, -EPERM, "no longer quiesced: the source is %s",
+                        gw_service_state_name(s->service));
+}
+
 static uint64_t in_flight(const struct gw_source *s)
 {
     return s->in_flight[0] + s->in_flight[1];
@@ -78,6 +87,8 @@ static int void_token(struct gw_source *s, uint64_t until, struct gw_error *err)
         ses->barrier = true;
         pthread_cond_signal(&s->cv_link);
         gw_source_wait(s, &s->cv_ack, 50);
+        if (still_quiesced(s, err) < 0)
+            return -EPERM;
     }
     /* P2: the target cannot be told; that this side goes on alone is durable here instead. */
     s->plan->meta.recorded = GW_RECORDED_UNSYNC;
@@ -89,6 +100,10 @@ static int void_token(struct gw_source *s, uint64_t until, struct gw_error *err)
     gw_log(GW_LOG_WARNING, "the target could not be told that the handover is off: its token is "
                            "true for its own moment only; recorded UNSYNC here");
     s->sync_recorded = s->token_out = false;
+    /* A session that is still up would record again that the peer has it all. The next one begins
+     * with a hello, by which the target voids its token. */
+    if (ses->up)
+        gw_session_kill(s, GW_GOODBYE_RETRY, "the handover is off");
     if (s->cfg.on_link_loss == GW_LINK_LOSS_CONTINUE)
         s->sync_on = false;
     pthread_cond_broadcast(&s->cv_ack);
@@ -115,9 +130,8 @@ int gw_source_unquiesce(struct gw_source *s, unsigned timeout_ms, struct gw_erro
 static int drain(struct gw_source *s, uint64_t until, struct gw_error *err)
 {
     for (;;) {
-        if (s->service != GW_SERVICE_QUIESCED)
-            return gw_error_set(err, -EPERM, "no longer quiesced: the source is %s",
-                                gw_service_state_name(s->service));
+        if (still_quiesced(s, err) < 0)
+            return -EPERM;
         if (gw_source_streaming(s) && gw_ring_empty(s->ring) && gw_plan_maps_empty(s->plan) &&
             s->ses.durable == s->seq)
             return 0;
@@ -167,6 +181,8 @@ int gw_source_equal(struct gw_source *s, unsigned timeout_ms, struct gw_token *r
         s->token_out = true;
     }
     while (!ses->token_matched || ses->durable < s->seq) {
+        if (still_quiesced(s, err) < 0)
+            return -EPERM;
         if (!gw_source_streaming(s))
             return gw_error_set(err, -ENOTCONN,
                                 "the link was lost before the target proved equality; still "
@@ -197,7 +213,11 @@ int gw_source_release(struct gw_source *s, struct gw_error *err)
         pthread_cond_broadcast(&s->cv_write);
         gw_source_park(s);
     }
+    bool gone = !ok && s->service != GW_SERVICE_QUIESCED;
+    const char *state = gw_service_state_name(s->service);
     pthread_mutex_unlock(s->mu);
+    if (gone)
+        return gw_error_set(err, -EPERM, "cannot release: the source is %s", state);
     if (!ok)
         return gw_error_set(err, -EPERM,
                             "cannot release: the target has not proven equality (run equal first)");

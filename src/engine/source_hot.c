@@ -194,6 +194,18 @@ int gw_source_record_unsync(struct gw_source *s, struct gw_error *err)
     bool serving = s->service == GW_SERVICE_SERVING || s->service == GW_SERVICE_QUIESCED;
     if (!serving || (!s->sync_recorded && s->plan->meta.recorded != GW_RECORDED_NONE))
         return 0;
+    if (s->sync_recorded) {
+        /* What was answered under SYNC is at the peer, and here perhaps in the page cache only.
+         * From UNSYNC on this side counts as the one that has it all, also after a power loss. */
+        int r = unlocked(s, gw_plan_sync_volumes, err);
+        if (r < 0) {
+            gw_source_fail(s, err);
+            return r;
+        }
+        if (!s->sync_recorded ||
+            (s->service != GW_SERVICE_SERVING && s->service != GW_SERVICE_QUIESCED))
+            return 0;
+    }
     gw_crash_point(s->plan->io, "source.unsync");
     int r = record(s, GW_RECORDED_UNSYNC, NULL, err);
     if (r < 0)

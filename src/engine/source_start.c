@@ -56,9 +56,13 @@ static int exchange_hello(struct gw_source *s, struct gw_side *ret_own, struct g
     if (!gw_hello_decode(buf, f.bytes, theirs))
         return gw_error_set(err, -EPROTO, "the peer's hello is malformed");
     r = gw_hello_check_version(theirs, err);
-    if (r == 0)
-        ses->peer = theirs->side;
-    return r;
+    if (r < 0)
+        return r;
+    ses->peer = theirs->side;
+    LOCK_SCOPE(s->mu);
+    if (!gw_uuid_equal(&theirs->side.plan, &s->plan->meta.plan))
+        return 0; /* the verdict says so */
+    return gw_plan_saw_epoch(s->plan, theirs->side.highest_epoch, err);
 }
 
 static int exchange_verdict(struct gw_source *s, const struct gw_side *own, struct gw_error *err)
@@ -283,8 +287,13 @@ static int catch_up_chain(struct gw_source *s, struct gw_error *err)
         s->chain = s->ses.peer.chain;
         s->chain_known = true;
     }
-    if (s->ses.peer.chain == s->chain)
+    if (s->ses.peer.chain == s->chain) {
+        /* R5: what the hello acknowledged is as gone from the ring as what an ACK does. */
+        struct gw_uuid theirs = gw_lineage_uuid(&s->ses.peer.lineage);
+        for (unsigned i = 0; gw_uuid_equal(&theirs, &s->uuid) && i < s->plan->meta.n_volumes; i++)
+            gw_dirtymap_cleared_through(s->plan->map[i], &s->uuid, at);
         return 0;
+    }
     /* Same names, other content: never stream over that. The next verdict compares everything. */
     for (unsigned i = 0; i < s->plan->meta.n_volumes; i++)
         gw_dirtymap_mark_all_coarse(s->plan->map[i]);
@@ -414,13 +423,12 @@ static int start_copy(struct gw_source *s, enum gw_session_mode mode, struct gw_
     bool fork = mode == GW_SESSION_ASSESS &&
                 gw_fork_open(&ses->fork, s->plan, &ses->peer.lineage, ses->verdict.fork_seq);
     pthread_mutex_lock(s->mu);
+    int r = mode == GW_SESSION_ASSESS ? 0 : gw_source_record_unsync(s, err);
     /* A stop or a fence that came meanwhile stores this reign's numbers: they are not to be
-     * touched. */
-    int r = is_active(s) || s->cfg.heal_only
-                ? 0
-                : gw_error_set(err, -ESHUTDOWN, "the source stopped while a session was opened");
-    if (r == 0 && mode != GW_SESSION_ASSESS)
-        r = gw_source_record_unsync(s, err);
+     * touched.
+     */
+    if (r == 0 && !is_active(s) && !s->cfg.heal_only)
+        r = gw_error_set(err, -ESHUTDOWN, "the source stopped while a session was opened");
     if (r < 0) {
         pthread_mutex_unlock(s->mu);
         return r;

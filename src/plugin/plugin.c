@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/size.h"
+#include "engine/address.h"
 #include "engine/source.h"
 #include "plugin/source_control.h"
 
@@ -309,6 +310,10 @@ static void stop_process(void)
 static int godwit_after_fork(void)
 {
     struct gw_error err;
+    if (peer != NULL && gw_address_check(peer, tls != NULL, &err) < 0) {
+        nbdkit_error("peer=%s", err.msg);
+        return -1;
+    }
     /* The source last: to begin to serve is durable, and a start that fails changes nothing. */
     if ((control_path != NULL &&
          source_control_start(control_path, plan, source, stop_process, &control, &err) < 0) ||

@@ -116,6 +116,15 @@ static bool one_option(struct options *o, int c)
     return false;
 }
 
+static const char *option_name(int c)
+{
+    for (const struct option *o = longopts; o->name != NULL; o++) {
+        if (o->val == c)
+            return o->name;
+    }
+    return "?";
+}
+
 /* -1: go on; else the exit code. */
 static int parse(int argc, char **argv, struct options *o)
 {
@@ -131,8 +140,14 @@ static int parse(int argc, char **argv, struct options *o)
         }
         if (c == '?')
             return usage_error("bad option", "");
-        if (!one_option(o, c))
-            return usage_error("impossible value", optarg);
+        if (!one_option(o, c)) {
+            char what[96];
+            snprintf(what, sizeof what, "--%s%s: impossible value", option_name(c),
+                     c == 6   ? " (at least 256MiB)"
+                     : c == 8 ? " (at least 100)"
+                              : "");
+            return usage_error(what, optarg);
+        }
     }
     if (optind < argc)
         return usage_error("unexpected argument", argv[optind]);

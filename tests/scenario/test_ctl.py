@@ -569,6 +569,22 @@ def test_verify_finds_what_a_disk_lost_and_resync_mends_it(pair):
     assert pair.differing_volumes() == []
 
 
+def test_a_create_that_fails_leaves_nothing(world):
+    image, plan = world.path("data.img"), world.path("plan")
+    wrong = ("create", plan, "--plan", "shop", "--site", "a", "--peer", "b", "--active",
+             "--volume", f"data={image},1M", "--volume", "log=/proc/log.img,1M")
+    r = run_ctl(*wrong)
+    assert r.code != OK and "/proc/log.img" in r.err, r
+    assert not os.path.exists(plan) and not os.path.exists(image)
+    os.mkdir(plan)
+    with open(image, "wb") as f:
+        f.write(b"there before" * 1000)
+    assert run_ctl(*wrong[:-4], "--volume", f"data={image}", *wrong[-2:]).code != OK
+    assert os.listdir(plan) == [] and open(image, "rb").read(12) == b"there before"
+    r = run_ctl(*wrong[:-4], "--volume", f"data={image}")
+    assert r.code == OK, r
+
+
 def test_points_live_and_offline(pair):
     assert pair.home.ctl("checkpoint", "here", "--tag", "before upgrade")["id"] == "here"
     assert pair.dr.ctl("point", "create")["id"].startswith("manual-")

@@ -2,6 +2,9 @@
 # Copyright the godwit authors
 """Planned moves: handover, and what happens when one is called off or interrupted. Split brains and
 copies that were restored from an older time."""
+import threading
+import time
+
 import nbd
 import pytest
 from sites import (BLOCK, Failed, Gone, Load, MiB, Refused, assessed, caught_up, check_same,
@@ -44,6 +47,34 @@ def test_handover(sites, rng):
         check_no_resync_needed(pair, dst, src, [])
         pair.check_equal()
         src, dst = dst, src
+
+
+def test_unquiesce_does_not_lift_a_fence(sites, rng):
+    """A fence that comes while a cancelled handover waits for the target stays."""
+    pair = sites({"data": 4 * MiB})
+    pair.start()
+    pair.home.client().write(0, b"before")
+    pair.settle(pair.home)
+    pair.home.close_clients()
+    pair.home.call("quiesce")
+    pair.home.call("equal")
+    pair.dr.freeze()
+    said = []
+
+    def cancel():
+        try:
+            said.append(pair.home.call("unquiesce", timeout_ms=20000))
+        except Refused as e:
+            said.append(e.value if hasattr(e, "value") else e)
+    waits = threading.Thread(target=cancel)
+    waits.start()
+    time.sleep(0.3)  # it waits for dr
+    pair.home.call("fence", reason="test")
+    pair.dr.thaw()
+    waits.join()
+    assert isinstance(said[0], Refused) and "no longer quiesced" in said[0].message, said
+    s = pair.home.status()
+    assert s["service"] == "fenced" and s["role"] == "fenced"
 
 
 def test_handover_under_load(sites, rng):
