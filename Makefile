@@ -14,7 +14,7 @@ BUILD_PACKAGES := meson ninja-build pkg-config gcc libc6-dev nbdkit nbdkit-plugi
     libnbd-bin libgnutls28-dev gnutls-bin libjansson-dev libxxhash-dev libzstd-dev libcmocka-dev \
     e2fsprogs
 TEST_PACKAGES := clang clang-format libclang-rt-14-dev python3-libnbd python3-pytest qemu-utils \
-    xfsprogs fuse3 nbd-client
+    xfsprogs fuse3 nbd-client spin
 BENCH_PACKAGES := fio rsync qemu-utils qemu-system-x86 qemu-block-extra
 
 DEV := -Ddeveloper=true

@@ -46,6 +46,11 @@ int gw_applier_new(struct gw_plan *plan, struct gw_journal *journal,
     return 0;
 }
 
+void gw_applier_use_recent(struct gw_applier *a, struct gw_recent *c)
+{
+    a->recent = c;
+}
+
 void gw_applier_free(struct gw_applier *a)
 {
     if (a == NULL)
@@ -180,23 +185,34 @@ static int check_target(const struct gw_applier *a, const struct gw_record *rec,
     return 0;
 }
 
-static int apply_batch(struct gw_applier *a, uint64_t address, uint64_t next, size_t len,
-                       const struct gw_journal_batch *batch, struct gw_error *err)
+/* One batch, from the journal or from memory. */
+struct batch {
+    uint64_t address, next; /* in the journal */
+    struct gw_journal_batch head;
+    const uint8_t *records;
+    size_t len;
+    bool verified; /* the payloads were when they came */
+};
+
+static int apply_batch(struct gw_applier *a, const struct batch *b, struct gw_error *err)
 {
+    const struct gw_journal_batch *batch = &b->head;
+    uint64_t address = b->address, next = b->next;
+    size_t len = b->len;
     uint64_t seed = gw_record_seed(&batch->uuid);
     int r = void_stale_token(a, err);
     a->stream = batch->uuid;
     a->n_changes = 0;
     for (size_t at = 0; r >= 0 && at < len;) {
         struct gw_record rec;
-        int64_t used = gw_record_decode(a->buf + at, len - at, seed, true, &rec);
+        int64_t used = gw_record_decode(b->records + at, len - at, seed, !b->verified, &rec);
         if (used < 0)
             return gw_error_set(
                 err, -EBADMSG,
                 "journal record at address %llu + %zu is damaged; nothing of it was "
                 "applied; resync this side from its source",
                 (unsigned long long)address, at);
-        const uint8_t *payload = a->buf + at + GW_RECORD_HEADER_BYTES;
+        const uint8_t *payload = b->records + at + GW_RECORD_HEADER_BYTES;
         at += (size_t)used;
         uint64_t chain_before = a->chain;
         a->seq = rec.seq;
@@ -218,23 +234,37 @@ static int apply_batch(struct gw_applier *a, uint64_t address, uint64_t next, si
     return r < 0 ? r : gw_apply_flush(a, err);
 }
 
+/* The batch at the present address. -ERANGE: none yet. */
+static int read_batch(struct gw_applier *a, struct batch *b, struct gw_error *err)
+{
+    *b = (struct batch){ .address = a->address };
+    if (a->recent != NULL)
+        b->records = gw_recent_take(a->recent, b->address, &b->len, &b->head, &b->next);
+    if (b->records != NULL) {
+        b->verified = true;
+        return 0;
+    }
+    b->records = a->buf;
+    return gw_journal_read(a->journal, b->address, a->buf,
+                           GW_FRAME_BYTES_MAX + GW_JOURNAL_BATCH_HEADER_BYTES, &b->len, &b->head,
+                           &b->next, err);
+}
+
 int gw_applier_step(struct gw_applier *a, uint64_t limit, struct gw_error *err)
 {
     uint64_t done = 0;
     while (done < STEP_BYTES && a->address < limit) {
-        struct gw_journal_batch batch;
-        size_t len;
-        uint64_t next;
-        uint64_t address = a->address, seq = a->seq, chain = a->chain;
+        struct batch b;
+        uint64_t seq = a->seq, chain = a->chain;
         struct gw_uuid stream = a->stream;
-        int r = gw_journal_read(a->journal, address, a->buf,
-                                GW_FRAME_BYTES_MAX + GW_JOURNAL_BATCH_HEADER_BYTES, &len, &batch,
-                                &next, err);
+        int r = read_batch(a, &b, err);
         if (r == -ERANGE)
             return done > 0;
         if (r < 0)
             return r;
-        r = apply_batch(a, address, next, len, &batch, err);
+        r = apply_batch(a, &b, err);
+        if (b.verified)
+            gw_recent_done(a->recent);
         if (r < 0) { /* the whole batch again: re-applying is idempotent */
             a->seq = seq;
             a->chain = chain;
@@ -242,8 +272,8 @@ int gw_applier_step(struct gw_applier *a, uint64_t limit, struct gw_error *err)
             return r;
         }
         LOCK_SCOPE(&a->plan->mu);
-        a->address = next;
-        done += len;
+        a->address = b.next;
+        done += b.len;
     }
     return done > 0;
 }

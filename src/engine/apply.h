@@ -15,6 +15,7 @@
 #include "engine/frame.h"
 #include "engine/journal.h"
 #include "engine/plan.h"
+#include "engine/recent.h"
 #include "engine/undo.h"
 
 struct gw_applier;
@@ -38,6 +39,8 @@ int gw_applier_new(struct gw_plan *plan, struct gw_journal *journal,
                    const struct gw_applier_hooks *hooks, struct gw_applier **ret,
                    struct gw_error *err);
 void gw_applier_free(struct gw_applier *a);
+/* Take batches from here where they are kept; the journal has them all. */
+void gw_applier_use_recent(struct gw_applier *a, struct gw_recent *c);
 
 /* Apply what lies before `limit` (a durable journal address), at most about 1 MiB of it.
  * Returns 1 if it applied something, 0 if there was nothing. -ENOSPC may be retried. */

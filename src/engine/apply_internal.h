@@ -15,6 +15,7 @@ struct change {
 struct gw_applier {
     struct gw_plan *plan;
     struct gw_journal *journal;
+    struct gw_recent *recent; /* may be NULL */
     struct gw_applier_hooks hooks;
     uint64_t address;
     uint64_t seq, chain;

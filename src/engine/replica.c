@@ -118,9 +118,9 @@ int gw_replica_new(struct gw_plan *plan, const struct gw_replica_config *config,
     for (unsigned i = 0; i < GW_ARRAY_SIZE(cvs); i++)
         gw_cond_init(cvs[i]);
     r->stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    r->rx = malloc(GW_JOURNAL_BATCH_HEADER_BYTES + GW_FRAME_BYTES_MAX);
+    r->sync_bytes = GW_DURABLE_BYTES;
     r->zx = malloc(GW_FRAME_BYTES_MAX);
-    if (r->stop_fd < 0 || r->rx == NULL || r->zx == NULL) {
+    if (r->stop_fd < 0 || r->zx == NULL || gw_recent_new(&r->recent, err) < 0) {
         gw_replica_free(r);
         return gw_error_set(err, -ENOMEM, "out of memory or file descriptors");
     }
@@ -245,7 +245,10 @@ static int open_journal(struct gw_replica *r, struct gw_error *err)
         .point = hook_point,
         .asked = hook_asked,
     };
-    return gw_applier_new(p, r->journal, &hooks, &r->applier, err);
+    x = gw_applier_new(p, r->journal, &hooks, &r->applier, err);
+    if (x == 0)
+        gw_applier_use_recent(r->applier, r->recent);
+    return x;
 }
 
 /* R14, R15: what the journal holds is durable (its open made it so) and replayed before anything
@@ -358,7 +361,7 @@ void gw_replica_free(struct gw_replica *r)
     for (unsigned i = 0; i < GW_ARRAY_SIZE(cvs); i++)
         pthread_cond_destroy(cvs[i]);
     pthread_mutex_destroy(&r->send_mu);
-    free(r->rx);
+    gw_recent_free(r->recent);
     free(r->zx);
     if (r->stop_fd >= 0)
         close(r->stop_fd);

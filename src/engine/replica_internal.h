@@ -58,7 +58,8 @@ struct gw_replica {
     uint64_t received_chain, durable_chain;
     uint64_t numberings; /* times that these began anew (gw_replica_number) */
     uint64_t unsynced_since_ns;
-    bool need_room; /* the journal could not grow: what is applied gives way */
+    uint64_t sync_bytes; /* so much is worth a sync of the journal */
+    bool need_room;      /* the journal could not grow: what is applied gives way */
 
     struct gw_replica_session ses;
     enum gw_replica_state state;
@@ -71,8 +72,9 @@ struct gw_replica {
     struct gw_error point_error;
     struct gw_bitmap *tail[GW_VOLUMES_MAX]; /* found by the last assess; kept after it */
     struct gw_assessed assessed;            /* whose tail that is */
-    uint8_t *rx; /* receive buffer: batch header room + GW_FRAME_BYTES_MAX */
-    uint8_t *zx; /* compressed frames */
+    struct gw_recent *recent;               /* received, not yet applied */
+    uint8_t *rx;                            /* in it: batch header room + GW_FRAME_BYTES_MAX */
+    uint8_t *zx;                            /* compressed frames */
     struct gw_replica_status st;
 };
 

@@ -362,6 +362,7 @@ static int on_data(struct gw_replica *r, const struct gw_frame *f, struct gw_err
     x = append_patiently(r, len, &b, &address, err);
     if (x < 0)
         return x;
+    gw_recent_put(r->recent, address, len, &b);
     pthread_mutex_lock(r->mu);
     if (r->received_addr == r->durable_addr)
         r->unsynced_since_ns = gw_io_boot_ns(r->plan->io);
@@ -425,6 +426,7 @@ static int receive_one(struct gw_replica *r, struct gw_error *err)
 {
     uint8_t head[GW_FRAME_HEADER_BYTES];
     struct gw_frame f;
+    r->rx = gw_recent_reserve(r->recent);
     int x = gw_conn_recv(r->ses.conn, head, sizeof head, err);
     if (x < 0)
         return x;

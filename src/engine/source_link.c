@@ -100,7 +100,9 @@ static int send_heartbeat(struct gw_source *s, struct gw_error *err)
         .resync_left_bytes = gw_plan_dirty_blocks(s->plan) * GW_BLOCK_BYTES +
                              gw_plan_coarse_extents(s->plan) * GW_EXTENT_BYTES,
     };
-    s->ses.next_beat_ns = hb.boot_ns + GW_HEARTBEAT_MS * GW_NS_PER_MS;
+    /* Several in a link's time-out, however short that is. */
+    unsigned ms = GW_MIN(GW_HEARTBEAT_MS, s->cfg.link_timeout_ms / 3);
+    s->ses.next_beat_ns = hb.boot_ns + ms * GW_NS_PER_MS;
     pthread_mutex_unlock(s->mu);
     uint8_t buf[GW_HEARTBEAT_BYTES];
     size_t n = gw_heartbeat_encode(&hb, buf, sizeof buf);

@@ -141,16 +141,20 @@ static int piece_begin(struct gw_source *s, struct piece *p)
             gw_source_wait(s, &s->cv_write, 100);
             continue;
         }
-        if (!all_hot(s, p) || !gw_rangelock_try(&s->range[p->volume], &p->range, p->off, p->len)) {
+        if (!all_hot(s, p)) {
             gw_source_wait(s, &s->cv_write, 200);
             continue;
         }
-        r = ring_gate(s, p);
-        if (r == 0)
+        /* The ring before the range: who waits for room holds nothing that another waits for. */
+        if (ring_gate(s, p) < 0) {
+            gw_source_wait(s, &s->cv_write, 20);
+            continue;
+        }
+        if (gw_rangelock_try(&s->range[p->volume], &p->range, p->off, p->len))
             break;
-        gw_rangelock_release(&s->range[p->volume], &p->range);
-        pthread_cond_broadcast(&s->cv_write);
-        gw_source_wait(s, &s->cv_write, 20);
+        if (p->claimed)
+            gw_ring_unclaim(s->ring, piece_payload(p));
+        gw_source_wait(s, &s->cv_write, 200);
     }
     p->parity = s->parity;
     s->in_flight[p->parity]++;

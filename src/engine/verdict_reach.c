@@ -147,6 +147,10 @@ bool gw_reach_has_tail(const struct gw_side *target, int it, const struct gw_sid
     uint64_t fork = gw_reach_fork(source, is);
     if (gw_reach_held(target, it) > fork)
         return true;
+    /* What it wrote there before a restart is bits, or was believed durable at the peer. */
+    if (gw_uuid_equal(&target->cleared_uuid, &target->lineage.e[it].uuid) &&
+        target->cleared_seq > fork)
+        return true;
     /* Something of its own after the fork: empty only if it never took a number in it. */
     if (!is_current(target, it) &&
         (!is_current(target, it + 1) || target->seq > target->lineage.e[it + 1].fork_seq))

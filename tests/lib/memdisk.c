@@ -10,6 +10,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* A page of zeros that was written (no hole) costs no memory: all of them are this one. */
+static uint8_t zero_page[MEM_PAGE];
+
 /* Versions of a page kept apart between two syncs; of more, a middle one is forgotten. */
 #define VERSIONS_MAX 6u
 
@@ -21,6 +24,12 @@ void *memdisk_must(void *p)
 }
 
 /* ---- pages ----------------------------------------------------------------------------------- */
+
+static void page_free(uint8_t *content)
+{
+    if (content != zero_page)
+        free(content);
+}
 
 static const uint8_t *page_now(const struct mem_page *p)
 {
@@ -94,13 +103,13 @@ static int page_push(struct memdisk *d, struct mem_inode *inode, uint64_t i, uin
     bool had = page_now(p) != NULL;
     if (i >= inode->reserved) {
         if (!had && content && d->blocks >= d->capacity) {
-            free(content);
+            page_free(content);
             return -ENOSPC;
         }
         count_blocks(d, inode, (!had && content) - (had && !content));
     }
     if (p->n == VERSIONS_MAX) {
-        free(p->version[1]);
+        page_free(p->version[1]);
         memmove(p->version + 1, p->version + 2, (VERSIONS_MAX - 2) * sizeof *p->version);
         p->n--;
     }
@@ -117,10 +126,10 @@ static void page_settle(struct mem_page *p, uint8_t *content)
 {
     for (unsigned i = 0; i < p->n; i++) {
         if (p->version[i] != content)
-            free(p->version[i]);
+            page_free(p->version[i]);
     }
     if (p->durable != content)
-        free(p->durable);
+        page_free(p->durable);
     free(p->version);
     *p = (struct mem_page){ .durable = content, .listed = p->listed };
 }
@@ -143,6 +152,10 @@ static int put(struct memdisk *d, struct mem_inode *inode, const uint8_t *data, 
                 memcpy(copy + in, data + done, n);
             else
                 memset(copy + in, 0, n);
+            if (memcmp(copy, zero_page, MEM_PAGE) == 0) {
+                free(copy);
+                copy = zero_page;
+            }
             int r = page_push(d, inode, at / MEM_PAGE, copy);
             if (r < 0)
                 return r;

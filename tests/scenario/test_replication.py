@@ -216,13 +216,13 @@ def test_a_trickle_is_no_dead_link(sites, rng):
     """A batch that takes longer than the link's time-out at this rate: heartbeats go on, and a limit
     that is lifted is lifted at once."""
     pair = sites({"data": 4 * MiB})
-    pair.start(link_timeout_ms=2500)
+    pair.start(link_timeout_ms=1500)
     pair.home.call("bandwidth", bytes_per_second=8 * 1024)
     c = pair.home.client()
     for k in range(4):
         c.write(k * MiB // 2, rng.randbytes(256 * 1024))
     accepted = pair.link.accepted
-    time.sleep(6)  # more than two time-outs; the debt of the first batch is not paid by then
+    time.sleep(4)  # more than two time-outs; the debt of the first batch is not paid by then
     s = pair.home.status()
     assert following(s) and s["lag_records"] > 0 and pair.link.accepted == accepted
     pair.home.call("bandwidth", bytes_per_second=0)
