@@ -284,7 +284,7 @@ void gw_address_format(const struct gw_address *a, char ret[GW_ADDRESS_TEXT])
 
 int gw_address_check(const char *address, bool tls, struct gw_error *err)
 {
-    struct gw_addresses all;
+    struct gw_addresses all = { 0 };
     int r =
         gw_address_resolve(address, false, gw_boot_ns() + CHECK_MS * GW_NS_PER_MS, -1, &all, err);
     if (r < 0)

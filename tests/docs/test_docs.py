@@ -603,3 +603,26 @@ def test_format_of_undo_files_and_points(ran):
         sealed(man, len(man) - 8)
         assert text_field(man, 16, 64) == os.path.basename(os.path.dirname(path))
         assert man[144] in (1, 2)
+
+
+# ---- proof ------------------------------------------------------------------------------------
+
+def test_what_proves_a_rule_exists():
+    text = read("docs/proof.md")
+    there = ""
+    for folder in ("unit", "scenario"):
+        for name in os.listdir(os.path.join(ROOT, "tests", folder)):
+            if name.endswith((".c", ".py")):
+                there += read("tests/%s/%s" % (folder, name))
+    for name in set(re.findall(r"`(test_\w+)`", text)):
+        assert re.search(r"\b(def|void) %s\(" % name, there), name
+    rows = table(section(text, "Rules"))
+    assert [r[0] for r in rows] == ["R%d" % i for i in range(1, 21)]
+    switches = set(re.findall(r'\("([^"]+)", "[^"]*",', read("tests/model/check")))
+    switches = {one for names in switches for one in names.split(",")}
+    for rule, model, tests in rows:
+        assert re.search(r"`test_\w+`", tests), rule
+        named = re.findall(r"`([^`]+)`", model)
+        assert named or rule == "R20", rule
+        for one in named:
+            assert any(x == one or x.startswith(one + "-") for x in switches), one
