@@ -22,7 +22,7 @@ ASAN := $(DEV) -Db_sanitize=address,undefined -Db_lundef=false
 RELEASE := -Dbuildtype=release -Dtests=false
 C_FILES = find src tests $(wildcard bench) -name '*.[ch]' -print0
 
-.PHONY: help demo test full full-extra torture bench fuzz check-format format install-deps \
+.PHONY: help demo test full full-extra torture mutation bench fuzz check-format format install-deps \
     install-deps-build install-deps-test install-deps-bench clean
 
 help:
@@ -32,6 +32,7 @@ help:
 	@echo '  make test                 build with sanitizers and run every quick test'
 	@echo '  make full                 ... and again with clang, ThreadSanitizer and -fanalyzer'
 	@echo '  make torture              the long tests: many seeds, many kills'
+	@echo '  make mutation [ARGS=...]  put deliberate faults into the engine: does a test catch each?'
 	@echo '  make bench [ARGS=...]     measure side by side with peers'
 	@echo '  make fuzz [FUZZ_SECONDS=60]  fuzz every decoder for so long each'
 	@echo '  make check-format         is the source as clang-format wants it?   (make format)'
@@ -77,6 +78,9 @@ full-extra: install-deps-test
 torture: install-deps-test
 	@GODWIT_TORTURE=1 .ci/suite build/test $(ASAN) -- --suite torture; r=$$?; \
 	    .ci/summary build/test || r=1; exit $$r
+
+mutation: install-deps-test
+	@tests/mutation/check $(ARGS)
 
 bench: install-deps-bench
 	@.ci/suite build/release $(RELEASE)

@@ -118,6 +118,18 @@ static size_t batch_bytes(const struct gw_source *s)
     return s->bucket.rate_bytes == 0 ? GW_BATCH_BYTES : (size_t)GW_MIN(tenth, GW_BATCH_BYTES);
 }
 
+#define GATHER_MS 1u
+
+/*
+ * Few bytes, and nobody waits for the peer to have them: in a millisecond there may be more. Each
+ * batch costs both sites a dozen system calls, and the writers the processor they run on.
+ */
+static bool worth_gathering(const struct gw_source *s, size_t len)
+{
+    return len < GW_BATCH_BYTES / 4 && !s->cfg.sync && !s->ses.barrier && !s->stop &&
+           s->ses.mode == GW_SESSION_STREAM && s->service == GW_SERVICE_SERVING;
+}
+
 /* Live records first, then what resync and verify inject; heartbeats in between. */
 static int send_loop(struct gw_source *s, struct gw_error *err)
 {
@@ -132,6 +144,14 @@ static int send_loop(struct gw_source *s, struct gw_error *err)
         /* The bandwidth limit holds back data, nothing else: a slow link is no dead one. */
         uint64_t held_ns = gw_bucket_take(&s->bucket, 0, gw_io_boot_ns(s->plan->io));
         unsigned n = held_ns > 0 ? 0 : gw_ring_batch(s->ring, batch_bytes(s), &data, &len);
+        if (n > 0 && worth_gathering(s, len)) {
+            gw_source_wait(s, &s->cv_link, GATHER_MS);
+            if (s->stop || s->ses.dead) {
+                pthread_mutex_unlock(s->mu);
+                return 0;
+            }
+            n = gw_ring_batch(s->ring, batch_bytes(s), &data, &len);
+        }
         if (n > 0) {
             /* Before the bytes leave, so that no acknowledgement can be ahead of the cursor. */
             s->ses.sent_seq = gw_ring_unsent(s->ring, n - 1)->rec.seq;

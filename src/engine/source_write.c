@@ -188,7 +188,8 @@ static int piece_local(struct gw_source *s, const struct piece *p)
 
 /*
  * Steps 4 and 5: the seq is taken while the range is held; the payload is copied after.
- * A failed local write stays in the set (R20): how much of it reached the disk is unknown.
+ * A failed local write stays in the set (R20): how much of it reached the disk is unknown. Returns
+ * with mu held: the answer is decided under the same hold.
  */
 static void piece_end(struct gw_source *s, struct piece *p, int local)
 {
@@ -231,22 +232,21 @@ static void piece_end(struct gw_source *s, struct piece *p, int local)
 
     pthread_mutex_lock(s->mu);
     s->in_flight[p->parity]--;
-    if (s->in_flight[p->parity] == 0)
+    if (s->in_flight[p->parity] == 0 && s->retire == GW_RETIRE_WAIT_OPS)
         pthread_cond_signal(&s->cv_keeper);
     if (s->service != GW_SERVICE_SERVING)
         pthread_cond_broadcast(&s->cv_ack); /* a quiesce or a fence waits for us */
     if (s->sender_waits && slot != NULL)
         pthread_cond_signal(&s->cv_link);
-    pthread_mutex_unlock(s->mu);
 }
 
 /*
  * Step 6. In sync mode the answer waits for the peer: received for a write, durable for FUA and
- * flush. S3: no success after the deadline or outside service, whatever the local disk did.
+ * flush. S3: no success after the deadline or outside service, whatever the local disk did. mu
+ * held.
  */
 static int answer(struct gw_source *s, uint64_t seq, bool durable)
 {
-    LOCK_SCOPE(s->mu);
     while (s->sync_on) {
         const struct gw_session *ses = &s->ses;
         if (s->service != GW_SERVICE_SERVING && s->service != GW_SERVICE_QUIESCED)
@@ -277,11 +277,14 @@ static int answer(struct gw_source *s, uint64_t seq, bool durable)
     }
 }
 
+/* Returns with mu held, in any case. */
 static int run_piece(struct gw_source *s, struct piece *p)
 {
     int r = piece_begin(s, p);
-    if (r < 0)
+    if (r < 0) {
+        pthread_mutex_lock(s->mu);
         return r;
+    }
     r = piece_local(s, p);
     piece_end(s, p, r);
     return r;
@@ -313,10 +316,11 @@ int gw_source_write(struct gw_source *s, unsigned volume, const void *buf, uint6
             .flags = flags,
         };
         r = run_piece(s, &p);
+        if (r == 0 && done + p.len == len)
+            r = answer(s, p.seq, (flags & GW_WRITE_FUA) != 0);
+        pthread_mutex_unlock(s->mu);
     }
-    if (r < 0 || len == 0)
-        return r;
-    return answer(s, p.seq, (flags & GW_WRITE_FUA) != 0);
+    return r;
 }
 
 /*
@@ -376,12 +380,14 @@ int gw_source_zero(struct gw_source *s, unsigned volume, uint64_t len, uint64_t 
             .flags = flags,
         };
         r = run_piece(s, &p);
+        pthread_mutex_unlock(s->mu);
         seq = GW_MAX(seq, p.seq);
     }
     if (r < 0 || len == 0)
         return r;
     if (skipped && (flags & GW_WRITE_FUA))
         return gw_source_flush(s, volume); /* what made the hole may not be durable */
+    LOCK_SCOPE(s->mu);
     return answer(s, seq, (flags & GW_WRITE_FUA) != 0);
 }
 
@@ -436,5 +442,6 @@ int gw_source_flush(struct gw_source *s, unsigned volume)
         gw_source_fail(s, &err);
         return -EIO;
     }
+    LOCK_SCOPE(s->mu);
     return answer(s, seq, true);
 }

@@ -593,6 +593,16 @@ class Load:
             self._collect()
         return True
 
+    def complete(self, n):
+        """n more writes; none is in flight afterwards."""
+        self.run(n)
+        self.drain()
+
+    def fall_behind(self, site, timeout=DEADLINE_S):
+        """Until the site gives its ring up, once more: seeding counted as such already."""
+        before = site.status()["fell_behind"]
+        self.run(until=lambda: site.status()["fell_behind"] > before, timeout=timeout)
+
     def drain(self):
         self.client.wait(*[f[0] for f in self.flying])
         self._collect()

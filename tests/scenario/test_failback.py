@@ -7,7 +7,7 @@ import time
 
 import nbd
 import pytest
-from sites import (BLOCK, Failed, Gone, Load, MiB, Refused, assessed, caught_up, check_same,
+from sites import (BLOCK, DOWN, UP, Failed, Gone, Load, MiB, Refused, assessed, caught_up, check_same,
                    check_undo, disconnected, following, read_file, rng, serving,
                    sites)  # noqa: F401 (fixtures)
 
@@ -202,10 +202,53 @@ def test_token_is_void_after_a_new_session_wrote(sites, rng):
     pair.check_equal()
 
 
+def test_token_is_void_once_the_old_source_calls_again(sites, rng):
+    """R17: called off while dr could not be told. From its next hello on home goes on with dr, so the
+    token is void before anything is written: what is answered then may be lost with the link."""
+    pair = sites()
+    pair.start(link_timeout_ms=500)
+    pair.home.call("quiesce")
+    pair.home.call("equal")
+    assert pair.dr.status()["token"] is not None
+    pair.link.cut()
+    pair.home.until(disconnected)
+    pair.home.call("unquiesce", timeout_ms=300)
+    pair.link.restore()
+    pair.home.until(following)
+    assert pair.dr.status()["token"] is None
+    pair.link.stall(UP)
+    pair.home.client().write(0, b"answered, and never sent")
+    pair.home.kill()
+    assert not pair.dr.promote()["handover"]
+
+
+def test_token_is_proven_to_the_session_that_asked(sites, rng):
+    """R17: dr dies with the question received and not looked at. It answers nobody at its next start:
+    who asked has gone on meanwhile."""
+    pair = sites()
+    pair.start(link_timeout_ms=500)
+    Load(pair.home.client("data"), rng).complete(10)
+    pair.settle(pair.home)
+    pair.dr.stop()
+    pair.dr.replica(crash="journal.sync.after")
+    pair.home.until(following)
+    pair.home.call("quiesce")
+    with pytest.raises(Refused):
+        pair.home.call("equal", timeout_ms=1000)
+    pair.dr.crashed()
+    pair.link.cut()
+    pair.home.call("unquiesce", timeout_ms=300)
+    pair.home.client().write(0, b"answered alone")
+    pair.dr.replica()
+    assert pair.dr.status()["token"] is None
+    pair.home.kill()
+    assert not pair.dr.promote()["handover"]
+
+
 def test_target_crashes_in_the_handover(sites, rng):
     pair = sites()
     pair.start(link_timeout_ms=1000)
-    Load(pair.home.client("data"), rng).run(10)
+    Load(pair.home.client("data"), rng).complete(10)
     pair.settle(pair.home)
     pair.dr.stop()
     pair.dr.replica(crash="replica.token")
@@ -232,7 +275,7 @@ def test_source_crashes_before_the_release(sites, rng):
     pair = sites()
     pair.dr.replica()
     pair.home.source(crash="source.release.before")
-    Load(pair.home.client("data"), rng).run(20)
+    Load(pair.home.client("data"), rng).complete(20)
     pair.settle(pair.home)
     pair.home.close_clients()
     with pytest.raises(Gone):
@@ -251,7 +294,7 @@ def test_source_crashes_before_the_release_and_the_target_takes_over(sites, rng)
     pair = sites()
     pair.dr.replica()
     pair.home.source(crash="source.release.before")
-    Load(pair.home.client("data"), rng).run(20)
+    Load(pair.home.client("data"), rng).complete(20)
     pair.settle(pair.home)
     pair.home.close_clients()
     with pytest.raises(Gone):
@@ -260,7 +303,7 @@ def test_source_crashes_before_the_release_and_the_target_takes_over(sites, rng)
     assert pair.dr.promote()["handover"]
     pair.check_equal()
     pair.dr.source()
-    Load(pair.dr.client("data"), rng).run(10)
+    Load(pair.dr.client("data"), rng).complete(10)
     pair.home.replica()
     s = pair.dr.until(lambda s: assessed(s) or caught_up(s))
     if s["replication"] == "assessing":
@@ -345,7 +388,7 @@ def test_source_crashes_under_load(sites, rng, crash):
 def split_brain(pair, rng):
     """Both sides were promoted and wrote. Home serves, dr's replica listens."""
     pair.start()
-    Load(pair.home.client("data"), rng).run(30)
+    Load(pair.home.client("data"), rng).complete(30)
     pair.settle(pair.home)
     pair.link.cut()
     pair.home.kill()
@@ -456,6 +499,38 @@ def test_replica_restored_from_an_older_copy(sites, rng, home):
     pair.check_equal()
 
 
+def test_what_a_hello_acknowledged_is_remembered(sites, rng):
+    """dr's word that it has everything was lost with the link, and its hello said it instead. What home
+    forgot on that counts as cleared too (R5): an older copy of dr is compared in full."""
+    pair = sites()
+    pair.start()
+    load = Load(pair.home.client("data"), rng)
+    load.complete(20)
+    pair.settle(pair.home)
+    pair.dr.stop()
+    old = pair.dr.save("old")
+    pair.dr.replica()
+    pair.settle(pair.home)
+    pair.link.stall(DOWN)
+    load.complete(30)
+    seq = pair.home.status()["seq"]
+    pair.dr.until(lambda s: s["durable_seq"] >= seq)
+    pair.link.cut()
+    s = pair.home.until(disconnected)
+    assert s["durable_seq"] < seq and s["attached"]
+    pair.link.resume()
+    pair.link.restore()
+    s = pair.home.until(lambda s: following(s) and s["durable_seq"] == seq)
+    assert s["verdict"]["row"] in (6, 7), s["verdict"]
+    pair.dr.stop()
+    pair.home.until(disconnected)
+    pair.dr.restore(old)
+    pair.dr.replica()
+    s = pair.settle(pair.home)
+    assert s["verdict"]["compare_all"] or s["assess"]["compared_bytes"] >= sum(pair.volumes.values())
+    pair.check_equal()
+
+
 def test_replica_restored_while_nothing_else_was_written(sites, rng):
     """The older copy stands where the ring begins: that is no reason to compare all, but the images
     must end equal."""
@@ -480,13 +555,13 @@ def test_active_side_restored_from_an_older_copy(sites, rng):
     """Row 3: dr has seen numbers or incarnations that home cannot have used: nothing is copied."""
     pair = sites()
     pair.start()
-    Load(pair.home.client("data"), rng).run(20)
+    Load(pair.home.client("data"), rng).complete(20)
     pair.settle(pair.home)
     pair.home.stop()
     old = pair.home.save("old")
     pair.home.source()
     pair.home.until(following)
-    Load(pair.home.client("data"), rng).run(20)
+    Load(pair.home.client("data"), rng).complete(20)
     pair.settle(pair.home)
     pair.home.kill()
     pair.home.source()  # a restart incarnation that the older copy does not know
@@ -507,14 +582,14 @@ def test_two_sources_one_replica(sites, rng):
     copy of that one and of nothing else."""
     pair = sites()
     pair.start()
-    Load(pair.home.client("data"), rng).run(20)
+    Load(pair.home.client("data"), rng).complete(20)
     pair.settle(pair.home)
     twin = pair.twin_of_home()
     twin.source()
     twin.until(lambda s: s["verdict"] is not None)
     for site in (pair.home, twin, pair.home, twin):
         if serving(site.status()):
-            Load(site.client("data"), rng).run(10)
+            Load(site.client("data"), rng).complete(10)
     assert serving(pair.home.status())
     twin.kill()
     # dr holds what only the twin wrote. Home may refuse to go on, or must find all of it.
@@ -528,7 +603,7 @@ def test_two_sources_in_turn(sites, rng):
     of home knows. Home takes the copy up again: all of it must be compared."""
     pair = sites()
     pair.start(link_timeout_ms=60000)
-    Load(pair.home.client("data"), rng).run(20)
+    Load(pair.home.client("data"), rng).complete(20)
     pair.settle(pair.home)
     twin = pair.twin_of_home()
     pair.home.freeze()

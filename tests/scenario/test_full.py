@@ -77,7 +77,7 @@ def test_no_room_for_the_journal(sites, small, rng):
     pair.start(ring="4M", throttle_ms=20)
     ballast = fill_up(pair.dr.disk, 18 * MiB)  # the image, and not 64 MiB more
     load = Load(pair.home.client(), rng, size_max=512 * 1024)
-    load.run(until=lambda: pair.home.status()["fell_behind"] > 0, timeout=60)
+    load.fall_behind(pair.home, timeout=60)
     load.run(20)
     load.drain()
     assert serving(pair.home.status())
@@ -94,7 +94,7 @@ def test_no_room_for_the_undo_file(sites, small, rng):
     lose_home_with_a_tail(pair, rng)
     before = pair.home.images()
     pair.fail_over(pair.dr)
-    Load(pair.dr.client("data"), rng).run(60)
+    Load(pair.dr.client("data"), rng).complete(60)
     pair.link.restore()
     pair.home.replica()
     pair.dr.until(assessed)
@@ -116,7 +116,9 @@ def test_no_room_for_a_point(sites, small, rng):
         pair.dr.call("point", id="one")
     assert "room" in e.value.message
     assert pair.dr.call("points")["points"] == []
-    Load(pair.home.client(), rng).run(20)
+    load = Load(pair.home.client(), rng)
+    load.run(20)
+    load.drain()
     pair.settle(pair.home)  # replication is not held up
     os.unlink(ballast)
     pair.dr.call("point", id="one")

@@ -3,8 +3,8 @@
 """Promotion, rewind, resync and roll-back, each interrupted at its named steps (GODWIT_CRASH_POINT):
 the process dies there; the same command, or a restart, finishes."""
 import pytest
-from sites import (Gone, Load, MiB, Refused, assessed, caught_up, check_same, check_undo, kept_tail,
-                   lose_home_with_a_tail, make_point, return_home, rng, serving,
+from sites import (Gone, Load, MiB, Refused, assessed, caught_up, check_same, check_undo, disconnected,
+                   kept_tail, lose_home_with_a_tail, make_point, return_home, rng, serving,
                    sites)  # noqa: F401 (fixtures)
 
 
@@ -62,7 +62,7 @@ def test_interrupted_rewind_serves_nobody(sites, rng):
     pair = sites()
     pair.start()
     make_point(pair, rng, "good")
-    Load(pair.home.client("data"), rng).run(20)
+    Load(pair.home.client("data"), rng).complete(20)
     pair.settle(pair.home)
     pair.home.kill()
     pair.dr.stop()
@@ -160,7 +160,7 @@ def mid_resync(pair, rng):
     pair.dr.call("bandwidth", bytes_per_second=512 * 1024)
     pair.home.call("sign", by="eva")
     pair.home.until(lambda h: h["undo_blocks"] > 40)
-    Load(pair.dr.client("data"), rng).run(5)
+    Load(pair.dr.client("data"), rng).complete(5)
     assert not pair.home.status()["consistent"]
     pair.dr.kill()
     pair.home.until(lambda h: h["state"] == "listening")
@@ -211,4 +211,37 @@ def test_roll_back_of_an_unfinished_resync(sites, rng, crash):
     load.run(10)
     load.drain()
     pair.settle(pair.home)
+    pair.check_equal()
+
+
+def test_live_writes_of_a_rolled_back_resync_are_copied(sites, rng):
+    """R10: what the undo file takes back is in dr's set, also where home wrote while it healed dr: home
+    has forgotten that block, on dr's word that it has it, and dr says that it once came so far."""
+    pair = sites()
+    pair.start(ring="4M", throttle_ms=20)
+    pair.settle(pair.home)
+    pair.link.cut()
+    pair.home.until(disconnected)
+    load = Load(pair.home.client("data"), rng, size_max=256 * 1024)
+    load.fall_behind(pair.home)
+    load.drain()
+    pair.home.call("bandwidth", bytes_per_second=1024 * 1024)
+    pair.link.restore()
+    pair.dr.until(lambda d: d["undo_blocks"] > 40)
+    c = pair.home.client("ledger")
+    c.write(8192, b"in no set" * 400)
+    seq = pair.home.status()["seq"]
+    pair.home.until(lambda s: s["durable_seq"] >= seq)
+    pair.dr.until(lambda d: d["applied_seq"] >= seq)
+    assert not pair.dr.status()["consistent"]
+    pair.home.close_clients()
+    pair.home.stop()
+    pair.dr.until(lambda d: d["state"] == "listening")
+    pair.dr.promote(roll_back=True)
+    pair.dr.source()
+    pair.home.replica()
+    pair.dr.until(lambda s: assessed(s) or caught_up(s))
+    if pair.dr.status()["replication"] == "assessing":
+        pair.home.call("sign", by="eva")
+    pair.settle(pair.dr)
     pair.check_equal()

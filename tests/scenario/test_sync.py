@@ -248,7 +248,7 @@ def test_resync_in_sync_mode(sites, rng):
     start_in_sync(pair, unsync_ms=50, ring="4M", throttle_ms=20)
     pair.link.cut()
     load = Load(pair.home.client(), rng, size_max=256 * 1024)
-    load.run(until=lambda: pair.home.status()["fell_behind"] > 0)
+    load.fall_behind(pair.home)
     pair.link.restore()
     load.run(60)
     pair.home.until(in_sync)
@@ -353,6 +353,29 @@ def test_write_in_flight_at_the_deadline_waits(sites, rng):
     pair.check_equal()
 
 
+@pytest.mark.parametrize("kind", ["pwrite", "trim", "flush"])
+def test_a_fence_answers_nothing_that_waits(sites, rng, kind):
+    """S3: what was in flight when the fence came is answered with an error, whatever the local disk
+    did: the other side may serve by now, and does not have it."""
+    pair = sites()
+    start_in_sync(pair)
+    c = pair.home.client()
+    c.write(0, rng.randbytes(128 * 1024))
+    pair.dr.freeze()
+    if kind == "pwrite":
+        op = c.submit("pwrite", b"only here", 4096)
+    elif kind == "trim":
+        op = c.submit("trim", 64 * 1024, 0)
+    else:
+        c.submit("pwrite", b"only here", 4096)
+        op = c.submit("flush")
+    c.stays_unanswered(op, 0.2)
+    pair.home.call("fence", reason="the other side takes over")
+    c.wait(op)
+    assert not op.ok()
+    pair.dr.thaw()
+
+
 def test_fenced_by_hand(sites, rng):
     pair = sites()
     pair.start()
@@ -369,7 +392,7 @@ def test_fenced_by_hand(sites, rng):
     pair.home.kill()
     pair.home.refuses(pair.home.source)  # also after a restart
     pair.fail_over(pair.dr)
-    Load(pair.dr.client("data"), rng).run(10)
+    Load(pair.dr.client("data"), rng).complete(10)
     pair.home.replica()
     s = pair.dr.until(lambda s: assessed(s) or caught_up(s))
     if s["replication"] == "assessing":

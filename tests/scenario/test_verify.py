@@ -174,9 +174,9 @@ def test_heal_without_clients(sites, rng):
     """godwit-replica --heal: a crashed home is not served, but mends its peer."""
     pair = sites()
     pair.start()
-    Load(pair.home.client("data"), rng).run(40)
+    Load(pair.home.client("data"), rng).complete(40)
     pair.link.cut()
-    Load(pair.home.client("data"), rng).run(40)
+    Load(pair.home.client("data"), rng).complete(40)
     pair.home.kill()
     pair.link.restore()
     r = pair.home.heal()
