@@ -149,9 +149,11 @@ static int make_undo(struct gw_replica *r, char id[GW_ID_MAX], struct gw_error *
 static int become_target(struct gw_replica *r, const char *undo_id, struct gw_error *err)
 {
     int x = gw_plan_persist_maps(r->plan, err);
+    LOCK_SCOPE(r->mu);
+    if (x < 0 && !gw_no_room(x))
+        gw_replica_fail(r, err); /* R20: sticky; another session would find the same */
     if (x < 0)
         return x;
-    LOCK_SCOPE(r->mu);
     struct gw_meta *m = &r->plan->meta;
     m->pending = GW_PENDING_RESYNC;
     snprintf(m->pending_id, sizeof m->pending_id, "%s", undo_id);

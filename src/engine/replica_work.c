@@ -120,6 +120,16 @@ static void serve_point(struct gw_replica *r)
     gw_replica_changed(r);
 }
 
+/* R15: what could not be applied for want of room may be in the volumes in part. */
+static void refuse_point(struct gw_replica *r)
+{
+    r->point_result = gw_error_set(&r->point_error, -ENOSPC,
+                                   "no point can be made while applying pauses for want of room: "
+                                   "the image is between two records");
+    r->point_done = true;
+    gw_replica_changed(r);
+}
+
 static void trim_journal(struct gw_replica *r)
 {
     /* What is applied is kept as long as there is room: a promotion to an older point reads from it
@@ -180,8 +190,12 @@ void *gw_replica_apply_main(void *arg)
     bool paused = false;
     pthread_mutex_lock(r->mu);
     while (!r->stop) {
-        if (r->point_wanted != NULL && !r->point_done && !r->failed)
-            serve_point(r);
+        if (r->point_wanted != NULL && !r->point_done && !r->failed) {
+            if (paused)
+                refuse_point(r);
+            else
+                serve_point(r);
+        }
         if (r->failed) {
             gw_replica_wait(r, &r->cv_apply, 1000);
             continue;

@@ -33,6 +33,8 @@ void gw_session_kill(struct gw_source *s, enum gw_goodbye_reason reason, const c
     gw_source_changed(s);
 }
 
+#define LAST_WORDS_MS 500u
+
 struct receiver {
     struct gw_source *s;
     uint8_t buf[4096];
@@ -55,6 +57,8 @@ static void *receiver_main(void *arg)
     bool protocol = err.code == -EPROTO || err.code == -EBADMSG;
     gw_session_kill(s, protocol ? GW_GOODBYE_BAD_DATA : 0, "%s", err.msg);
     pthread_mutex_unlock(s->mu);
+    /* The sender may stand in a send that nobody reads any more; a goodbye still has its time. */
+    gw_conn_idle_timeout(s->ses.conn, LAST_WORDS_MS);
     return NULL;
 }
 
@@ -239,7 +243,7 @@ static void say_goodbye(struct gw_source *s)
     if (g.reason == 0)
         return;
     struct gw_error err;
-    gw_conn_idle_timeout(s->ses.conn, 500);
+    gw_conn_idle_timeout(s->ses.conn, LAST_WORDS_MS);
     gw_frame_send_goodbye(s->ses.conn, g.reason, g.sentence, &err);
 }
 

@@ -247,24 +247,25 @@ static void piece_end(struct gw_source *s, struct piece *p, int local)
  */
 static int answer(struct gw_source *s, uint64_t seq, bool durable)
 {
-    while (s->sync_on) {
-        const struct gw_session *ses = &s->ses;
-        if (s->service != GW_SERVICE_SERVING && s->service != GW_SERVICE_QUIESCED)
-            break;
-        /* In a resync older numbers say nothing: their records became bits. */
-        if (ses->up && ses->mode == GW_SESSION_STREAM &&
-            (durable ? ses->durable : ses->received) >= seq)
-            break;
-        if (durable && ses->up && !ses->barrier) {
-            s->ses.barrier = true;
-            pthread_cond_signal(&s->cv_link);
-        }
-        gw_source_wait(s, &s->cv_ack, 200);
-        if (interrupted(s))
-            return -ESHUTDOWN;
-    }
     uint64_t since = gw_io_boot_ns(s->plan->io);
     for (;;) {
+        /* Looked at again after each wait below: service may have begun only now. */
+        while (s->sync_on) {
+            const struct gw_session *ses = &s->ses;
+            if (s->service != GW_SERVICE_SERVING && s->service != GW_SERVICE_QUIESCED)
+                break;
+            /* In a resync older numbers say nothing: their records became bits. */
+            if (ses->up && ses->mode == GW_SESSION_STREAM &&
+                (durable ? ses->durable : ses->received) >= seq)
+                break;
+            if (durable && ses->up && !ses->barrier) {
+                s->ses.barrier = true;
+                pthread_cond_signal(&s->cv_link);
+            }
+            gw_source_wait(s, &s->cv_ack, 200);
+            if (interrupted(s))
+                return -ESHUTDOWN;
+        }
         /* In flight when a quiesce began: the quiesce waits for it, and it may be answered. */
         int r = s->service == GW_SERVICE_QUIESCED ? deadline_gate(s) : service_gate(s);
         if (r != -EAGAIN)

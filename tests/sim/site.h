@@ -48,6 +48,7 @@ struct site {
     bool meta_known, slot_lost;
     /* Target of a resync: what it held before the last one that began, and at its FIN. */
     bool in_resync, have_before, have_after;
+    unsigned resyncs; /* begun here: the snapshots are of the last one */
     struct snapshot before;
     uint64_t before_epoch;
     char before_undo[GW_ID_MAX];
