@@ -118,7 +118,6 @@ int gw_replica_new(struct gw_plan *plan, const struct gw_replica_config *config,
     for (unsigned i = 0; i < GW_ARRAY_SIZE(cvs); i++)
         gw_cond_init(cvs[i]);
     r->stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    r->sync_bytes = GW_DURABLE_BYTES;
     r->zx = malloc(GW_FRAME_BYTES_MAX);
     if (r->stop_fd < 0 || r->zx == NULL || gw_recent_new(&r->recent, err) < 0) {
         gw_replica_free(r);

@@ -58,8 +58,7 @@ struct gw_replica {
     uint64_t received_chain, durable_chain;
     uint64_t numberings; /* times that these began anew (gw_replica_number) */
     uint64_t unsynced_since_ns;
-    uint64_t sync_bytes; /* so much is worth a sync of the journal */
-    bool need_room;      /* the journal could not grow: what is applied gives way */
+    bool need_room; /* the journal could not grow: what is applied gives way */
 
     struct gw_replica_session ses;
     enum gw_replica_state state;

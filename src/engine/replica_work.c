@@ -47,21 +47,10 @@ static unsigned sync_in_ms(const struct gw_replica *r)
     uint64_t unsynced = r->received_addr - r->durable_addr;
     if (unsynced == 0)
         return 1000;
-    if (unsynced >= r->sync_bytes)
+    if (unsynced >= GW_DURABLE_BYTES)
         return 0;
     uint64_t age = (gw_io_boot_ns(r->plan->io) - r->unsynced_since_ns) / GW_NS_PER_MS;
     return age >= GW_DURABLE_MS_MAX ? 0 : GW_DURABLE_MS_MAX - (unsigned)age;
-}
-
-/*
- * Where a sync costs nothing each batch gets its own, so that it is applied while it is still in
- * the processor's cache; where it takes long it serves many: about a twentieth of the time goes
- * into syncs at 1 GB/s.
- */
-static uint64_t worth_a_sync(uint64_t last_took_ns)
-{
-    uint64_t bytes = 20 * GW_MIN(last_took_ns, GW_DURABLE_BYTES);
-    return GW_MAX(GW_MIN(bytes, GW_DURABLE_BYTES), (uint64_t)GW_BATCH_BYTES);
 }
 
 void *gw_replica_sync_main(void *arg)
@@ -82,7 +71,6 @@ void *gw_replica_sync_main(void *arg)
         struct gw_error err;
         int x = gw_journal_sync(r->journal, NULL, &err);
         pthread_mutex_lock(r->mu);
-        r->sync_bytes = worth_a_sync(gw_io_boot_ns(r->plan->io) - r->unsynced_since_ns);
         if (x < 0) {
             gw_replica_fail(r, &err);
             continue;
