@@ -105,4 +105,7 @@ int gw_metafile_open(struct gw_io *io, const char *dir, bool read_only, struct g
 /* Durable when it returns 0. A failure is sticky: every later store fails too (R20).
  * Crash points meta.before, meta.after. */
 int gw_metafile_store(struct gw_metafile *f, struct gw_meta *m, struct gw_error *err);
+/* 0, or the error of a store that failed since it was opened: what is on the disk is then unknown
+ * until it is read again, and nothing may go on from what is in memory. */
+int gw_metafile_check(const struct gw_metafile *f, struct gw_error *err);
 void gw_metafile_close(struct gw_metafile *f);

@@ -152,12 +152,12 @@ int gw_metafile_store(struct gw_metafile *f, struct gw_meta *m, struct gw_error 
 {
     if (f->read_only)
         return gw_error_set(err, -EROFS, "\"%s\" is open for reading only", f->path);
-    if (f->failed < 0)
-        return gw_error_errno(err, f->failed, "an earlier store of \"%s\" failed: open it again",
-                              f->path);
+    int r = gw_metafile_check(f, err);
+    if (r < 0)
+        return r;
     uint64_t before = m->generation;
     m->generation = f->generation + 1;
-    int r = gw_meta_encode(m, f->slot, err);
+    r = gw_meta_encode(m, f->slot, err);
     if (r < 0) { /* nothing was touched: not sticky */
         m->generation = before;
         gw_error_wrap(err, "cannot store \"%s\"", f->path);
@@ -176,6 +176,13 @@ int gw_metafile_store(struct gw_metafile *f, struct gw_meta *m, struct gw_error 
     f->newest = to;
     f->generation = m->generation;
     return 0;
+}
+
+int gw_metafile_check(const struct gw_metafile *f, struct gw_error *err)
+{
+    if (f->failed == 0)
+        return 0;
+    return gw_error_errno(err, f->failed, "a store of \"%s\" failed; restart the plan", f->path);
 }
 
 void gw_metafile_close(struct gw_metafile *f)

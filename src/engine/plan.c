@@ -200,6 +200,11 @@ int gw_plan_store_meta(struct gw_plan *p, struct gw_error *err)
     return gw_metafile_store(p->metafile, &p->meta, err);
 }
 
+int gw_plan_check_store(const struct gw_plan *p, struct gw_error *err)
+{
+    return gw_metafile_check(p->metafile, err);
+}
+
 int gw_plan_saw_epoch(struct gw_plan *p, uint64_t epoch, struct gw_error *err)
 {
     if (epoch <= p->meta.highest_epoch)

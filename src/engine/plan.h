@@ -84,6 +84,9 @@ void gw_plan_close(struct gw_plan *p);
 
 /* Durable when it returns 0. Call with p->mu held. */
 int gw_plan_store_meta(struct gw_plan *p, struct gw_error *err);
+/* 0, or the error of a store that failed: memory may be ahead of the disk or behind it, and only
+ * the next open can tell (R20). A side that sees it fails, whatever it was doing. p->mu held. */
+int gw_plan_check_store(const struct gw_plan *p, struct gw_error *err);
 /* A peer knows of this epoch: it is never taken here (P1), also after a crash. p->mu held. */
 int gw_plan_saw_epoch(struct gw_plan *p, uint64_t epoch, struct gw_error *err);
 /* Persist all dirty maps. Call without p->mu. */

@@ -394,8 +394,12 @@ int gw_replica_point(struct gw_replica *r, struct gw_point *p, struct gw_error *
 static int store_choice(struct gw_replica *r, const char *why, struct gw_error *err)
 {
     int x = gw_plan_store_meta(r->plan, err);
-    if (x < 0)
+    if (x < 0) {
+        struct gw_error store;
+        if (gw_plan_check_store(r->plan, &store) < 0)
+            gw_replica_fail(r, &store);
         return x;
+    }
     /* The session looks again with what is known now. */
     struct gw_conn *conn = r->ses.conn;
     if (conn != NULL && r->ses.live) {

@@ -509,7 +509,10 @@ static void end_session(struct gw_replica *r, int x, const struct gw_error *err)
     r->ses = (struct gw_replica_session){ .barrier = true }; /* what came is made durable */
     if (reason == GW_GOODBYE_BAD_DATA)
         r->st.bad_frames++;
-    if (!r->failed) {
+    struct gw_error store;
+    if (gw_plan_check_store(r->plan, &store) < 0) { /* R20: another session would find the same */
+        gw_replica_fail(r, &store);
+    } else if (!r->failed) {
         r->state = x == -EPERM ? GW_REPLICA_REFUSED : GW_REPLICA_LISTENING;
         gw_replica_set_reason(r, "%s", err->msg);
     }

@@ -200,7 +200,7 @@ void *gw_replica_apply_main(void *arg)
             paused = false;
             gw_replica_set_reason(r, "%s", "");
         }
-        if (gw_no_room(x)) {
+        if (gw_no_room(x) && gw_plan_check_store(r->plan, &err) == 0) {
             paused = true;
             gw_replica_set_reason(r, "applying pauses: %s; make room, it goes on by itself",
                                   err.msg);

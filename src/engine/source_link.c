@@ -333,6 +333,9 @@ void *gw_source_link_main(void *arg)
             r = run_session(s, &err);
         }
         pthread_mutex_lock(s->mu);
+        struct gw_error store;
+        if (!is_over(s) && gw_plan_check_store(s->plan, &store) < 0)
+            gw_source_fail(s, &store); /* R20: another session would find the same */
         if (!s->stop && !is_over(s)) { /* else the reason is why it is over */
             if (s->ses.goodbye.sentence[0] != '\0')
                 gw_source_set_reason(s, "%s", s->ses.goodbye.sentence);

@@ -455,7 +455,8 @@ static void test_failure_is_sticky(void **state)
     assert_int_equal(got.generation, 4); /* what is surely stored */
     fail_write = 0;
     assert_int_equal(gw_metafile_store(f, &got, &err), -EIO);
-    assert_non_null(strstr(err.msg, "earlier"));
+    assert_non_null(strstr(err.msg, "restart the plan"));
+    assert_int_equal(gw_metafile_check(f, &err), -EIO);
     gw_metafile_close(f);
     gw_metafile_close(open_file(NULL));
     assert_int_equal(got.generation, 4);

@@ -24,6 +24,17 @@
             fail_msg("%s: %s", #call, err.msg);                                                    \
     } while (0)
 
+static struct gw_io_ops ops;
+static struct gw_io disk = { .ops = &ops };
+
+static int open_here(struct gw_io *self, const char *path, unsigned flags, struct gw_file **ret)
+{
+    int r = gw_io_posix()->ops->open(gw_io_posix(), path, flags, ret);
+    if (r == 0)
+        (*ret)->io = self;
+    return r;
+}
+
 struct world {
     char root[128];
     struct gw_plan *plan;
@@ -49,7 +60,9 @@ static void make(struct world *w)
     snprintf(spec->volume[0].path, sizeof spec->volume[0].path, "%s/image", w->root);
     OK(gw_plan_create(gw_io_posix(), dir, spec, &err));
     free(spec);
-    OK(gw_plan_open(gw_io_posix(), dir, 0, &w->plan, &err));
+    ops = *gw_io_posix()->ops;
+    ops.open = open_here;
+    OK(gw_plan_open(&disk, dir, 0, &w->plan, &err));
     struct gw_replica_config c;
     gw_replica_config_init(&c);
     c.listen = "127.0.0.1:0";
@@ -124,11 +137,33 @@ static void test_no_point_of_no_image(void **state)
     destroy(&w);
 }
 
+static int no_disk(struct gw_file *f, const void *buf, size_t len, uint64_t off)
+{
+    (void)f, (void)buf, (void)len, (void)off;
+    return -EIO;
+}
+
+/* R20: what could not be stored is unknown until the plan is opened anew; no session goes on. */
+static void test_failed_store_ends_it(void **state)
+{
+    (void)state;
+    struct world w;
+    struct gw_error err;
+    make(&w);
+    ops.pwrite_durable = no_disk;
+    struct gw_uuid us = gw_lineage_uuid(&w.plan->meta.lineage);
+    assert_int_equal(gw_replica_choose(w.r, &us, "anna", &err), -EIO);
+    assert_true(w.r->failed);
+    assert_non_null(strstr(w.r->reason, "restart the plan"));
+    destroy(&w);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_applied_first),
         cmocka_unit_test(test_no_point_of_no_image),
+        cmocka_unit_test(test_failed_store_ends_it),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
