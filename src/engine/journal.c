@@ -38,10 +38,34 @@ static int failed_already(struct gw_journal *j, int code, struct gw_error *err)
         j->dir);
 }
 
-/* Go on in a new segment. -ENOSPC leaves everything as it was. */
+static bool spare_take(struct gw_journal *j, uint64_t *ret)
+{
+    LOCK_SCOPE(&j->lock);
+    if (j->n_spares == 0)
+        return false;
+    *ret = j->spare[--j->n_spares];
+    return true;
+}
+
+static unsigned spares(struct gw_journal *j)
+{
+    LOCK_SCOPE(&j->lock);
+    return j->n_spares;
+}
+
+/* The appender only takes them, so there is still the room that the trimmer has seen. */
+static void spare_give(struct gw_journal *j, uint64_t number)
+{
+    LOCK_SCOPE(&j->lock);
+    assert(j->n_spares < JOURNAL_SPARES_MAX);
+    j->spare[j->n_spares++] = number;
+}
+
+/* Go on in a new segment. -ENOSPC leaves everything as it was. Segments and spares together keep to
+ * the limit: nothing is added to both while there is a spare. */
 static int segment_add(struct gw_journal *j, struct positions *p, struct gw_error *err)
 {
-    uint64_t bytes = (p->next - p->first + 1) * GW_SEGMENT_BYTES;
+    uint64_t spare, bytes = (p->next - p->first + 1) * GW_SEGMENT_BYTES;
     if (bytes > j->max_bytes)
         return gw_error_set(err, -ENOSPC,
                             "journal \"%s\" is full: %" PRIu64
@@ -52,7 +76,8 @@ static int segment_add(struct gw_journal *j, struct positions *p, struct gw_erro
     if (left == NULL)
         return gw_error_errno(err, -ENOMEM, "cannot add a segment to journal \"%s\"", j->dir);
     struct gw_file *file = NULL;
-    int r = journal_segment_make(j, p->next, p->end, &file, err);
+    bool recycle = spare_take(j, &spare);
+    int r = journal_segment_make(j, p->next, p->end, recycle ? &spare : NULL, &file, err);
     if (r < 0)
         return gw_no_room(r) ? -ENOSPC : fail(j, r);
 
@@ -184,12 +209,12 @@ int gw_journal_sync(struct gw_journal *j, uint64_t *ret_durable, struct gw_error
 /* Make read_file that of `number`, and read_limit where its batches end. */
 static int reader_seek(struct gw_journal *j, uint64_t number, uint64_t next, struct gw_error *err)
 {
-    uint64_t unused;
+    struct journal_segment segment;
     if (j->read_file == NULL || j->read_segment != number) {
         gw_file_close(j->read_file);
         j->read_file = NULL;
         j->read_limit = 0;
-        int r = journal_segment_open(j->io, j->dir, &j->plan, number, true, &j->read_file, &unused,
+        int r = journal_segment_open(j->io, j->dir, &j->plan, number, true, &j->read_file, &segment,
                                      err);
         if (r < 0)
             return r;
@@ -198,7 +223,9 @@ static int reader_seek(struct gw_journal *j, uint64_t number, uint64_t next, str
     if (j->read_limit != 0 || number + 1 == next)
         return 0;
     CLEANUP_FILE struct gw_file *f = NULL;
-    return journal_segment_open(j->io, j->dir, &j->plan, number + 1, true, &f, &j->read_limit, err);
+    int r = journal_segment_open(j->io, j->dir, &j->plan, number + 1, true, &f, &segment, err);
+    j->read_limit = r < 0 ? 0 : segment.previous_end;
+    return r;
 }
 
 /* Find segment and limit of `address`; goes on to the next segment where one ends. */
@@ -306,6 +333,31 @@ uint64_t gw_journal_max_bytes(struct gw_journal *j)
     return j->max_bytes;
 }
 
+/* One segment goes, as a spare or altogether; durable when it returns 0. */
+static int segment_remove(struct gw_journal *j, uint64_t number, struct gw_error *err)
+{
+    char path[JOURNAL_PATH_MAX], spare[JOURNAL_PATH_MAX];
+    journal_segment_path(j->dir, number, path);
+    journal_spare_path(j->dir, number, spare);
+    bool keep = spares(j) < JOURNAL_SPARES_MAX;
+    int r = keep ? gw_io_rename(j->io, path, spare) : gw_io_unlink(j->io, path);
+    if (r == -ENOENT) { /* by an earlier try that failed below */
+        keep = false;
+        r = 0;
+    }
+    if (r < 0)
+        return gw_error_errno(err, r, "cannot remove journal segment \"%s\"", path);
+    gw_crash_point(j->io, "journal.trim");
+    /* One at a time: a power loss never leaves a gap. And before a spare is used: its name would
+     * come back with another segment's content. */
+    r = gw_io_sync_dir(j->io, j->dir);
+    if (r < 0)
+        return gw_error_errno(err, r, "cannot make the directory \"%s\" durable", j->dir);
+    if (keep)
+        spare_give(j, number);
+    return 0;
+}
+
 int gw_journal_trim(struct gw_journal *j, uint64_t keep_from, struct gw_error *err)
 {
     assert(!j->read_only);
@@ -313,20 +365,13 @@ int gw_journal_trim(struct gw_journal *j, uint64_t keep_from, struct gw_error *e
     (void)positions_get(j, &p); /* trimming is what helps a full disk: also after a failure */
     /* The last segment stays: it is where the next batch goes, and it carries the position. */
     while (p.first + 1 < p.next && (p.first + 1) * GW_SEGMENT_BYTES <= keep_from) {
-        char path[JOURNAL_PATH_MAX];
-        journal_segment_path(j->dir, p.first, path);
         if (j->read_file != NULL && j->read_segment == p.first) {
             gw_file_close(j->read_file);
             j->read_file = NULL;
         }
-        int r = gw_io_unlink(j->io, path);
-        if (r < 0 && r != -ENOENT)
-            return gw_error_errno(err, r, "cannot remove journal segment \"%s\"", path);
-        gw_crash_point(j->io, "journal.trim");
-        /* One at a time: a power loss never leaves a gap. */
-        r = gw_io_sync_dir(j->io, j->dir);
+        int r = segment_remove(j, p.first, err);
         if (r < 0)
-            return gw_error_errno(err, r, "cannot make the directory \"%s\" durable", j->dir);
+            return r;
         p.first++;
         LOCK_SCOPE(&j->lock);
         j->first = p.first;

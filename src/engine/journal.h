@@ -8,7 +8,8 @@
  * [n * GW_SEGMENT_BYTES, (n + 1) * GW_SEGMENT_BYTES). It only grows, over the plan's whole life.
  *
  * Segment: 4 KiB header {magic "GWJOURN\1", u32 format, u32 segment bytes, plan uuid, u64 segment
- * number, u64 address where the batches before this segment end, zeros, XXH3 of all before}, then
+ * number, u64 address where the batches before this segment end, u32 flags (1: recycled from a
+ * trimmed one), zeros, XXH3 of all before}, then
  * batches. It is made as `<name>.new` and renamed when its space and header are durable. A batch
  * never crosses a segment: what does not fit begins the next one. Batch header, 64 bytes little
  * endian:
@@ -66,6 +67,7 @@ int gw_journal_create(struct gw_io *io, const char *dir, struct gw_error *err);
  * R14: before it returns (not with read_only) every segment with batches at or after `from` is
  * datasynced, so that what was seen is durable, and a torn tail is zeroed as a whole, its later
  * segments removed, and that synced, so that nothing of it can come back behind new batches.
+ * Spares that are there are taken over.
  * -EBADMSG as well if a segment that is needed is missing, damaged in its header or another plan's.
  * Reads only what is at or after `from`. read_only changes nothing, and may run beside the process
  * that owns the journal: it sees what was there at the open; only the read and position calls are
@@ -113,5 +115,7 @@ uint64_t gw_journal_used_bytes(struct gw_journal *j);
 uint64_t gw_journal_max_bytes(struct gw_journal *j);
 
 /* Remove whole segments that end at or below `keep_from`; the last one always stays. Durable when
- * it returns. Crash point journal.trim. */
+ * it returns. Up to two of them become spares, `<name>.spare`, which are renamed into the next new
+ * segments: no space is given back and asked for again, and no pages are. They are not counted as
+ * used, yet segments and spares together keep to max_bytes. Crash point journal.trim. */
 int gw_journal_trim(struct gw_journal *j, uint64_t keep_from, struct gw_error *err);

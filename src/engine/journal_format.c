@@ -16,6 +16,8 @@
 #define BATCH_MAGIC 0x424a5747u /* "GWJB" */
 #define BATCH_HASHED_BYTES 56u
 #define BATCH_FLAGS_KNOWN GW_BATCH_SESSION
+#define SEGMENT_RECYCLED 1u
+#define SPARE ".spare"
 
 static const uint8_t segment_magic[8] = { 'G', 'W', 'J', 'O', 'U', 'R', 'N', 1 };
 
@@ -29,10 +31,17 @@ void journal_segment_path(const char *dir, uint64_t number, char ret[JOURNAL_PAT
     assert(n > 0 && n < JOURNAL_PATH_MAX); /* open checks that there is room */
 }
 
-bool journal_segment_number(const char *name, uint64_t *ret)
+void journal_spare_path(const char *dir, uint64_t number, char ret[JOURNAL_PATH_MAX])
 {
-    if (strlen(name) != JOURNAL_NAME_DIGITS ||
-        strspn(name, "0123456789abcdef") != JOURNAL_NAME_DIGITS)
+    int n =
+        snprintf(ret, JOURNAL_PATH_MAX, "%s/%0*" PRIx64 SPARE, dir, JOURNAL_NAME_DIGITS, number);
+    assert(n > 0 && n < JOURNAL_PATH_MAX);
+}
+
+static bool number_before(const char *name, const char *rest, uint64_t *ret)
+{
+    if (strspn(name, "0123456789abcdef") != JOURNAL_NAME_DIGITS ||
+        strcmp(name + JOURNAL_NAME_DIGITS, rest) != 0)
         return false;
     uint64_t number = strtoull(name, NULL, 16);
     if (number > INT64_MAX / GW_SEGMENT_BYTES) /* its addresses would overflow */
@@ -41,11 +50,23 @@ bool journal_segment_number(const char *name, uint64_t *ret)
     return true;
 }
 
+bool journal_segment_number(const char *name, uint64_t *ret)
+{
+    return number_before(name, "", ret);
+}
+
+bool journal_spare_number(const char *name, uint64_t *ret)
+{
+    return number_before(name, SPARE, ret);
+}
+
 /*
  *   0 magic  8 u32 format  12 u32 segment bytes  16 plan uuid  32 u64 number
- *  40 u64 address where the batches before this segment end  48 zeros  4088 u64 XXH3-64 (seed 0)
+ *  40 u64 address where the batches before this segment end  48 u32 flags (1 recycled)  52 zeros
+ *  4088 u64 XXH3-64 (seed 0)
  */
-static void segment_encode(const struct gw_uuid *plan, uint64_t number, uint64_t previous_end,
+static void segment_encode(const struct gw_uuid *plan, uint64_t number,
+                           const struct journal_segment *s,
                            uint8_t ret[GW_JOURNAL_SEGMENT_HEADER_BYTES])
 {
     struct gw_writer w = gw_writer(ret, GW_JOURNAL_SEGMENT_HEADER_BYTES);
@@ -54,7 +75,8 @@ static void segment_encode(const struct gw_uuid *plan, uint64_t number, uint64_t
     gw_put_u32(&w, (uint32_t)GW_SEGMENT_BYTES);
     gw_put_bytes(&w, plan->b, sizeof plan->b);
     gw_put_u64(&w, number);
-    gw_put_u64(&w, previous_end);
+    gw_put_u64(&w, s->previous_end);
+    gw_put_u32(&w, s->recycled ? SEGMENT_RECYCLED : 0);
     gw_put_zeros_to(&w, SEGMENT_HASHED_BYTES);
     gw_put_u64(&w, gw_hash64(ret, SEGMENT_HASHED_BYTES, 0));
     assert(!w.failed && w.pos == GW_JOURNAL_SEGMENT_HEADER_BYTES);
@@ -62,7 +84,7 @@ static void segment_encode(const struct gw_uuid *plan, uint64_t number, uint64_t
 
 static int segment_decode(const uint8_t data[GW_JOURNAL_SEGMENT_HEADER_BYTES],
                           const struct gw_uuid *plan, uint64_t number, const char *path,
-                          uint64_t *ret_previous_end, struct gw_error *err)
+                          struct journal_segment *ret, struct gw_error *err)
 {
     struct gw_reader r = gw_reader(data, GW_JOURNAL_SEGMENT_HEADER_BYTES);
     uint8_t magic[sizeof segment_magic];
@@ -71,6 +93,7 @@ static int segment_decode(const uint8_t data[GW_JOURNAL_SEGMENT_HEADER_BYTES],
     uint32_t format = gw_get_u32(&r), bytes = gw_get_u32(&r);
     gw_get_bytes(&r, owner.b, sizeof owner.b);
     uint64_t own_number = gw_get_u64(&r), previous_end = gw_get_u64(&r);
+    uint32_t flags = gw_get_u32(&r);
     (void)gw_get_view(&r, SEGMENT_HASHED_BYTES - r.pos);
     uint64_t hash = gw_get_u64(&r);
 
@@ -81,7 +104,7 @@ static int segment_decode(const uint8_t data[GW_JOURNAL_SEGMENT_HEADER_BYTES],
             "journal segment \"%s\": the header at offset 0 is damaged; nothing was "
             "changed: restore the file, or resynchronise this site from its peer",
             path);
-    if (format != SEGMENT_FORMAT || bytes != GW_SEGMENT_BYTES)
+    if (format != SEGMENT_FORMAT || bytes != GW_SEGMENT_BYTES || (flags & ~SEGMENT_RECYCLED) != 0)
         return gw_error_set(err, -EPROTONOSUPPORT,
                             "journal segment \"%s\" has format %" PRIu32
                             " with segments of %" PRIu32
@@ -94,27 +117,48 @@ static int segment_decode(const uint8_t data[GW_JOURNAL_SEGMENT_HEADER_BYTES],
                             "journal segment \"%s\" is segment %" PRIx64 " of %s plan: the file is "
                             "not at its place; nothing was changed",
                             path, own_number, gw_uuid_equal(&owner, plan) ? "this" : "another");
-    *ret_previous_end = previous_end;
+    *ret = (struct journal_segment){ previous_end, (flags & SEGMENT_RECYCLED) != 0 };
     return 0;
 }
 
-/* The new file under its temporary name: space and header are durable when it returns 0. */
-static int segment_make_temp(struct gw_journal *j, const char *temp, uint64_t number,
-                             uint64_t previous_end, struct gw_file **ret, struct gw_error *err)
+/* A file of a segment's size, all allocated, under its temporary name. */
+static int segment_file(struct gw_journal *j, const char *temp, const uint64_t *spare,
+                        struct gw_file **ret, struct gw_error *err)
 {
     int r = gw_io_unlink(j->io, temp);
     if (r < 0 && r != -ENOENT)
         return gw_error_errno(err, r, "cannot remove the left-over \"%s\"", temp);
+    if (spare != NULL) {
+        char path[JOURNAL_PATH_MAX];
+        journal_spare_path(j->dir, *spare, path);
+        r = gw_io_rename(j->io, path, temp);
+        if (r < 0)
+            return gw_error_errno(err, r, "cannot rename \"%s\" to \"%s\"", path, temp);
+    }
     CLEANUP_FILE struct gw_file *f = NULL;
-    r = gw_io_open(j->io, temp, GW_OPEN_CREATE | GW_OPEN_EXCL, &f);
+    r = gw_io_open(j->io, temp, spare != NULL ? 0 : GW_OPEN_CREATE | GW_OPEN_EXCL, &f);
     if (r < 0)
         return gw_error_errno(err, r, "cannot create \"%s\"", temp);
-    r = gw_io_allocate(f, 0, GW_SEGMENT_BYTES);
+    r = spare != NULL ? 0 : gw_io_allocate(f, 0, GW_SEGMENT_BYTES);
     if (r < 0)
         return gw_error_errno(err, r, "cannot reserve %llu bytes for journal segment \"%s\"",
                               GW_SEGMENT_BYTES, temp);
+    *ret = f;
+    f = NULL;
+    return 0;
+}
+
+/* The same, with its header: space and header are durable when it returns 0. */
+static int segment_make_temp(struct gw_journal *j, const char *temp, uint64_t number,
+                             const struct journal_segment *s, const uint64_t *spare,
+                             struct gw_file **ret, struct gw_error *err)
+{
+    CLEANUP_FILE struct gw_file *f = NULL;
+    int r = segment_file(j, temp, spare, &f, err);
+    if (r < 0)
+        return r;
     uint8_t header[GW_JOURNAL_SEGMENT_HEADER_BYTES];
-    segment_encode(&j->plan, number, previous_end, header);
+    segment_encode(&j->plan, number, s, header);
     r = gw_io_pwrite(f, header, sizeof header, 0);
     if (r == 0)
         r = gw_io_datasync(f);
@@ -126,13 +170,14 @@ static int segment_make_temp(struct gw_journal *j, const char *temp, uint64_t nu
 }
 
 int journal_segment_make(struct gw_journal *j, uint64_t number, uint64_t previous_end,
-                         struct gw_file **ret, struct gw_error *err)
+                         const uint64_t *spare, struct gw_file **ret, struct gw_error *err)
 {
     char path[JOURNAL_PATH_MAX], temp[JOURNAL_PATH_MAX + 8];
     journal_segment_path(j->dir, number, path);
     snprintf(temp, sizeof temp, "%s.new", path);
+    const struct journal_segment s = { previous_end, spare != NULL };
     CLEANUP_FILE struct gw_file *f = NULL;
-    int r = segment_make_temp(j, temp, number, previous_end, &f, err);
+    int r = segment_make_temp(j, temp, number, &s, spare, &f, err);
     if (r < 0) {
         gw_io_unlink(j->io, temp);
         return r;
@@ -155,7 +200,7 @@ int journal_segment_make(struct gw_journal *j, uint64_t number, uint64_t previou
 
 int journal_segment_open(struct gw_io *io, const char *dir, const struct gw_uuid *plan,
                          uint64_t number, bool read_only, struct gw_file **ret,
-                         uint64_t *ret_previous_end, struct gw_error *err)
+                         struct journal_segment *ret_segment, struct gw_error *err)
 {
     char path[JOURNAL_PATH_MAX];
     journal_segment_path(dir, number, path);
@@ -167,7 +212,7 @@ int journal_segment_open(struct gw_io *io, const char *dir, const struct gw_uuid
     r = gw_io_pread(f, header, sizeof header, 0);
     if (r < 0)
         return gw_error_errno(err, r, "cannot read journal segment \"%s\" at offset 0", path);
-    r = segment_decode(header, plan, number, path, ret_previous_end, err);
+    r = segment_decode(header, plan, number, path, ret_segment, err);
     if (r < 0)
         return r;
     *ret = f;

@@ -10,7 +10,10 @@
  *  3. The header of segment n + 1 says where the batches of segment n end: nothing is ever appended
  *     to a segment that has a successor.
  *  4. Past `end` the tail segment reads as zeros, but for the bytes of an append that failed and
- *     that the next append overwrites from the same address: no batch header is among them.
+ *     that the next append overwrites from the same address: no batch header is among them. In a
+ *     recycled segment it reads as the one that was trimmed: all of its batches are of lower
+ *     addresses than its new place, so none of them is a batch there (journal_header_decode).
+ *  5. Spares are trimmed segments, never cut-off ones, which hold batches of addresses to come.
  */
 #pragma once
 
@@ -20,6 +23,7 @@
 #include <pthread.h>
 
 #define JOURNAL_PATH_MAX PATH_MAX
+#define JOURNAL_SPARES_MAX 2u /* trimmed by one mark before the next needs them */
 
 /* A segment that was left by the appender and is not synced since. */
 struct journal_unsynced {
@@ -42,6 +46,9 @@ struct gw_journal {
     /* File of segment next - 1, or NULL. The appender replaces it; it is closed by the syncer
      * (through `unsynced`) and by close only, so the syncer may use it without the lock. */
     struct gw_file *tail;
+    /* Trimmed segments that become new ones: their space is allocated, their pages are warm. */
+    uint64_t spare[JOURNAL_SPARES_MAX];
+    unsigned n_spares;
     /* Newest first. The appender puts one in front, the syncer takes a rest of the list off. */
     struct journal_unsynced *unsynced;
 
@@ -81,13 +88,23 @@ void journal_segment_path(const char *dir, uint64_t number, char ret[JOURNAL_PAT
 /* False if it is not the name of a segment. */
 bool journal_segment_number(const char *name, uint64_t *ret);
 
-/* Create segment `number` durably. `previous_end`: where the batches before it end. */
+struct journal_segment {   /* what its header says beside its place */
+    uint64_t previous_end; /* address where the batches before this segment end */
+    bool recycled;         /* past its last batch it need not read as zeros */
+};
+
+/* `<number>.spare` */
+void journal_spare_path(const char *dir, uint64_t number, char ret[JOURNAL_PATH_MAX]);
+bool journal_spare_number(const char *name, uint64_t *ret);
+
+/* Create segment `number` durably, out of the spare of that number unless it is NULL (it is gone
+ * then, also after a failure). `previous_end`: where the batches before it end. */
 int journal_segment_make(struct gw_journal *j, uint64_t number, uint64_t previous_end,
-                         struct gw_file **ret, struct gw_error *err);
+                         const uint64_t *spare, struct gw_file **ret, struct gw_error *err);
 /* Open and check the header; -EBADMSG with a sentence if it is damaged or another plan's. */
 int journal_segment_open(struct gw_io *io, const char *dir, const struct gw_uuid *plan,
                          uint64_t number, bool read_only, struct gw_file **ret,
-                         uint64_t *ret_previous_end, struct gw_error *err);
+                         struct journal_segment *ret_segment, struct gw_error *err);
 
 void journal_header_encode(const struct journal_header *h, uint64_t address,
                            const struct gw_uuid *plan, uint8_t ret[GW_JOURNAL_BATCH_HEADER_BYTES]);

@@ -14,6 +14,11 @@
  * Cutting matters: a batch of the torn tail that was persisted while one before it was not would
  * become part of the journal again as soon as new batches had filled the hole in front of it.
  * The cost is that of the bytes after `from`; segments before it are listed, not read.
+ *
+ * Past its batches a recycled segment holds those of an earlier use. They are of lower addresses,
+ * so that they are no batches where they lie now, and nothing that is written can make them any.
+ * There the torn tail ends with the last batch header that is one at its place; elsewhere with the
+ * last byte that is not zero.
  */
 #include "base/checked.h"
 #include "base/cleanup.h"
@@ -42,7 +47,7 @@ struct recovery {
     uint64_t at;      /* everything in [from, at) verifies */
     uint64_t segment; /* of `at` */
     uint64_t batches, bytes;
-    uint64_t last_dirty; /* address after the last byte beyond `at` that is not zero; 0 = none */
+    uint64_t last_dirty; /* address after the last byte beyond `at` of the torn tail; 0 = none */
     uint64_t dirty_end;  /* the same, in the segment of `at` only */
 
     uint8_t *buf;
@@ -56,9 +61,9 @@ static const char *path_of(const struct recovery *v, uint64_t number, char path[
 }
 
 static int segment_open(const struct recovery *v, uint64_t number, struct gw_file **ret,
-                        uint64_t *ret_previous_end)
+                        struct journal_segment *ret_segment)
 {
-    return journal_segment_open(v->io, v->dir, v->plan, number, v->read_only, ret, ret_previous_end,
+    return journal_segment_open(v->io, v->dir, v->plan, number, v->read_only, ret, ret_segment,
                                 v->err);
 }
 
@@ -178,13 +183,14 @@ static int walk_segment(struct recovery *v, bool *ret_left)
 {
     CLEANUP_FILE struct gw_file *f = NULL;
     CLEANUP_FILE struct gw_file *after = NULL;
-    uint64_t limit = (v->segment + 1) * GW_SEGMENT_BYTES, unused;
+    struct journal_segment own, next = { .previous_end = (v->segment + 1) * GW_SEGMENT_BYTES };
     bool last = v->segment + 1 == v->next;
-    int r = segment_open(v, v->segment, &f, &unused);
+    int r = segment_open(v, v->segment, &f, &own);
     if (r == 0 && !last)
-        r = segment_open(v, v->segment + 1, &after, &limit);
+        r = segment_open(v, v->segment + 1, &after, &next);
     if (r < 0)
         return r;
+    uint64_t limit = next.previous_end;
     if (v->at > limit)
         return gw_error_set(v->err, -EBADMSG,
                             "journal \"%s\": position %" PRIu64 " is not in it, segment %" PRIx64
@@ -237,17 +243,21 @@ static int durable_damaged(struct recovery *v, uint64_t claimer, uint64_t synced
 }
 
 /* v->buf holds `len` bytes of address `base`, and a header's length more to look ahead. */
-static int search_buffer(struct recovery *v, uint64_t base, size_t len)
+static int search_buffer(struct recovery *v, uint64_t base, size_t len, bool recycled)
 {
     static const uint8_t zeros[8];
     for (size_t i = 0; i < len; i += 8) {
         if (memcmp(v->buf + i, zeros, 8) == 0)
             continue;
         uint64_t address = base + i;
-        v->last_dirty = address + 8;
         struct journal_header h;
-        if (journal_header_decode(v->buf + i, address, v->plan, &h) && h.synced > v->at)
+        bool header = journal_header_decode(v->buf + i, address, v->plan, &h);
+        if (header && h.synced > v->at)
             return durable_damaged(v, address, h.synced);
+        if (header)
+            v->last_dirty = GW_MAX(v->last_dirty, address + h.batch.bytes);
+        else if (!recycled)
+            v->last_dirty = GW_MAX(v->last_dirty, address + 8);
     }
     return 0;
 }
@@ -256,8 +266,9 @@ static int search_buffer(struct recovery *v, uint64_t base, size_t len)
 static int search_segment(struct recovery *v, uint64_t number, uint64_t off)
 {
     CLEANUP_FILE struct gw_file *f = NULL;
-    uint64_t unused, base = number * GW_SEGMENT_BYTES;
-    int r = segment_open(v, number, &f, &unused);
+    uint64_t base = number * GW_SEGMENT_BYTES;
+    struct journal_segment segment;
+    int r = segment_open(v, number, &f, &segment);
     if (r == 0)
         r = buf_reserve(v, SEARCH_BYTES + GW_JOURNAL_BATCH_HEADER_BYTES);
     if (r < 0)
@@ -274,7 +285,7 @@ static int search_segment(struct recovery *v, uint64_t number, uint64_t off)
             r = gw_io_pread(f, v->buf, len + GW_JOURNAL_BATCH_HEADER_BYTES, off);
             if (r < 0)
                 break;
-            r = search_buffer(v, base + off, len);
+            r = search_buffer(v, base + off, len, segment.recycled);
             if (r < 0)
                 return r;
             off += len;
@@ -299,7 +310,7 @@ static int search(struct recovery *v)
         if (r < 0)
             return r;
         if (number == v->segment)
-            v->dirty_end = v->last_dirty;
+            v->dirty_end = GW_MIN(v->last_dirty, (number + 1) * GW_SEGMENT_BYTES);
     }
     return 0;
 }
@@ -323,8 +334,8 @@ static int cut_and_sync(struct recovery *v)
     int r = remove_later_segments(v);
     for (uint64_t number = journal_segment_of(v->from); r == 0 && number < v->next; number++) {
         CLEANUP_FILE struct gw_file *f = NULL;
-        uint64_t unused;
-        r = segment_open(v, number, &f, &unused);
+        struct journal_segment segment;
+        r = segment_open(v, number, &f, &segment);
         if (r < 0)
             return r;
         if (number == v->segment && v->dirty_end > v->at)
@@ -381,6 +392,27 @@ static int remove_half_made(struct gw_journal *j, uint64_t number, struct gw_err
     return 0;
 }
 
+static int list_spare(void *arg, const char *name)
+{
+    struct gw_journal *j = arg;
+    uint64_t number;
+    char path[JOURNAL_PATH_MAX];
+    if (!journal_spare_number(name, &number))
+        return 0;
+    if (j->n_spares < JOURNAL_SPARES_MAX && number < j->next) {
+        j->spare[j->n_spares++] = number;
+        return 0;
+    }
+    journal_spare_path(j->dir, number, path);
+    return gw_io_unlink(j->io, path);
+}
+
+static int adopt_spares(struct gw_journal *j, struct gw_error *err)
+{
+    int r = gw_io_list(j->io, j->dir, list_spare, j);
+    return r < 0 ? gw_error_errno(err, r, "cannot look for spares in journal \"%s\"", j->dir) : 0;
+}
+
 static int open_recovered(struct gw_journal *j, const struct recovery *v,
                           struct gw_journal_report *ret_report, struct gw_error *err)
 {
@@ -390,10 +422,12 @@ static int open_recovered(struct gw_journal *j, const struct recovery *v,
     j->end = j->durable = v->at;
     if (!j->read_only) {
         int r = remove_half_made(j, j->next, err);
-        uint64_t unused;
+        struct journal_segment segment;
         if (r == 0 && j->next > j->first)
-            r = journal_segment_open(j->io, j->dir, &j->plan, j->next - 1, false, &j->tail, &unused,
-                                     err);
+            r = journal_segment_open(j->io, j->dir, &j->plan, j->next - 1, false, &j->tail,
+                                     &segment, err);
+        if (r == 0)
+            r = adopt_spares(j, err);
         if (r < 0)
             return r;
     }

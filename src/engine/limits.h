@@ -40,4 +40,4 @@
 #define GW_GREETING_GRACE_MS 500u  /* so much of it even when others wait */
 #define GW_GREETING_GUESTS_MAX 64u /* callers that are greeted at once */
 #define GW_RECONNECT_MS_MIN 100u
-#define GW_RECONNECT_MS_MAX 2000u
+#define GW_RECONNECT_MS_MAX 500u

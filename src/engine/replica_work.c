@@ -120,14 +120,11 @@ static void refuse_point(struct gw_replica *r)
 
 static void trim_journal(struct gw_replica *r)
 {
-    /* What is applied is kept as long as there is room: a promotion to an older point reads from it
-     * which blocks it rewinds. */
-    uint64_t used = gw_journal_used_bytes(r->journal), max = gw_journal_max_bytes(r->journal);
-    if (used <= max / 2)
-        return;
-    uint64_t pos = r->plan->meta.journal_pos, keep = max / 4;
+    /* Some of what is applied is kept: a promotion to an older point reads from it which blocks it
+     * rewinds. A little at a time, so that what is trimmed is what is needed next. */
+    uint64_t pos = r->plan->meta.journal_pos, keep = gw_journal_max_bytes(r->journal) / 4;
     struct gw_error err;
-    if (gw_journal_trim(r->journal, pos > keep ? pos - keep : 0, &err) < 0)
+    if (pos > keep && gw_journal_trim(r->journal, pos - keep, &err) < 0)
         gw_log(GW_LOG_WARNING, "cannot trim the journal: %s", err.msg);
 }
 

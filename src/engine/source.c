@@ -44,10 +44,19 @@ void gw_source_config_init(struct gw_source_config *c)
 
 void gw_source_wait(struct gw_source *s, pthread_cond_t *cv, unsigned ms)
 {
-    bool writer = cv == &s->cv_write;
+    bool writer = cv == &s->cv_write, ranger = cv == &s->cv_range;
     s->write_waiters += writer;
+    s->range_waiters += ranger;
     gw_cond_wait_ms(cv, s->mu, ms);
     s->write_waiters -= writer;
+    s->range_waiters -= ranger;
+}
+
+void gw_source_release_range(struct gw_source *s, unsigned volume, struct gw_range *range)
+{
+    gw_rangelock_release(&s->range[volume], range);
+    if (s->range_waiters > 0)
+        pthread_cond_broadcast(&s->cv_range);
 }
 
 void gw_source_changed(struct gw_source *s)
@@ -246,8 +255,8 @@ int gw_source_new(struct gw_plan *plan, const struct gw_source_config *config,
         snprintf(s->peer_address, sizeof s->peer_address, "%s", config->peer);
         s->cfg.peer = s->peer_address;
     }
-    pthread_cond_t *const cvs[] = { &s->cv_write,  &s->cv_link, &s->cv_hot,
-                                    &s->cv_keeper, &s->cv_ack,  &s->cv_change };
+    pthread_cond_t *const cvs[] = { &s->cv_write, &s->cv_range,  &s->cv_link,  &s->cv_hot,
+                                    &s->cv_ack,   &s->cv_keeper, &s->cv_change };
     for (unsigned i = 0; i < GW_ARRAY_SIZE(cvs); i++)
         gw_cond_init(cvs[i]);
     s->stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
@@ -375,7 +384,7 @@ void gw_source_stop(struct gw_source *s, unsigned drain_ms)
     if (served) {
         s->service = GW_SERVICE_QUIESCED;
         while (total_in_flight(s) > 0)
-            gw_source_wait(s, &s->cv_write, 50);
+            gw_source_wait(s, &s->cv_ack, 50);
         uint64_t until = gw_io_boot_ns(s->plan->io) + drain_ms * GW_NS_PER_MS;
         while (gw_source_streaming(s) && !gw_ring_empty(s->ring) &&
                gw_io_boot_ns(s->plan->io) < until) {
@@ -401,8 +410,8 @@ void gw_source_free(struct gw_source *s)
     if (s == NULL)
         return;
     assert(!s->threads_running);
-    pthread_cond_t *const cvs[] = { &s->cv_write,  &s->cv_link, &s->cv_hot,
-                                    &s->cv_keeper, &s->cv_ack,  &s->cv_change };
+    pthread_cond_t *const cvs[] = { &s->cv_write, &s->cv_range,  &s->cv_link,  &s->cv_hot,
+                                    &s->cv_ack,   &s->cv_keeper, &s->cv_change };
     for (unsigned i = 0; i < GW_ARRAY_SIZE(cvs); i++)
         pthread_cond_destroy(cvs[i]);
     gw_listener_close(s->guard);

@@ -95,6 +95,8 @@ static int on_ack(struct gw_source *s, const struct gw_ack *a, struct gw_error *
             pthread_cond_broadcast(&s->cv_write);
         if (s->retire == GW_RETIRE_PEER)
             pthread_cond_signal(&s->cv_keeper);
+        if (s->sender_waits) /* there may be room to inject more */
+            pthread_cond_signal(&s->cv_link);
     }
     if (a->echo_ns != 0) {
         uint64_t now = gw_io_boot_ns(s->plan->io);

@@ -76,9 +76,7 @@ static void put(struct gw_source *s, struct job *j, const void *payload, uint32_
     };
     struct gw_slot *slot = ok ? gw_ring_reserve(s->ring, &rec) : NULL;
     uint64_t seed = s->seed;
-    gw_rangelock_release(&s->range[j->volume], &j->range);
-    if (s->write_waiters > 0)
-        pthread_cond_broadcast(&s->cv_write);
+    gw_source_release_range(s, j->volume, &j->range);
     s->st.resync_sent_bytes += payload_bytes;
     pthread_mutex_unlock(s->mu);
     if (slot != NULL)
@@ -89,7 +87,7 @@ static void drop(struct gw_source *s, struct job *j)
 {
     LOCK_SCOPE(s->mu);
     gw_ring_unclaim(s->ring, j->payload);
-    gw_rangelock_release(&s->range[j->volume], &j->range);
+    gw_source_release_range(s, j->volume, &j->range);
     pthread_cond_broadcast(&s->cv_write);
 }
 

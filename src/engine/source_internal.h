@@ -39,8 +39,9 @@ struct gw_session {
     bool peer_rewound;   /* gw_side_was_rewound(peer) */
     uint64_t generation; /* of our meta when the hello was sent (row 0) */
     uint64_t received, durable, applied;
-    uint64_t sent_seq; /* last seq handed to the connection */
-    bool barrier;      /* ask the target to be durable at once */
+    uint64_t sent_seq;    /* last seq handed to the connection */
+    bool barrier;         /* ask the target to be durable at once */
+    uint64_t pressed_seq; /* asked for because the ring fills, when this had been sent */
     bool fin_queued, finished;
     uint64_t fin_chain; /* the chain after FIN: chosen at START */
     bool token_matched;
@@ -74,7 +75,9 @@ struct gw_source {
                             except the small meta store */
     struct gw_source_config cfg;
     char peer_address[256];
-    pthread_cond_t cv_write;  /* writers: hot set, range, ring, service */
+    pthread_cond_t cv_write; /* writers: hot set, ring, service */
+    pthread_cond_t
+        cv_range; /* writers: a range was released. Every request releases one, few wait */
     pthread_cond_t cv_link;   /* the sender: something to send */
     pthread_cond_t cv_hot;    /* the hot thread: something to log */
     pthread_cond_t cv_keeper; /* the keeper */
@@ -96,6 +99,7 @@ struct gw_source {
     uint64_t in_flight[2]; /* requests by parity: see the keeper's retire */
     unsigned parity;
     unsigned write_waiters; /* on cv_write */
+    unsigned range_waiters; /* on cv_range */
     uint64_t detached_ops;  /* writes in flight that will only mark bits */
 
     /* identity of the stream */
@@ -139,6 +143,7 @@ struct gw_source {
 /* Wait on cv with mu held for at most ms. */
 void gw_source_wait(struct gw_source *s, pthread_cond_t *cv, unsigned ms);
 /* Something an observer may want to know changed (mu held). */
+void gw_source_release_range(struct gw_source *s, unsigned volume, struct gw_range *range);
 void gw_source_changed(struct gw_source *s);
 #define GW_GOING_ON_ALONE "recorded UNSYNC, going on alone" /* sync mode, continue */
 void gw_source_set_reason(struct gw_source *s, const char *fmt, ...)

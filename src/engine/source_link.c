@@ -134,6 +134,21 @@ static bool worth_gathering(const struct gw_source *s, size_t len)
            s->ses.mode == GW_SESSION_STREAM && s->service == GW_SERVICE_SERVING;
 }
 
+/*
+ * Half of the ring is not durable at the target, and no answer to an earlier question is due: it is
+ * asked for now. Else a ring smaller than what a target gathers would be filled once in each
+ * GW_DURABLE_MS_MAX. mu held.
+ */
+static bool pressed(struct gw_source *s)
+{
+    struct gw_session *ses = &s->ses;
+    if (gw_ring_used_bytes(s->ring) < gw_ring_size_bytes(s->ring) / 2 ||
+        ses->durable < ses->pressed_seq || ses->sent_seq <= ses->durable)
+        return false;
+    ses->pressed_seq = ses->sent_seq;
+    return true;
+}
+
 /* Live records first, then what resync and verify inject; heartbeats in between. */
 static int send_loop(struct gw_source *s, struct gw_error *err)
 {
@@ -164,6 +179,7 @@ static int send_loop(struct gw_source *s, struct gw_error *err)
         bool barrier = s->ses.barrier && n == 0 && held_ns == 0;
         if (barrier)
             s->ses.barrier = false;
+        barrier |= pressed(s);
         bool beat = gw_io_boot_ns(s->plan->io) >= s->ses.next_beat_ns;
         /* Nothing is injected while data waits for the limit: live writes would queue behind it. */
         bool room = held_ns == 0 && gw_ring_used_bytes(s->ring) < gw_ring_size_bytes(s->ring) / 2;

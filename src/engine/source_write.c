@@ -154,7 +154,7 @@ static int piece_begin(struct gw_source *s, struct piece *p)
             break;
         if (p->claimed)
             gw_ring_unclaim(s->ring, piece_payload(p));
-        gw_source_wait(s, &s->cv_write, 200);
+        gw_source_wait(s, &s->cv_range, 200);
     }
     p->parity = s->parity;
     s->in_flight[p->parity]++;
@@ -220,11 +220,9 @@ static void piece_end(struct gw_source *s, struct piece *p, int local)
     if (local < 0 && touched)
         gw_source_fall_behind(s, "a local write failed");
     uint64_t seed = s->seed;
-    gw_rangelock_release(&s->range[p->volume], &p->range);
+    gw_source_release_range(s, p->volume, &p->range);
     s->st.writes++;
     s->st.write_bytes += p->len;
-    if (s->write_waiters > 0)
-        pthread_cond_broadcast(&s->cv_write);
     pthread_mutex_unlock(s->mu);
 
     if (slot != NULL)
@@ -342,7 +340,7 @@ static int skip_hole(struct gw_source *s, unsigned volume, uint64_t at, uint64_t
     end = GW_MIN(end, at + HOLE_BYTES_MAX);
     pthread_mutex_lock(s->mu);
     while (!gw_rangelock_try(&s->range[volume], &ret->range, at, end - at)) {
-        gw_source_wait(s, &s->cv_write, 100);
+        gw_source_wait(s, &s->cv_range, 100);
         if (interrupted(s)) {
             pthread_mutex_unlock(s->mu);
             return -ESHUTDOWN;
@@ -352,8 +350,7 @@ static int skip_hole(struct gw_source *s, unsigned volume, uint64_t at, uint64_t
     pthread_mutex_unlock(s->mu);
     r = gw_io_next_data(s->plan->vol[volume], at, end, &start, NULL);
     LOCK_SCOPE(s->mu);
-    gw_rangelock_release(&s->range[volume], &ret->range);
-    pthread_cond_broadcast(&s->cv_write);
+    gw_source_release_range(s, volume, &ret->range);
     if (r == 0)
         ret->len = (uint32_t)(GW_MIN(start, end) - at);
     return r;

@@ -127,7 +127,7 @@ def test_broken_link_resumes_the_stream(sites, rng, fault):
 def test_flipped_bits_are_refused(sites, rng):
     """A bad frame closes the link and is counted; nothing of it is stored; the stream goes on."""
     pair = sites()
-    pair.start()
+    pair.start(ring="512MiB")  # whatever is written while the link is closed stays in it
     c = pair.home.client()
     load = Load(c, rng)
     load.run(10)

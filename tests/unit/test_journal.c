@@ -212,6 +212,39 @@ static bool exists(const char *path)
     return r == 0;
 }
 
+#define STALE_BYTES 16384u
+#define SPARE "/p/journal/0000000000000000.spare"
+
+/* What a trimmed segment 0 holds: batches from its first byte on, whole and valid, but there. */
+static void stale_content(uint8_t ret[STALE_BYTES])
+{
+    struct gw_journal *j = open_empty();
+    for (uint64_t seq = 100; gw_journal_end(j) < STALE_BYTES; seq++)
+        append(j, seq, 300);
+    gw_journal_close(j);
+    peek(segment(0), 0, ret, STALE_BYTES);
+    assert_int_equal(gw_io_unlink(io, segment(0)), 0);
+}
+
+static void put_spare(const uint8_t content[STALE_BYTES])
+{
+    struct gw_file *f = NULL;
+    assert_int_equal(gw_io_open(io, SPARE, GW_OPEN_CREATE, &f), 0);
+    assert_int_equal(gw_io_allocate(f, 0, SEGMENT), 0);
+    assert_int_equal(gw_io_pwrite(f, content, STALE_BYTES, 0), 0);
+    assert_int_equal(gw_io_datasync(f), 0);
+    gw_file_close(f);
+    assert_int_equal(gw_io_sync_dir(io, "/p/journal"), 0);
+}
+
+static bool reads_as_zeros(const char *path, uint64_t off, size_t len)
+{
+    static uint8_t buf[STALE_BYTES], zeros[STALE_BYTES];
+    assert_true(len <= sizeof buf);
+    peek(path, off, buf, len);
+    return memcmp(buf, zeros, len) == 0;
+}
+
 /* ---- tests ----------------------------------------------------------------------------------- */
 
 static void test_append_read(void **state)
@@ -583,6 +616,84 @@ static void test_trim(void **state)
     gw_journal_close(j);
 }
 
+/* A trimmed segment becomes the next new one; what it held stays in it, and is no batch there. */
+static void test_recycled(void **state)
+{
+    static uint8_t stale[STALE_BYTES];
+    struct gw_journal_report rep;
+    uint64_t from = SEGMENT - 1000, at[8] = { 0 };
+    stale_content(stale);
+    gw_journal_close(open_near_end(1000));
+    put_spare(stale);
+    struct gw_journal *j = open_at(from, &rep);
+    for (uint64_t seq = 2; seq < 8; seq++)
+        at[seq] = append(j, seq, 300);
+    assert_true(at[5] > SEGMENT);
+    assert_false(exists(SPARE));
+    uint64_t end = gw_journal_end(j);
+    assert_false(reads_as_zeros(segment(1), end % SEGMENT, 4096));
+    check_rest(j, from, 2, 6);
+    gw_journal_close(j);
+    j = open_at(from, &rep);
+    assert_int_equal(rep.end, end);
+    assert_int_equal(rep.torn_bytes, 0);
+    gw_journal_close(j);
+
+    /* The last but one is torn, and the last must not come back behind a new one. */
+    assert_true(memdisk_damage(disk, segment(1), at[6] % SEGMENT + 200, "torn", 4));
+    j = open_at(from, &rep);
+    assert_int_equal(rep.end, at[6]);
+    assert_int_equal(rep.torn_bytes, end - at[6]);
+    assert_int_equal(append(j, 6, 300), at[6]);
+    assert_int_equal(gw_journal_end(j), at[7]);
+    gw_journal_close(j);
+    j = open_at(from, &rep);
+    assert_int_equal(rep.end, at[7]);
+    assert_int_equal(rep.torn_bytes, 0);
+    check_rest(j, from, 2, 5);
+    gw_journal_close(j);
+    assert_false(reads_as_zeros(segment(1), end % SEGMENT, 4096));
+}
+
+/* Only a spare of a lower number: the batches of another may be true once more. */
+static void test_spare_of_a_torn_tail(void **state)
+{
+    static uint8_t stale[STALE_BYTES];
+    stale_content(stale);
+    put_spare(stale);
+    gw_journal_close(open_empty());
+    assert_false(exists(SPARE));
+}
+
+/* Trimming keeps two and gives the rest back; segments and spares together keep to the limit. */
+static void test_spares(void **state)
+{
+    uint64_t seq = 2;
+    struct gw_journal_report rep;
+    struct gw_journal *j = open_near_end(1000);
+    for (unsigned number = 1; number < 4; number++) {
+        while (!exists(segment(number)))
+            append(j, seq++, 300);
+        sync_all(j);
+        gw_journal_close(j);
+        j = open_at((number + 1ull) * SEGMENT - 1000, &rep);
+        append(j, seq++, 300);
+    }
+    sync_all(j);
+    assert_int_equal(gw_journal_trim(j, gw_journal_end(j), &err), 0);
+    for (unsigned number = 0; number < 3; number++)
+        assert_false(exists(segment(number)));
+    assert_true(exists(SPARE));
+    assert_true(exists("/p/journal/0000000000000001.spare"));
+    assert_false(exists("/p/journal/0000000000000002.spare"));
+    gw_journal_close(j);
+    j = open_at(4 * SEGMENT - 1000, &rep); /* taken over */
+    while (!exists(segment(4)))
+        append(j, seq++, 300);
+    assert_true(exists(SPARE) != exists("/p/journal/0000000000000001.spare"));
+    gw_journal_close(j);
+}
+
 static void test_journal_full(void **state)
 {
     struct gw_journal *j = open_near_end(1000);
@@ -705,6 +816,7 @@ struct model {
     uint64_t durable; /* known to the user of the journal */
     uint64_t from;    /* applied: a boundary at or below durable */
     uint64_t rng;
+    uint8_t stale[STALE_BYTES];
 };
 
 static unsigned pick(struct model *m, unsigned n)
@@ -734,6 +846,8 @@ static void model_life(struct model *m, uint64_t salt)
 {
     struct gw_journal *j = NULL;
     struct gw_journal_report rep;
+    if (pick(m, 2) == 0 && exists(segment(0)))
+        put_spare(m->stale);
     if (pick(m, 4) == 0)
         memdisk_stop_after(disk, pick(m, 6)); /* while opening */
     int r = gw_journal_open(io, "/p", &plan, m->from, 64 * SEGMENT, false, &j, &rep, &err);
@@ -776,12 +890,13 @@ static void test_power_losses(void **state)
     static struct model m;
     const char *env = getenv("GODWIT_TEST_SEEDS"); /* more of them for a long run */
     uint64_t seeds = env != NULL ? strtoull(env, NULL, 10) : 60;
-    uint64_t rolled = 0;
+    uint64_t rolled = 0, recycled = 0;
     for (uint64_t seed = 1; seed <= seeds; seed++) {
         teardown(NULL);
         setup(NULL);
-        gw_journal_close(open_near_end(6000));
         m = (struct model){ .rng = seed, .from = SEGMENT - 6000, .durable = SEGMENT - 6000 };
+        stale_content(m.stale);
+        gw_journal_close(open_near_end(6000));
         for (uint64_t life = 1; life <= 12; life++) {
             model_life(&m, life);
             if (pick(&m, 4) == 0)
@@ -790,8 +905,10 @@ static void test_power_losses(void **state)
                 memdisk_power_loss(disk, 512, memdisk_pick_random, &m.rng);
         }
         rolled += exists(segment(1));
+        recycled += exists(segment(1)) && !reads_as_zeros(segment(1), 12288, 4096);
     }
     assert_true(rolled > seeds / 5); /* the interesting part was reached */
+    assert_true(recycled > seeds / 10);
 }
 
 /* ---- threads --------------------------------------------------------------------------------- */
@@ -897,6 +1014,9 @@ int main(void)
         T(test_damage_of_durable),
         T(test_refused),
         T(test_trim),
+        T(test_recycled),
+        T(test_spare_of_a_torn_tail),
+        T(test_spares),
         T(test_journal_full),
         T(test_disk_full),
         T(test_failure_is_sticky),
