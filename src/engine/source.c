@@ -52,6 +52,21 @@ void gw_source_wait(struct gw_source *s, pthread_cond_t *cv, unsigned ms)
     s->range_waiters -= ranger;
 }
 
+bool gw_source_answered(const struct gw_source *s, const struct gw_answer *a)
+{
+    const struct gw_session *ses = &s->ses;
+    /* In a resync older numbers say nothing: their records became bits. */
+    return ses->up && ses->mode == GW_SESSION_STREAM &&
+           (a->durable ? ses->durable : ses->received) >= a->seq;
+}
+
+void gw_source_wake_answers(struct gw_source *s)
+{
+    pthread_cond_broadcast(&s->cv_ack);
+    for (struct gw_answer *a = s->answers; a != NULL; a = a->next)
+        pthread_cond_signal(&a->cv);
+}
+
 void gw_source_release_range(struct gw_source *s, unsigned volume, struct gw_range *range)
 {
     gw_rangelock_release(&s->range[volume], range);
@@ -86,7 +101,7 @@ static void wake_everybody(struct gw_source *s)
     pthread_cond_broadcast(&s->cv_link);
     pthread_cond_broadcast(&s->cv_hot);
     pthread_cond_broadcast(&s->cv_keeper);
-    pthread_cond_broadcast(&s->cv_ack);
+    gw_source_wake_answers(s);
     gw_source_changed(s);
 }
 

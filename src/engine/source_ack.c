@@ -107,6 +107,12 @@ static int on_ack(struct gw_source *s, const struct gw_ack *a, struct gw_error *
     if (a->token_matched && ses->token_seq != 0 && a->durable >= ses->token_seq)
         ses->token_matched = true;
     pthread_cond_broadcast(&s->cv_ack);
+    /* Only those that it answers: to wake all for each acknowledgement is most of what a
+     * synchronous write costs. */
+    for (struct gw_answer *o = s->answers; o != NULL; o = o->next) {
+        if (gw_source_answered(s, o))
+            pthread_cond_signal(&o->cv);
+    }
     if (s->cfg.sync && !s->sync_on)
         pthread_cond_signal(&s->cv_keeper);
     return 0;

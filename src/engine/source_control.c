@@ -106,7 +106,7 @@ static int void_token(struct gw_source *s, uint64_t until, struct gw_error *err)
         gw_session_kill(s, GW_GOODBYE_RETRY, "the handover is off");
     if (s->cfg.on_link_loss == GW_LINK_LOSS_CONTINUE)
         s->sync_on = false;
-    pthread_cond_broadcast(&s->cv_ack);
+    gw_source_wake_answers(s);
     pthread_cond_broadcast(&s->cv_write);
     return 0;
 }
@@ -266,7 +266,7 @@ int gw_source_fence(struct gw_source *s, const char *why, struct gw_error *err)
     s->service = GW_SERVICE_FENCED;
     gw_source_set_reason(s, "fenced: %s", why);
     pthread_cond_broadcast(&s->cv_write);
-    pthread_cond_broadcast(&s->cv_ack);
+    gw_source_wake_answers(s);
     /* R11: those in flight take their seq and mark; their clients get an error. */
     while (in_flight(s) > 0)
         gw_source_wait(s, &s->cv_ack, 10);

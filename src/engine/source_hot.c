@@ -213,7 +213,7 @@ int gw_source_record_unsync(struct gw_source *s, struct gw_error *err)
     s->sync_recorded = false;
     if (s->cfg.on_link_loss == GW_LINK_LOSS_CONTINUE) {
         s->sync_on = false; /* only now: W2 */
-        pthread_cond_broadcast(&s->cv_ack);
+        gw_source_wake_answers(s);
         pthread_cond_broadcast(&s->cv_write);
     }
     return 0;
@@ -232,7 +232,7 @@ static void without_peer(struct gw_source *s)
     }
     if (!s->sync_recorded) { /* lost before it was ever promised */
         s->sync_on = false;
-        pthread_cond_broadcast(&s->cv_ack);
+        gw_source_wake_answers(s);
         return;
     }
     uint64_t now = gw_io_boot_ns(s->plan->io);

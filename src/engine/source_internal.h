@@ -69,6 +69,14 @@ struct gw_session {
     uint8_t *frame_buf;      /* GW_FRAME_BYTES_MAX + header, of the link thread (compression) */
 };
 
+/* A request that waits for the peer, in its caller's frame; on the list while it waits. */
+struct gw_answer {
+    uint64_t seq;
+    bool durable; /* else received */
+    pthread_cond_t cv;
+    struct gw_answer *next;
+};
+
 struct gw_source {
     struct gw_plan *plan;
     pthread_mutex_t *mu; /* = &plan->mu: guards everything below; never held over I/O or a copy,
@@ -81,7 +89,7 @@ struct gw_source {
     pthread_cond_t cv_link;   /* the sender: something to send */
     pthread_cond_t cv_hot;    /* the hot thread: something to log */
     pthread_cond_t cv_keeper; /* the keeper */
-    pthread_cond_t cv_ack;    /* acknowledgements came (sync waiters, handover) */
+    pthread_cond_t cv_ack; /* acknowledgements came (handover, quiesce; answers have their own) */
     pthread_cond_t cv_change; /* whoever watches */
     pthread_t link_thread, hot_thread, keeper_thread, guard_thread;
     struct gw_listener *guard; /* NULL: nobody can call */
@@ -98,9 +106,10 @@ struct gw_source {
     struct gw_rangelock range[GW_VOLUMES_MAX];
     uint64_t in_flight[2]; /* requests by parity: see the keeper's retire */
     unsigned parity;
-    unsigned write_waiters; /* on cv_write */
-    unsigned range_waiters; /* on cv_range */
-    uint64_t detached_ops;  /* writes in flight that will only mark bits */
+    struct gw_answer *answers; /* sync mode: requests that wait for the peer */
+    unsigned write_waiters;    /* on cv_write */
+    unsigned range_waiters;    /* on cv_range */
+    uint64_t detached_ops;     /* writes in flight that will only mark bits */
 
     /* identity of the stream */
     struct gw_uuid uuid;
@@ -142,8 +151,12 @@ struct gw_source {
 
 /* Wait on cv with mu held for at most ms. */
 void gw_source_wait(struct gw_source *s, pthread_cond_t *cv, unsigned ms);
-/* Something an observer may want to know changed (mu held). */
+/* Is the peer as far as this answer needs it? */
+bool gw_source_answered(const struct gw_source *s, const struct gw_answer *a);
+/* Something that answers depend on beside acknowledgements has changed: all look again. */
+void gw_source_wake_answers(struct gw_source *s);
 void gw_source_release_range(struct gw_source *s, unsigned volume, struct gw_range *range);
+/* Something an observer may want to know changed (mu held). */
 void gw_source_changed(struct gw_source *s);
 #define GW_GOING_ON_ALONE "recorded UNSYNC, going on alone" /* sync mode, continue */
 void gw_source_set_reason(struct gw_source *s, const char *fmt, ...)

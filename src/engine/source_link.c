@@ -29,7 +29,7 @@ void gw_session_kill(struct gw_source *s, enum gw_goodbye_reason reason, const c
     vsnprintf(ses->goodbye.sentence, sizeof ses->goodbye.sentence, fmt, ap);
     va_end(ap);
     pthread_cond_broadcast(&s->cv_link);
-    pthread_cond_broadcast(&s->cv_ack);
+    gw_source_wake_answers(s);
     gw_source_changed(s);
 }
 
@@ -244,7 +244,7 @@ static void session_over(struct gw_source *s)
     s->repl = GW_REPL_DISCONNECTED;
     *ses = clean;
     pthread_cond_broadcast(&s->cv_write);
-    pthread_cond_broadcast(&s->cv_ack);
+    gw_source_wake_answers(s);
     pthread_cond_signal(&s->cv_keeper);
     gw_source_changed(s);
     pthread_mutex_unlock(s->mu);

@@ -3,6 +3,7 @@
 /* The write path: see source.h for the order of steps and why. */
 #include "base/checked.h"
 #include "base/clock.h"
+#include "base/cond.h"
 #include "engine/source_internal.h"
 
 #include <errno.h>
@@ -238,6 +239,32 @@ static void piece_end(struct gw_source *s, struct piece *p, int local)
         pthread_cond_signal(&s->cv_link);
 }
 
+/* In sync mode: until the peer is as far, or no answer depends on it any more. False: interrupted.
+ */
+static bool wait_for_peer(struct gw_source *s, struct gw_answer *a)
+{
+    bool go_on = true;
+    gw_cond_init(&a->cv);
+    a->next = s->answers;
+    s->answers = a;
+    while (go_on && s->sync_on && !gw_source_answered(s, a)) {
+        if (s->service != GW_SERVICE_SERVING && s->service != GW_SERVICE_QUIESCED)
+            break;
+        if (a->durable && s->ses.up && !s->ses.barrier) {
+            s->ses.barrier = true;
+            pthread_cond_signal(&s->cv_link);
+        }
+        gw_source_wait(s, &a->cv, 200);
+        go_on = !interrupted(s);
+    }
+    struct gw_answer **at = &s->answers;
+    while (*at != a)
+        at = &(*at)->next;
+    *at = a->next;
+    pthread_cond_destroy(&a->cv);
+    return go_on;
+}
+
 /*
  * Step 6. In sync mode the answer waits for the peer: received for a write, durable for FUA and
  * flush. S3: no success after the deadline or outside service, whatever the local disk did. mu
@@ -246,24 +273,11 @@ static void piece_end(struct gw_source *s, struct piece *p, int local)
 static int answer(struct gw_source *s, uint64_t seq, bool durable)
 {
     uint64_t since = gw_io_boot_ns(s->plan->io);
+    struct gw_answer a = { .seq = seq, .durable = durable };
     for (;;) {
         /* Looked at again after each wait below: service may have begun only now. */
-        while (s->sync_on) {
-            const struct gw_session *ses = &s->ses;
-            if (s->service != GW_SERVICE_SERVING && s->service != GW_SERVICE_QUIESCED)
-                break;
-            /* In a resync older numbers say nothing: their records became bits. */
-            if (ses->up && ses->mode == GW_SESSION_STREAM &&
-                (durable ? ses->durable : ses->received) >= seq)
-                break;
-            if (durable && ses->up && !ses->barrier) {
-                s->ses.barrier = true;
-                pthread_cond_signal(&s->cv_link);
-            }
-            gw_source_wait(s, &s->cv_ack, 200);
-            if (interrupted(s))
-                return -ESHUTDOWN;
-        }
+        if (s->sync_on && !wait_for_peer(s, &a))
+            return -ESHUTDOWN;
         /* In flight when a quiesce began: the quiesce waits for it, and it may be answered. */
         int r = s->service == GW_SERVICE_QUIESCED ? deadline_gate(s) : service_gate(s);
         if (r != -EAGAIN)
