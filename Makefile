@@ -14,8 +14,9 @@ BUILD_PACKAGES := meson ninja-build pkg-config gcc libc6-dev nbdkit nbdkit-plugi
     libnbd-bin libgnutls28-dev gnutls-bin libjansson-dev libxxhash-dev libzstd-dev libcmocka-dev \
     e2fsprogs
 TEST_PACKAGES := clang clang-format libclang-rt-14-dev python3-libnbd python3-pytest qemu-utils \
-    xfsprogs fuse3 nbd-client spin
-BENCH_PACKAGES := fio rsync qemu-utils qemu-system-x86 qemu-block-extra
+    xfsprogs btrfs-progs fuse3 nbd-client spin
+TORTURE_PACKAGES := fio
+BENCH_PACKAGES := fio rsync qemu-utils qemu-system-common qemu-block-extra python3-libnbd linux-perf
 
 DEV := -Ddeveloper=true
 ASAN := $(DEV) -Db_sanitize=address,undefined -Db_lundef=false
@@ -23,7 +24,7 @@ RELEASE := -Dbuildtype=release -Dtests=false
 C_FILES = find src tests $(wildcard bench) -name '*.[ch]' -print0
 
 .PHONY: help demo test full full-extra torture mutation bench fuzz check-format format install-deps \
-    install-deps-build install-deps-test install-deps-bench clean
+    install-deps-build install-deps-test install-deps-torture install-deps-bench clean
 
 help:
 	@echo 'godwit: replication, failover and failback between two sites'
@@ -31,7 +32,8 @@ help:
 	@echo '  make demo [ARGS=...]      two sites on this machine: fail over, and come home'
 	@echo '  make test                 build with sanitizers and run every quick test'
 	@echo '  make full                 ... and again with clang, ThreadSanitizer and -fanalyzer'
-	@echo '  make torture              the long tests: many seeds, many kills'
+	@echo '  make torture [MINUTES=n]  the long tests: many seeds, many kills; n minutes in all. Without:'
+	@echo '                            half an hour, and then the searches that take hours'
 	@echo '  make mutation [ARGS=...]  put deliberate faults into the engine: does a test catch each?'
 	@echo '  make bench [ARGS=...]     measure side by side with peers'
 	@echo '  make fuzz [FUZZ_SECONDS=60]  fuzz every decoder for so long each'
@@ -39,11 +41,13 @@ help:
 	@echo '  make install-deps         install the Debian packages that are missing'
 	@echo '  make clean                remove build/'
 
-install-deps: install-deps-build install-deps-test install-deps-bench
+install-deps: install-deps-build install-deps-test install-deps-torture install-deps-bench
 install-deps-build:
 	@.ci/need $(BUILD_PACKAGES)
 install-deps-test: install-deps-build
 	@.ci/need $(TEST_PACKAGES)
+install-deps-torture: install-deps-test
+	@.ci/need $(TORTURE_PACKAGES)
 install-deps-bench: install-deps-build
 	@.ci/need $(BENCH_PACKAGES)
 
@@ -75,15 +79,20 @@ full-extra: install-deps-test
 	    TEST_WRAPPER="$$fixed" .ci/suite build/tsan $(DEV) -Db_sanitize=thread -Db_lundef=false \
 	    -- --suite unit
 
-torture: install-deps-test
-	@GODWIT_TORTURE=1 .ci/suite build/test $(ASAN) -- --suite torture; r=$$?; \
-	    .ci/summary build/test || r=1; exit $$r
+# Three programs go on for as long as they are told; one after the other, a third of the time each. The
+# others of the suite end when they are through.
+TORTURE_TIMED := sim_torture scenario_random torture_kills
+torture: install-deps-torture
+	@minutes='$(MINUTES)'; GODWIT_TORTURE=1 \
+	    GODWIT_TORTURE_MINUTES=$$(awk "BEGIN { print $${minutes:-30} / 3 }") \
+	    .ci/suite build/test $(ASAN) -- --num-processes 1 --suite torture \
+	    $${minutes:+$(TORTURE_TIMED)}; r=$$?; .ci/summary build/test || r=1; exit $$r
 
 mutation: install-deps-test
 	@tests/mutation/check $(ARGS)
 
 bench: install-deps-bench
-	@.ci/suite build/release $(RELEASE)
+	@.ci/suite build/release $(RELEASE) -Dbench=true
 	@bench/run $(ARGS)
 
 # New inputs are collected under build/; those worth keeping are copied to tests/fuzz/corpus by hand.

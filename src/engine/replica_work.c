@@ -222,8 +222,10 @@ int gw_replica_settle(struct gw_replica *r, struct gw_error *err)
     pthread_mutex_lock(r->mu);
     while (!r->failed && !r->stop &&
            (r->applied_addr != r->received_addr || !gw_applier_marked(r->applier))) {
-        r->ses.barrier = true;
-        pthread_cond_signal(&r->cv_sync);
+        if (r->durable_addr != r->received_addr) {
+            r->ses.barrier = true;
+            pthread_cond_signal(&r->cv_sync);
+        }
         pthread_cond_signal(&r->cv_apply);
         gw_replica_wait(r, &r->cv_change, 20);
     }

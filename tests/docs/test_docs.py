@@ -626,3 +626,12 @@ def test_what_proves_a_rule_exists():
         assert named or rule == "R20", rule
         for one in named:
             assert any(x == one or x.startswith(one + "-") for x in switches), one
+
+
+def test_each_rule_has_a_history():
+    """... in the simulator, or a line that says why there is none."""
+    there = re.findall(r'^H\(\w+,\s*"([^"]+)"', read("tests/sim/histories.def"), re.M)
+    why_not = section(read("tests/sim/README.md"), "Histories")
+    for rule in ("R%d" % i for i in range(1, 20)):
+        assert any(n == rule or n.startswith(rule + "-") for n in there) or \
+            re.search(r"^\| %s\b" % rule, why_not, re.M), rule

@@ -197,11 +197,12 @@ static void inode_doubt(struct mem_inode *inode)
         unsettled_page(inode, k)->in_doubt = true;
 }
 
-static void page_lose(struct mem_page *p, unsigned granule, memdisk_pick_fn *pick, void *arg)
+static void page_lose(struct mem_page *p, const char *path, uint64_t at, unsigned granule,
+                      memdisk_pick_at_fn *pick, void *arg)
 {
     uint8_t *mix = memdisk_must(calloc(1, MEM_PAGE));
     for (unsigned g = 0; g < MEM_PAGE; g += granule) {
-        unsigned v = pick(arg, p->n + 1);
+        unsigned v = pick(arg, path, at + g, p->n + 1);
         const uint8_t *from = v == 0 ? p->durable : p->version[v - 1];
         if (from)
             memcpy(mix + g, from + g, granule);
@@ -209,16 +210,16 @@ static void page_lose(struct mem_page *p, unsigned granule, memdisk_pick_fn *pic
     page_settle(p, mix);
 }
 
-void memdisk_inode_lose(struct memdisk *d, struct mem_inode *inode, unsigned granule,
-                        memdisk_pick_fn *pick, void *arg)
+void memdisk_inode_lose(struct memdisk *d, struct mem_inode *inode, const char *path,
+                        unsigned granule, memdisk_pick_at_fn *pick, void *arg)
 {
-    if (inode->size != inode->durable_size && pick(arg, 2) == 0)
+    if (inode->size != inode->durable_size && pick(arg, path, MEMDISK_NO_PLACE, 2) == 0)
         inode->size = inode->durable_size;
     inode->durable_size = inode->size;
     for (size_t k = 0; k < inode->n_unsettled; k++) {
         struct mem_page *p = unsettled_page(inode, k);
         if (p->n)
-            page_lose(p, granule, pick, arg);
+            page_lose(p, path, inode->unsettled[k] * MEM_PAGE, granule, pick, arg);
     }
     forget_settled(inode);
     uint64_t blocks = inode->reserved;
@@ -233,6 +234,28 @@ void memdisk_inode_lose(struct memdisk *d, struct mem_inode *inode, unsigned gra
         blocks += i >= inode->reserved && p->durable;
     }
     count_blocks(d, inode, (int64_t)(blocks - inode->blocks));
+}
+
+void memdisk_inode_each_unsynced(const struct mem_inode *inode, const char *path, unsigned granule,
+                                 void (*fn)(void *arg, const char *path, uint64_t off), void *arg)
+{
+    for (size_t k = 0; k < inode->n_unsettled; k++) {
+        const struct mem_page *p = unsettled_page(inode, k);
+        const uint8_t *now = page_now(p), *then = p->durable;
+        if (p->n == 0 || now == then)
+            continue;
+        now = now ? now : zero_page;
+        then = then ? then : zero_page;
+        for (unsigned g = 0; g < MEM_PAGE; g += granule) {
+            if (memcmp(now + g, then + g, granule) != 0)
+                fn(arg, path, inode->unsettled[k] * MEM_PAGE + g);
+        }
+    }
+}
+
+void memdisk_put_page(struct memdisk *d, struct mem_inode *inode, uint64_t i, const uint8_t *data)
+{
+    put(d, inode, data, MEM_PAGE, i * MEM_PAGE);
 }
 
 void memdisk_inode_free(struct mem_inode *inode)

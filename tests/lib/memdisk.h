@@ -74,9 +74,26 @@ memdisk_pick_fn memdisk_pick_old, memdisk_pick_new;
 /* arg: uint64_t *, a seed that moves on. */
 memdisk_pick_fn memdisk_pick_random;
 
-/* Both start the world again and forget stops, failures and hooks. */
+/* The same by place: the granule at `off` of the file, or MEMDISK_NO_PLACE for its size or a change
+ * of its name. A file without a name is "". */
+#define MEMDISK_NO_PLACE UINT64_MAX
+typedef unsigned memdisk_pick_at_fn(void *arg, const char *path, uint64_t off, unsigned n);
+
+/* All start the world again and forget stops, failures and hooks. */
 void memdisk_power_loss(struct memdisk *d, unsigned granule, memdisk_pick_fn *pick, void *arg);
+void memdisk_power_loss_at(struct memdisk *d, unsigned granule, memdisk_pick_at_fn *pick,
+                           void *arg);
 void memdisk_process_loss(struct memdisk *d); /* nothing is lost; locks and open files are */
+/* Granules whose newest content is not the synced one, in the order in which they would be lost. */
+void memdisk_each_unsynced(struct memdisk *d, unsigned granule,
+                           void (*fn)(void *arg, const char *path, uint64_t off), void *arg);
+
+/* Everything that is there now, synced or not; and the disk as it was then (whatever was open is
+ * stale, as after a loss). Directories made since stay. */
+struct memdisk_backup;
+struct memdisk_backup *memdisk_backup(struct memdisk *d);
+void memdisk_restore(struct memdisk *d, const struct memdisk_backup *b);
+void memdisk_backup_free(struct memdisk_backup *b);
 
 /* Change bytes of a file durably behind everyone's back. False if it is not there. */
 bool memdisk_damage(struct memdisk *d, const char *path, uint64_t off, const void *data,

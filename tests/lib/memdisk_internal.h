@@ -86,8 +86,16 @@ int memdisk_allow(struct memdisk *d, const struct mem_file *f, unsigned op, bool
 void memdisk_call_hook(struct memdisk *d);
 struct mem_inode *memdisk_find(struct memdisk *d, const char *path);
 void memdisk_inode_settle(struct mem_inode *inode, uint64_t off, uint64_t len);
-void memdisk_inode_lose(struct memdisk *d, struct mem_inode *inode, unsigned granule,
-                        memdisk_pick_fn *pick, void *arg);
+void memdisk_inode_lose(struct memdisk *d, struct mem_inode *inode, const char *path,
+                        unsigned granule, memdisk_pick_at_fn *pick, void *arg);
+void memdisk_inode_each_unsynced(const struct mem_inode *inode, const char *path, unsigned granule,
+                                 void (*fn)(void *arg, const char *path, uint64_t off), void *arg);
+/* A name of the inode now; "": none. */
+const char *memdisk_path_of(const struct memdisk *d, const struct mem_inode *inode);
+/* Durable at once, a new file or one that is there. */
+struct mem_inode *memdisk_make(struct memdisk *d, const char *path, struct mem_inode *inode);
+void memdisk_put_page(struct memdisk *d, struct mem_inode *inode, uint64_t i, const uint8_t *data);
+void memdisk_new_life(struct memdisk *d);
 void memdisk_inode_free(struct mem_inode *inode);
 /* Its blocks are free (or, after a power loss, in use again). */
 void memdisk_inode_gone(struct memdisk *d, struct mem_inode *inode, bool gone);

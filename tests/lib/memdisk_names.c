@@ -173,6 +173,15 @@ struct mem_inode *memdisk_find(struct memdisk *d, const char *path)
     return n ? n->now : NULL;
 }
 
+const char *memdisk_path_of(const struct memdisk *d, const struct mem_inode *inode)
+{
+    for (size_t i = 0; i < d->n_names; i++) {
+        if (d->name[i].now == inode)
+            return d->name[i].path;
+    }
+    return "";
+}
+
 static struct mem_inode *inode_new(struct memdisk *d, bool directory)
 {
     struct mem_inode *i = memdisk_must(calloc(1, sizeof *i));
@@ -180,6 +189,13 @@ static struct mem_inode *inode_new(struct memdisk *d, bool directory)
     i->next = d->inodes;
     d->inodes = i;
     return i;
+}
+
+struct mem_inode *memdisk_make(struct memdisk *d, const char *path, struct mem_inode *inode)
+{
+    struct mem_name *n = name_of(d, path, true);
+    n->now = n->durable = inode ? inode : inode_new(d, false);
+    return n->now;
 }
 
 /* Is `path` directly in `dir`? */
@@ -486,7 +502,7 @@ struct gw_io *memdisk_io(struct memdisk *d)
     return &d->io;
 }
 
-static void new_life(struct memdisk *d)
+void memdisk_new_life(struct memdisk *d)
 {
     d->life++;
     d->stopped = false;
@@ -501,18 +517,37 @@ static void new_life(struct memdisk *d)
 void memdisk_process_loss(struct memdisk *d)
 {
     LOCK_SCOPE(&d->mu);
-    new_life(d);
+    memdisk_new_life(d);
+}
+
+struct anywhere {
+    memdisk_pick_fn *pick;
+    void *arg;
+};
+
+static unsigned pick_anywhere(void *arg, const char *path, uint64_t off, unsigned n)
+{
+    struct anywhere *a = arg;
+    (void)path;
+    (void)off;
+    return a->pick(a->arg, n);
 }
 
 void memdisk_power_loss(struct memdisk *d, unsigned granule, memdisk_pick_fn *pick, void *arg)
 {
+    struct anywhere a = { pick, arg };
+    memdisk_power_loss_at(d, granule, pick_anywhere, &a);
+}
+
+void memdisk_power_loss_at(struct memdisk *d, unsigned granule, memdisk_pick_at_fn *pick, void *arg)
+{
     LOCK_SCOPE(&d->mu);
     assert(granule && MEM_PAGE % granule == 0);
     for (struct mem_inode *i = d->inodes; i; i = i->next)
-        memdisk_inode_lose(d, i, granule, pick, arg);
+        memdisk_inode_lose(d, i, memdisk_path_of(d, i), granule, pick, arg);
     for (size_t i = 0; i < d->n_changes; i++) {
         struct mem_change *c = &d->change[i];
-        bool survives = pick(arg, 2) == 1;
+        bool survives = pick(arg, c->path[0], MEMDISK_NO_PLACE, 2) == 1;
         for (int k = 0; k < 2; k++) {
             if (survives)
                 change_settle(d, c, k);
@@ -529,7 +564,15 @@ void memdisk_power_loss(struct memdisk *d, unsigned granule, memdisk_pick_fn *pi
     }
     d->boot_id = numbered_uuid(++d->uuids);
     d->boot_ns = 1000000000;
-    new_life(d);
+    memdisk_new_life(d);
+}
+
+void memdisk_each_unsynced(struct memdisk *d, unsigned granule,
+                           void (*fn)(void *arg, const char *path, uint64_t off), void *arg)
+{
+    LOCK_SCOPE(&d->mu);
+    for (const struct mem_inode *i = d->inodes; i; i = i->next)
+        memdisk_inode_each_unsynced(i, memdisk_path_of(d, i), granule, fn, arg);
 }
 
 bool memdisk_exists(struct memdisk *d, const char *path)

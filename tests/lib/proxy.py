@@ -12,6 +12,15 @@ nobody is there). Per direction (UP: from who connects to the target, DOWN: the 
     delay(seconds)     every chunk waits
     limit(bytes/s)     pass no more than that
 
+and of whole connections, so that what was said first arrives last:
+
+    hold_next()        the next one that comes waits here, with all that it says ...
+    hold_open()        nothing more of what is open now gets through ...
+    release()          ... until this, or until a newer one has been answered; then it goes where it was
+                       going when it came, also if whoever opened it has long gone
+
+    calm()             none of all this any more; what is held or stalled is closed
+
 Threads: one that accepts, two for each connection; `lock` guards all state. Everything ends with
 close(), which also closes what is open.
 """
@@ -29,21 +38,24 @@ class _Way:
 
     def __init__(self):
         self.passed = 0  # bytes, since the start
+        self.ready_at = 0.0  # token bucket: when the next byte may pass
+        self.calm()
+
+    def calm(self):
         self.stalled = False
         self.reset_at = None
         self.flips = []  # positions in `passed`
         self.delay_s = 0.0
         self.rate = 0
-        self.ready_at = 0.0  # token bucket: when the next byte may pass
 
 
 class _Link:
     """One connection that is passed on; under the proxy's lock."""
 
-    def __init__(self, a, b):
-        self.a, self.b = a, b
+    def __init__(self, number, a, b):
+        self.number, self.a, self.b = number, a, b
         self.pumps = 2
-        self.dead = self.reset = False
+        self.dead = self.reset = self.held = False
         for s in (a, b):
             s.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
@@ -70,8 +82,11 @@ class Proxy:
         self.way = (_Way(), _Way())
         self.is_cut = False
         self.closed = False
-        self.accepted = 0
+        self.came = self.accepted = 0  # connections: how many came, and how many got through
         self.open = set()
+        self.hold_next_one = False
+        self.waiting = {}  # number: the socket of one that is not passed on yet
+        self.overtaken = 0  # connections that were let go after a newer one
         self.listener = socket.create_server(("127.0.0.1", 0))
         # Small: what a stalled or slow link holds back shall be held back at the sender.
         self.listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 128 * 1024)
@@ -123,6 +138,37 @@ class Proxy:
         with self.lock:
             self.way[way].rate = bytes_per_s
 
+    def hold_next(self):
+        with self.lock:
+            self.hold_next_one = True
+
+    def hold_open(self):
+        """How many that are."""
+        with self.lock:
+            for link in self.open:
+                link.held = True
+            return len(self.open)
+
+    def release(self):
+        with self.lock:
+            self._let_go(self.came)
+
+    def calm(self):
+        with self.lock:
+            self.is_cut = self.hold_next_one = False
+            stalled = any(w.stalled for w in self.way)
+            for link in self.open:
+                if link.held or stalled:
+                    link.shut(socket.SHUT_RDWR)
+            self._close_waiting()
+            for w in self.way:
+                w.calm()
+            self.lock.notify_all()
+
+    def held(self):
+        with self.lock:
+            return len(self.waiting) + sum(link.held and not link.dead for link in self.open)
+
     def pending_faults(self, way=UP):
         """Flips and resets that have not struck yet."""
         with self.lock:
@@ -137,7 +183,6 @@ class Proxy:
         with self.lock:
             self.closed = True
             self._close_open()
-            self.lock.notify_all()
         # accept() is not woken by closing the socket under it.
         try:
             socket.create_connection(self.listener.getsockname(), 1).close()
@@ -157,19 +202,24 @@ class Proxy:
     def _close_open(self):
         for link in self.open:
             link.shut(socket.SHUT_RDWR)
+        self._close_waiting()
         self.lock.notify_all()
 
-    def _connect(self):
-        with self.lock:
-            if self.is_cut or self.target is None:
-                return None
-            host, port = self.target.rsplit(":", 1)
-        try:
-            s = socket.create_connection((host, int(port)), 5)
-        except OSError:
-            return None
-        s.settimeout(None)
-        return s
+    def _close_waiting(self):
+        for a, _ in self.waiting.values():
+            a.close()
+        self.waiting.clear()
+
+    def _let_go(self, newest):
+        """What is held of the connections up to that number. How many that were."""
+        due = [n for n in self.waiting if n <= newest]
+        links = [link for link in self.open if link.held and link.number <= newest]
+        for number in due:
+            self._start(self._pass_on, number, *self.waiting.pop(number))
+        for link in links:
+            link.held = False
+        self.lock.notify_all()
+        return len(due) + len(links)
 
     def _accept(self):
         while True:
@@ -177,19 +227,38 @@ class Proxy:
                 a, _ = self.listener.accept()
             except OSError:
                 return
-            b = self._connect()
             with self.lock:
-                if b is None or self.is_cut or self.closed:
-                    for s in filter(None, (a, b)):
-                        s.close()
+                if self.closed or self.is_cut or self.target is None:
+                    a.close()
                     if self.closed:
                         return
                     continue
-                link = _Link(a, b)
-                self.open.add(link)
-                self.accepted += 1
-            self._start(self._pump, link, a, b, self.way[UP])
-            self._start(self._pump, link, b, a, self.way[DOWN])
+                self.came += 1
+                number, target = self.came, self.target
+                hold, self.hold_next_one = self.hold_next_one, False
+                if hold:
+                    self.waiting[number] = a, target
+                    continue
+            self._pass_on(number, a, target)
+
+    def _pass_on(self, number, a, target):
+        host, port = target.rsplit(":", 1)
+        try:
+            b = socket.create_connection((host, int(port)), 5)
+        except OSError:
+            a.close()
+            return
+        b.settimeout(None)
+        with self.lock:
+            if self.is_cut or self.closed:
+                a.close()
+                b.close()
+                return
+            link = _Link(number, a, b)
+            self.open.add(link)
+            self.accepted += 1
+        self._start(self._pump, link, a, b, self.way[UP])
+        self._start(self._pump, link, b, a, self.way[DOWN])
 
     def _pump(self, link, src, dst, way):
         try:
@@ -212,7 +281,7 @@ class Proxy:
         if not data:
             return False
         with self.lock:
-            while way.stalled and not link.dead:
+            while (way.stalled or link.held) and not link.dead:
                 self.lock.wait()
             if link.dead:
                 return False
@@ -232,6 +301,9 @@ class Proxy:
         if wait > 0:
             time.sleep(wait)  # the link's slowness, not a test's waiting
         dst.sendall(data)
+        if way is self.way[DOWN]:
+            with self.lock:
+                self.overtaken += self._let_go(link.number - 1)
         if reset:
             with self.lock:
                 link.reset_both()

@@ -10,6 +10,8 @@ of this list, not something to skip. The tests stand in the order of their cost:
     points                 the simulator, every crash point
     scenario NAME EXPR     tests/scenario/test_NAME.py, the tests that match EXPR (pytest's -k)
     model                  tests/model/check, which compiles the verdict in
+
+A fault without tests is there for a history of the simulator, which names it (tests/sim/histories.def).
 """
 import collections
 
@@ -102,11 +104,9 @@ fault("flush does not cover other connections", "a flush covers what was answere
 """, "scenario nbd test_a_flush_covers_every_connection", "sim")
 
 fault("sync answer does not wait", "sync: answered when the peer has it", "source_write.c", """
-    while (s->sync_on) {
-        const struct gw_session *ses = &s->ses;
+        if (s->sync_on && !wait_for_peer(s, &a))
 """, """
-    while (s->sync_on && durable) {
-        const struct gw_session *ses = &s->ses;
+        if (s->sync_on && durable && !wait_for_peer(s, &a))
 """, "sim", "scenario sync stalled_link")
 
 fault("zero over a hole does not wait", "sync: answered when the peer has it", "source_write.c", """
@@ -304,6 +304,25 @@ fault("torn journal record accepted", "a record of the journal is whole", "journ
         int64_t n = gw_record_decode(records, left, seed, false, &rec);
 """, "unit journal")
 
+fault("torn tail of a recycled segment stays", "a torn tail is cut off", "journal_recover.c", """
+        if (header)
+            v->last_dirty""", """
+        if (header && !recycled)
+            v->last_dirty""", "unit journal")
+
+fault("segments of a torn tail are recycled", "a spare holds lower addresses only", "journal_recover.c", """
+    if (j->n_spares < JOURNAL_SPARES_MAX && number < j->next) {
+""", """
+    if (j->n_spares < JOURNAL_SPARES_MAX) {
+""", "unit journal")
+
+fault("goes on after a failed store", "R20", "replica.c", """
+        if (gw_plan_check_store(r->plan, &store) < 0)
+            gw_replica_fail(r, &store);
+""", """
+        (void)store;
+""", "unit replica")
+
 fault("journal found at a start is not synced", "R14", "journal_recover.c", """
         if (r == 0)
             r = gw_io_datasync(f);
@@ -482,3 +501,149 @@ fault("restored from an older copy is not seen", "R5", "verdict_reach.c", """
 """, """
     return false;
 """, "unit verdict", "model")
+
+# ---- for the histories of the simulator ---------------------------------------------------------
+
+fault("point before the journal is replayed", "R15", "replica.c", """
+    while ((x = gw_applier_step(r->applier, gw_journal_end(r->journal), err)) > 0) {
+    }
+""", """
+    x = 0;
+""")
+
+fault("a hello counts what was only received", "R14: what is reported is durable", "replica_session.c", """
+    while (!r->stop && !r->failed && r->durable_addr < addr)
+        gw_replica_wait(r, &r->cv_change, 100);
+    bool ok = !r->stop && !r->failed;
+""", """
+    r->durable_addr = addr;
+    r->durable_seq = r->received_seq;
+    r->durable_chain = r->received_chain;
+    bool ok = !r->stop && !r->failed;
+""")
+
+fault("READY is not checked", "R6: the target holds all of D", "source_start.c", """
+        (ready.dirty_blocks < sent->dirty_blocks || ready.coarse_extents < sent->coarse_extents))
+""", """
+        sent->dirty_blocks == UINT64_MAX)
+""")
+
+fault("live writes of a resync are not kept", "T3: live records are kept in the undo file as well",
+      "apply_write.c", """
+            if (gw_undo_has(a->undo, rec->volume, b))
+""", """
+            if (rec->type == GW_RECORD_WRITE || gw_undo_has(a->undo, rec->volume, b))
+""")
+
+fault("goes on streaming past a write that is only marked", "who only marks a write stops streaming",
+      "source.c", """
+    gw_ring_each(s->ring, mark_slot, s);
+    s->attached = false;
+""", """
+    gw_ring_each(s->ring, mark_slot, s);
+    if (s->ses.mode == GW_SESSION_STREAM)
+        return;
+    s->attached = false;
+""")
+
+fault("a gap in a stream is accepted", "every record of a stream is received, in order",
+      "replica_session.c", """
+        if (rec.seq <= seq || (!gaps && rec.seq != seq + 1))
+""", """
+        if (rec.seq <= seq || (!gaps && rec.seq < seq + 1))
+""")
+
+fault("streamed although bits are set", "row 7: the ring holds all that differs", "verdict.c", """
+    if (x->crashed_active || !x->ring_whole || y->seq < x->ring_base || y->seq > x->seq ||
+        !gw_reach_sets_empty(x) || !gw_reach_sets_empty(y))
+""", """
+    if (x->crashed_active || !x->ring_whole || y->seq < x->ring_base || y->seq > x->seq)
+""", "unit verdict", "model")
+
+fault("injected blocks are not rewound", "R10", "rewind.c", """
+        if (!gw_record_changes(rec.type) || rec.volume >= p->meta.n_volumes)
+""", """
+        if ((rec.type != GW_RECORD_WRITE && rec.type != GW_RECORD_ZERO) ||
+            rec.volume >= p->meta.n_volumes)
+""")
+
+fault("own writes since the point are forgotten", "R10", "rewind.c", """
+    return pt->reigns == p->meta.reigns && gw_journal_oldest(j) <= pt->journal_pos &&
+""", """
+    return gw_journal_oldest(j) <= pt->journal_pos &&
+""")
+
+fault("a crashed active is not source", "R19", "verdict.c", """
+    const struct gw_side *x = p->s[p->active];
+    return flow(p, v, p->active, GW_VERDICT_RESYNC, "%s %s", name(x),
+""", """
+    const struct gw_side *x = p->s[p->active];
+    if (!x->serving)
+        return false;
+    return flow(p, v, p->active, GW_VERDICT_RESYNC, "%s %s", name(x),
+""", "unit verdict", "model")
+
+fault("epochs without parity", "odd and even: each site has numbers of its own", "lineage.c", """
+    uint64_t step = (highest_seen & 1) == parity ? 2 : 1;
+""", """
+    uint64_t step = parity <= 1 ? 1 : 2;
+""", "unit lineage")
+
+fault("a restart counts as a promotion", "a restart takes no number", "source.c", """
+            .epoch = gw_lineage_epoch(&m->lineage),
+            .uuid = gw_io_new_uuid(p->io),
+            .parent = gw_lineage_uuid(&m->lineage),
+            .fork_seq = m->seq_reserved,
+            .had_seq = m->seq,
+            .wall_ns = gw_io_wall_ns(p->io),
+            .site = m->site,
+            .birth = GW_BIRTH_RESTART,
+""", """
+            .epoch = gw_plan_next_epoch(p),
+            .uuid = gw_io_new_uuid(p->io),
+            .parent = gw_lineage_uuid(&m->lineage),
+            .fork_seq = m->seq_reserved,
+            .had_seq = m->seq,
+            .wall_ns = gw_io_wall_ns(p->io),
+            .site = m->site,
+            .birth = GW_BIRTH_PROMOTION,
+""")
+
+fault("called off without voiding the token", "R17", "source_control.c", """
+    int r = void_token(s, deadline(s, timeout_ms), err);
+""", """
+    int r = timeout_ms == UINT32_MAX ? void_token(s, deadline(s, timeout_ms), err) : 0;
+""")
+
+fault("called off untold, the session goes on", "R17", "source_control.c", """
+    if (ses->up)
+        gw_session_kill(s, GW_GOODBYE_RETRY, "the handover is off");
+""", "")
+
+fault("a rebooted active is source under SYNC", "row 9: the standby holds every acknowledged write",
+      "verdict.c", """
+    if (x->serving || !x->crashed_active || !x->boot_changed || x->recorded != GW_RECORDED_SYNC ||
+""", """
+    if (x->serving || x->crashed_active || !x->boot_changed || x->recorded != GW_RECORDED_SYNC ||
+""", "unit verdict", "model")
+
+fault("an inconsistent side can be source", "row 4: only a consistent side is source", "verdict.c", """
+    if ((ok[0] && ok[1]) || (blank[0] && blank[1]))
+        return false;
+""", """
+    if (!blank[0] && !blank[1])
+        return false;
+    if ((ok[0] && ok[1]) || (blank[0] && blank[1]))
+        return false;
+""", "unit verdict", "model")
+
+fault("a healer uses the numbers of the reign", "Identity: only an active side takes numbers",
+      "source_start.c", """
+    if (is_active(s)) {
+        start->uuid = s->uuid;
+    } else {
+""", """
+    if (true) {
+        start->uuid = s->uuid;
+    } else {
+""")

@@ -3,16 +3,19 @@
 """Random histories of two sites: the test is the authority (never two sides may serve), fate is a seed.
 
 After each history both images are equal and hold what was acknowledged, as far as no failover has
-dropped it; in sync mode a failover drops nothing. GODWIT_SEEDS="1000-1050" plays other histories.
+dropped it; in sync mode a failover drops nothing. GODWIT_SEEDS="1000-1050" plays other histories;
+GODWIT_TORTURE_MINUTES says for how long new ones are played.
 """
 import os
+import random
 import re
 import signal
+import time
 
 import godwit
 import nbd
 import pytest
-from sites import (DOWN, UP, Failed, Gone, Load, MiB, Refused, assessed, caught_up, rng, serving,
+from sites import (DOWN, UP, Failed, Gone, Load, MiB, Pair, Refused, assessed, caught_up, rng, serving,
                    sites)  # noqa: F401 (fixtures)
 
 ROOT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..")
@@ -21,8 +24,7 @@ with open(os.path.join(ROOT, "src/engine/crashpoints.def")) as f:
 
 
 def seeds():
-    default = "1-40" if os.environ.get("GODWIT_TORTURE") else "1-2"
-    first, _, last = os.environ.get("GODWIT_SEEDS", default).partition("-")
+    first, _, last = os.environ.get("GODWIT_SEEDS", "1-2").partition("-")
     return range(int(first), int(last or first) + 1)
 
 
@@ -377,16 +379,56 @@ def play(h, rounds, n):
         raise
 
 
+VOLUMES = {"data": 12 * MiB + 512, "ledger": 2 * MiB}
+
+
+def history(pair, rng, sync, crashes):
+    if crashes:
+        play(History(pair, rng, sync, crashes=True), 2, 12)
+    else:
+        play(History(pair, rng, sync), 3, 12)
+
+
 @pytest.mark.parametrize("sync", [False, True], ids=["async", "sync"])
 @pytest.mark.parametrize("seed", seeds())
 def test_history(sites, rng, seed, sync):
-    pair = sites({"data": 12 * MiB + 512, "ledger": 2 * MiB})
-    play(History(pair, rng, sync), 3, 12)
+    history(sites(VOLUMES), rng, sync, crashes=False)
 
 
 @pytest.mark.parametrize("sync", [False, True], ids=["async", "sync"])
 @pytest.mark.parametrize("seed", seeds())
 def test_history_with_crash_points(sites, rng, seed, sync):
     """The same, and processes die at named steps of whatever they do."""
-    pair = sites({"data": 12 * MiB + 512, "ledger": 2 * MiB})
-    play(History(pair, rng, sync, crashes=True), 2, 12)
+    history(sites(VOLUMES), rng, sync, crashes=True)
+
+
+@pytest.mark.skipif(not os.environ.get("GODWIT_TORTURE"), reason="for make torture")
+def test_for_as_long_as_asked():
+    """New seeds, each in a world of its own. What fails says how the two tests above replay it."""
+    end = time.monotonic() + 60 * float(os.environ.get("GODWIT_TORTURE_MINUTES", "10"))
+    seed = played = random.SystemRandom().randrange(1 << 30)
+    while time.monotonic() < end:
+        for crashes in (False, True):
+            for sync in (False, True):
+                if time.monotonic() < end:
+                    play_alone(seed, sync, crashes)
+        seed += 1
+    print("%d seeds from %d, each in four ways" % (seed - played, played))
+
+
+def play_alone(seed, sync, crashes):
+    name = "test_history%s[%d-%s]" % ("_with_crash_points" if crashes else "", seed,
+                                      "sync" if sync else "async")
+    world = godwit.World()
+    pair = None
+    try:
+        pair = Pair(world, VOLUMES)
+        history(pair, random.Random(name), sync, crashes)
+    except BaseException:
+        print(world.logs())
+        print("replay: GODWIT_SEEDS=%d pytest-3 'tests/scenario/test_random.py::%s'" % (seed, name))
+        raise
+    finally:
+        if pair:
+            pair.link.close()
+        world.close()

@@ -52,10 +52,10 @@ static uint8_t *room(struct client *c, uint64_t len)
     return c->buf;
 }
 
-static void answered(struct client *c, struct op *o, int r)
+static void answered(struct site *s, struct op *o, int r)
 {
-    struct gw_source *src = c->s->source;
-    site_sample(c->s);
+    struct gw_source *src = s->source;
+    site_sample(s);
     sim_trace("op %llu (%s, volume %u, %llu+%llu%s) since %llu: %d", (unsigned long long)o->id,
               o->kind == OP_WRITE  ? "data"
               : o->kind == OP_ZERO ? "zeros"
@@ -70,6 +70,28 @@ static void answered(struct client *c, struct op *o, int r)
     o->seq = src->seq;
     o->at_peer = src->sync_recorded && o->kind != OP_FLUSH;
     model_answered(o);
+}
+
+int client_request(struct site *s, enum op_kind kind, unsigned volume, uint64_t off, uint64_t len,
+                   unsigned flags, struct op **ret)
+{
+    uint8_t *buf = kind == OP_WRITE ? malloc(len) : NULL;
+    struct op *o = model_begin(s->timeline, kind, volume, off, len, (flags & GW_WRITE_FUA) != 0);
+    *ret = o;
+    int r;
+    if (kind == OP_WRITE && !buf)
+        abort();
+    if (kind == OP_WRITE) {
+        model_content(o, buf);
+        r = gw_source_write(s->source, volume, buf, len, off, flags);
+    } else if (kind == OP_ZERO) {
+        r = gw_source_zero(s->source, volume, len, off, flags);
+    } else {
+        r = gw_source_flush(s->source, volume);
+    }
+    answered(s, o, r);
+    free(buf);
+    return r;
 }
 
 static int run_write(struct client *c, bool zero)
@@ -90,7 +112,7 @@ static int run_write(struct client *c, bool zero)
         model_content(o, room(c, len));
         r = gw_source_write(c->s->source, volume, c->buf, len, off, flags);
     }
-    answered(c, o, r);
+    answered(c->s, o, r);
     return r == -EOPNOTSUPP ? 0 : r;
 }
 
@@ -112,7 +134,7 @@ static int run_flush(struct client *c)
     struct op *o = model_begin(c->s->timeline, OP_FLUSH,
                                (unsigned)sim_chance_below(model_volumes()), 0, 0, false);
     int r = gw_source_flush(c->s->source, o->volume);
-    answered(c, o, r);
+    answered(c->s, o, r);
     return r;
 }
 

@@ -4,15 +4,16 @@
 #include "runner.h"
 
 #include "fibers.h"
+#include "subsets.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
 struct crashes {
-    unsigned stories, points;
-    bool pairs;
-    uint64_t runs, struck, struck_twice;
+    const struct crashes_options *o;
+    unsigned points;
+    uint64_t runs, struck, struck_twice, subsets;
     unsigned *hit; /* [point]: runs in which the crash struck there */
 };
 
@@ -20,17 +21,18 @@ struct crashes {
 static bool next_crash(void *arg, uint64_t i, uint64_t *ret_seed, struct story_options *ret)
 {
     struct crashes *c = arg;
-    if (i >= (uint64_t)c->points * 4 * c->stories)
+    if (i >= (uint64_t)c->points * 4 * c->o->stories)
         return false;
     unsigned point = (unsigned)(i % c->points), how = (unsigned)(i / c->points % 4);
     uint64_t story = i / c->points / 4, x = sim_mix(i + 1);
     *ret_seed = i;
     ret->quick = true;
+    ret->subsets = c->o->subsets;
     ret->crash_point[0] = gw_crash_points[point];
     ret->crash_site[0] = how & 1;
     ret->crash_kind[0] = how & 2 ? SIMDISK_POWER : SIMDISK_PROCESS;
     ret->crash_nth[0] = story % 2 == 0 ? 1 : 1 + (unsigned)(x % 5);
-    if (c->pairs) {
+    if (c->o->pairs) {
         x = sim_mix(x);
         ret->crash_point[1] = gw_crash_points[x % c->points];
         ret->crash_site[1] = x >> 20 & 1;
@@ -40,9 +42,9 @@ static bool next_crash(void *arg, uint64_t i, uint64_t *ret_seed, struct story_o
     return true;
 }
 
-int crashes_one(unsigned stories, bool pairs, uint64_t job)
+int crashes_one(const struct crashes_options *given, uint64_t job)
 {
-    struct crashes c = { .stories = stories, .points = simdisk_points(), .pairs = pairs };
+    struct crashes c = { .o = given, .points = simdisk_points() };
     struct story_options o = { .quick = false };
     struct story_result r;
     uint64_t seed;
@@ -63,24 +65,25 @@ static void crash_done(void *arg, uint64_t i, bool ok, const struct story_result
     c->runs++;
     if (!ok) {
         unsigned how = (unsigned)(i / c->points % 4);
-        printf("  (job %llu: crash point %s, at site%u, %s; replay: --crash-%s %u --job %llu)\n",
+        printf("  (job %llu: crash point %s, at site%u, %s; replay: --crash-%s %u%s --job %llu)\n",
                (unsigned long long)i, gw_crash_points[i % c->points], how & 1,
-               how & 2 ? "power" : "process", c->pairs ? "pairs" : "points", c->stories,
-               (unsigned long long)i);
+               how & 2 ? "power" : "process", c->o->pairs ? "pairs" : "points", c->o->stories,
+               c->o->subsets == SUBSETS_NONE ? "" : " --subsets", (unsigned long long)i);
         return;
     }
     c->struck += r->crashed > 0;
     c->struck_twice += r->crashed > 1;
+    c->subsets += r->subsets;
     c->hit[i % c->points] += r->crashed > 0;
 }
 
-int crashes_run(unsigned stories, bool pairs, unsigned jobs)
+int crashes_run(const struct crashes_options *o)
 {
-    struct crashes c = { .stories = stories, .points = simdisk_points(), .pairs = pairs };
+    struct crashes c = { .o = o, .points = simdisk_points() };
     c.hit = calloc(c.points, sizeof *c.hit);
     if (!c.hit)
         abort();
-    uint64_t failed = runner_pool(jobs, false, next_crash, crash_done, &c);
+    uint64_t failed = runner_pool(o->jobs, false, next_crash, crash_done, &c);
     unsigned never = 0;
     for (unsigned i = 0; i < c.points; i++) {
         if (c.hit[i] > 0)
@@ -92,6 +95,9 @@ int crashes_run(unsigned stories, bool pairs, unsigned jobs)
            "at, %llu failed\n",
            (unsigned long long)c.runs, c.points, (unsigned long long)c.struck,
            (unsigned long long)c.struck_twice, never, (unsigned long long)failed);
+    if (o->subsets != SUBSETS_NONE)
+        printf("%llu runs were of one subset of two unsynced granules\n",
+               (unsigned long long)c.subsets);
     free(c.hit);
     return failed > 0 || never > 0;
 }

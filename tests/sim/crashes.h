@@ -6,8 +6,14 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* `stories` runs for each point, kind and site; pairs: a second crash is armed when the first has
- * struck. Exit status: 1 if a run failed, or a point was never reached. */
-int crashes_run(unsigned stories, bool pairs, unsigned jobs);
+struct crashes_options {
+    unsigned stories; /* for each point, kind and site */
+    bool pairs;       /* a second crash is armed when the first has struck */
+    int subsets;      /* at each power loss at a point: subsets.h */
+    unsigned jobs;
+};
+
+/* Exit status: 1 if a run failed, or a point was never reached. */
+int crashes_run(const struct crashes_options *o);
 /* One of these runs, in this process. */
-int crashes_one(unsigned stories, bool pairs, uint64_t job);
+int crashes_one(const struct crashes_options *o, uint64_t job);

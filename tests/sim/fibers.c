@@ -407,11 +407,17 @@ bool waitq_wait(struct waitq *q, uint64_t deadline_ns)
     return !f->timed_out;
 }
 
-void waitq_wake_one(struct waitq *q)
+unsigned waitq_length(const struct waitq *q)
 {
     unsigned n = 0;
-    for (struct fiber *f = q->head; f; f = f->next)
+    for (const struct fiber *f = q->head; f; f = f->next)
         n++;
+    return n;
+}
+
+void waitq_wake_one(struct waitq *q)
+{
+    unsigned n = waitq_length(q);
     if (n == 0)
         return;
     uint64_t at = n > 1 ? sim_chance_below(n) : 0;

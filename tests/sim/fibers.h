@@ -87,3 +87,4 @@ void sched_atomic(bool on);
 bool waitq_wait(struct waitq *q, uint64_t deadline_ns);
 void waitq_wake_one(struct waitq *q); /* any one of them */
 void waitq_wake_all(struct waitq *q);
+unsigned waitq_length(const struct waitq *q);

@@ -3,6 +3,7 @@
 #include "runner.h"
 
 #include "fibers.h"
+#include "subsets.h"
 
 #include <malloc.h>
 #include <stdio.h>
@@ -73,7 +74,7 @@ static _Noreturn void child(struct slot *s, uint64_t seed, const struct story_op
 static bool launch(struct pool *p, unsigned k, uint64_t job, bool twice, runner_next_fn *next,
                    void *arg)
 {
-    struct story_options o = { .quick = false };
+    struct story_options o = { .subsets = SUBSETS_NONE };
     p->job[k] = job;
     if (!next(arg, job, &p->seed[k], &o))
         return false;
@@ -191,7 +192,7 @@ int runner_many(const struct runner_options *given)
 
 int runner_one(uint64_t seed)
 {
-    struct story_options o = { .quick = false };
+    struct story_options o = { .subsets = SUBSETS_NONE };
     struct story_result r;
     double began = wall_s();
     story_run(seed, &o, &r);

@@ -3,13 +3,16 @@
 #include "simdisk.h"
 
 #include "fibers.h"
+#include "holds.h"
 #include "simnet.h"
+#include "subsets.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 #define PAGE 4096u
 #define POINTS_MAX 128u
+#define SURVIVORS_MAX 8u
 
 struct disk {
     struct memdisk *mem;
@@ -23,6 +26,10 @@ struct disk {
     unsigned armed_nth;
     enum simdisk_crash armed_kind;
     unsigned reached[POINTS_MAX];
+    bool chosen, rest; /* what survives the next power loss is chosen */
+    struct survivor survivor[SURVIVORS_MAX];
+    unsigned n_survivors;
+    struct memdisk_backup *backup;
 };
 
 static struct disk disk[2];
@@ -80,6 +87,7 @@ static int before(struct disk *d, unsigned op, uint64_t ns_max)
 static int do_pread(struct gw_file *f, void *buf, size_t len, uint64_t off)
 {
     struct disk *d = of_io(f->io);
+    hold_file(site_of(d), MEMDISK_READ, f, off, len);
     int r = before(d, MEMDISK_READ, 0);
     return r < 0 ? r : ATOMIC(d->base.pread(f, buf, len, off));
 }
@@ -106,6 +114,7 @@ static int write_pages(struct disk *d, struct gw_file *f, const uint8_t *buf, si
 static int do_pwrite(struct gw_file *f, const void *buf, size_t len, uint64_t off)
 {
     struct disk *d = of_io(f->io);
+    hold_file(site_of(d), MEMDISK_WRITE, f, off, len);
     int r = before(d, MEMDISK_WRITE, d->write_ns);
     return r < 0 ? r : write_pages(d, f, buf, len, off);
 }
@@ -113,6 +122,7 @@ static int do_pwrite(struct gw_file *f, const void *buf, size_t len, uint64_t of
 static int do_pwrite_durable(struct gw_file *f, const void *buf, size_t len, uint64_t off)
 {
     struct disk *d = of_io(f->io);
+    hold_file(site_of(d), MEMDISK_WRITE, f, off, len);
     int r = before(d, MEMDISK_WRITE, d->write_ns);
     if (r == 0)
         r = write_pages(d, f, buf, len, off);
@@ -124,6 +134,7 @@ static int do_pwrite_durable(struct gw_file *f, const void *buf, size_t len, uin
 static int do_datasync(struct gw_file *f)
 {
     struct disk *d = of_io(f->io);
+    hold_file(site_of(d), MEMDISK_SYNC, f, 0, UINT64_MAX);
     bool early = sim_chance_one_in(2);
     int r = early ? ATOMIC(d->base.datasync(f)) : 0;
     if (r < 0)
@@ -154,6 +165,7 @@ static int do_allocate(struct gw_file *f, uint64_t off, uint64_t len)
 static int do_zero(struct gw_file *f, uint64_t off, uint64_t len, unsigned flags)
 {
     struct disk *d = of_io(f->io);
+    hold_file(site_of(d), MEMDISK_ZERO, f, off, len);
     int r = before(d, MEMDISK_ZERO, d->write_ns);
     if ((flags & GW_ZERO_FAST) && r == 0 && sim_chance_one_in(4))
         r = -EOPNOTSUPP;
@@ -173,7 +185,17 @@ static int do_open(struct gw_io *io, const char *path, unsigned flags, struct gw
 {
     struct disk *d = of_io(io);
     int r = before(d, MEMDISK_OPEN, 0);
-    return r < 0 ? r : ATOMIC(d->base.open(io, path, flags, ret));
+    if (r == 0)
+        r = ATOMIC(d->base.open(io, path, flags, ret));
+    if (r == 0)
+        hold_opened(*ret, path);
+    return r;
+}
+
+static void do_close(struct gw_file *f)
+{
+    hold_closed(f);
+    of_io(f->io)->base.close(f);
 }
 
 static int do_lock(struct gw_io *io, const char *path, struct gw_file **ret)
@@ -252,6 +274,7 @@ static void do_crash_point(struct gw_io *io, const char *name)
     d->reached[i]++;
     if (on_look)
         on_look(site_of(d), name);
+    hold_crash_point(site_of(d), name);
     if (d->armed == (int)i && --d->armed_nth == 0) {
         d->armed = -1;
         sim_trace("site%d: %s at crash point %s", site_of(d),
@@ -273,6 +296,7 @@ static void disk_init(int site)
     memdisk_can_clone(d->mem, true);
     if (site == 0) {
         ops = d->base;
+        ops.close = do_close;
         ops.pread = do_pread;
         ops.pwrite = do_pwrite;
         ops.pwrite_durable = do_pwrite_durable;
@@ -329,17 +353,67 @@ void simdisk_process_loss(int site)
     disk[site].fail_ops = 0;
 }
 
+static unsigned pick_chosen(void *arg, const char *path, uint64_t off, unsigned n)
+{
+    const struct disk *d = arg;
+    bool keep = d->rest;
+    for (unsigned i = 0; i < d->n_survivors; i++) {
+        const struct survivor *s = &d->survivor[i];
+        if (off >= s->from && off < s->to && strstr(path, s->path))
+            keep = !d->rest;
+    }
+    return keep ? n - 1 : 0;
+}
+
+static unsigned pick_by_seed(void *arg, const char *path, uint64_t off, unsigned n)
+{
+    memdisk_pick_fn *fn = *(memdisk_pick_fn **)arg;
+    unsigned chosen, seed = fn(NULL, n);
+    return subset_picks(path, off, n, &chosen) ? chosen : seed;
+}
+
 void simdisk_power_loss(int site)
 {
     struct disk *d = &disk[site];
     unsigned how = (unsigned)sim_chance_below(6);
     memdisk_pick_fn *fn = how == 0 ? memdisk_pick_old : how == 1 ? memdisk_pick_new : pick;
+    unsigned granule = sim_chance_one_in(2) ? 512 : PAGE;
     sched_atomic(true);
-    memdisk_power_loss(d->mem, sim_chance_one_in(2) ? 512 : PAGE, fn, NULL);
+    if (d->chosen) {
+        memdisk_power_loss_at(d->mem, PAGE, pick_chosen, d);
+    } else {
+        subset_begin(d->mem, granule);
+        memdisk_power_loss_at(d->mem, granule, pick_by_seed, &fn);
+        subset_end();
+    }
     sched_atomic(false);
+    d->chosen = false;
     d->fail_ops = 0;
     d->boot_id = random_uuid();
     d->boot_at_ns = sched_now();
+}
+
+void simdisk_survive(int site, bool rest, const struct survivor *s, unsigned n)
+{
+    struct disk *d = &disk[site];
+    if (n > SURVIVORS_MAX)
+        abort();
+    d->chosen = true;
+    d->rest = rest;
+    d->n_survivors = n;
+    for (unsigned i = 0; i < n; i++)
+        d->survivor[i] = s[i];
+}
+
+void simdisk_backup(int site)
+{
+    memdisk_backup_free(disk[site].backup);
+    disk[site].backup = memdisk_backup(disk[site].mem);
+}
+
+void simdisk_restore(int site)
+{
+    memdisk_restore(disk[site].mem, disk[site].backup);
 }
 
 void simdisk_speed(int site, uint64_t write_ns, uint64_t sync_ns)

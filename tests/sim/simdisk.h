@@ -27,6 +27,18 @@ struct gw_io *simdisk_io(int site);
 void simdisk_process_loss(int site);
 void simdisk_power_loss(int site);
 
+/* The next power loss of this site: what is not synced survives (`rest`), or is lost; but for the
+ * places named here, where it is the other way round. */
+struct survivor {
+    const char *path; /* a part of it */
+    uint64_t from, to;
+};
+void simdisk_survive(int site, bool rest, const struct survivor *s, unsigned n);
+
+/* The disk as it is now, and back to that; nothing runs at the site. */
+void simdisk_backup(int site);
+void simdisk_restore(int site);
+
 /* Virtual time that a write or a sync takes, at most. */
 void simdisk_speed(int site, uint64_t write_ns, uint64_t sync_ns);
 /* The nth next operation of these kinds (MEMDISK_*) of this site fails with this code. */

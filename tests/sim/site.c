@@ -69,6 +69,8 @@ static int source_run(struct site *s)
     gw_source_stop(s->source, sim_chance_one_in(2) ? 0 : 2000);
     for (unsigned i = 0; i < n; i++)
         fiber_join(client[i], NULL);
+    for (unsigned i = 0; i < s->n_guests; i++)
+        fiber_join(s->guest[i], NULL);
     site_sample(s);
     struct gw_source *gone = s->source;
     s->source = NULL;
@@ -94,16 +96,25 @@ static int replica_run(struct site *s)
     return r;
 }
 
+static int promote_run(struct site *s)
+{
+    struct gw_promote_result done;
+    int r = gw_promote(s->plan, &s->promote, &done, &s->err);
+    if (r == 0)
+        sim_trace("site%d: %llu blocks rewound%s%s", s->id, (unsigned long long)done.rewound_blocks,
+                  done.compare_all ? ", all will be compared" : "", done.token ? ", a token" : "");
+    return r;
+}
+
 static void *process_main(void *arg)
 {
     struct site *s = arg;
     int r = gw_plan_open(simdisk_io(s->id), DIR, 0, &s->plan, &s->err);
     if (r == 0) {
-        struct gw_promote_result result;
         if (s->run == RUN_REPLICA)
             r = replica_run(s);
         else if (s->run == RUN_PROMOTE)
-            r = gw_promote(s->plan, &s->promote, &result, &s->err);
+            r = promote_run(s);
         else
             r = source_run(s);
         struct gw_plan *gone = s->plan;
@@ -143,6 +154,7 @@ bool site_start(struct site *s, enum run run)
     s->plan = NULL;
     s->source = NULL;
     s->replica = NULL;
+    s->n_guests = 0;
     s->meta_known = false;
     simnet_site_up(s->id);
     fiber_new(s->proc, name, process_main, s);
@@ -308,6 +320,7 @@ void site_look(struct site *s)
         sim_fail("site%d: meta cannot be read: %s", s->id, err.msg);
     s->meta_known = true;
     gw_metafile_close(f);
+    watch_lineage(&s->meta.lineage);
     s->in_resync = s->meta.pending == GW_PENDING_RESYNC || s->meta.pending == GW_PENDING_ROLLBACK;
     const struct gw_incarnation *e = gw_lineage_current(&s->meta.lineage);
     if (e && e->site == s->id && s->meta.role == GW_ROLE_ACTIVE && !timeline_find(e->epoch))

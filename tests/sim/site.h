@@ -21,6 +21,7 @@
 enum run { RUN_NONE, RUN_SOURCE, RUN_REPLICA, RUN_HEAL, RUN_PROMOTE };
 
 #define SITE_SNAPSHOTS_MAX 16u
+#define SITE_GUESTS_MAX 64u
 
 struct snapshot { /* what a recovery point must give back */
     struct gw_uuid uuid;
@@ -39,8 +40,9 @@ struct site {
     struct gw_plan *plan; /* open in the process; the memory stays when it is killed */
     struct gw_source *source;
     struct gw_replica *replica;
-    struct timeline *timeline; /* SOURCE: of its reign */
-    unsigned clients;
+    struct timeline *timeline;            /* SOURCE: of its reign */
+    struct fiber *guest[SITE_GUESTS_MAX]; /* SOURCE: requests of a script, until they are joined */
+    unsigned n_guests;
     struct gw_promote_options promote;
     char point[GW_ID_MAX];
 
@@ -99,11 +101,16 @@ void site_look(struct site *s);
 void site_sample(struct site *s);
 struct site *site_peer(const struct site *s);
 
-/* client.c: a client's connection, a fiber of the source's process. */
+/* client.c: a client's connection, a fiber of the source's process; and one request of it, of which
+ * the oracle is told. */
 void *client_main(void *arg);
+int client_request(struct site *s, enum op_kind kind, unsigned volume, uint64_t off, uint64_t len,
+                   unsigned flags, struct op **ret);
 /* watch.c: what is checked at crash points, and after a promotion. */
 void watch_crash_point(int site, const char *name);
 void watch_promotion(struct site *s);
+/* No two promotions have one number. */
+void watch_lineage(const struct gw_lineage *l);
 /* Both sites run, equal and at rest: images, undo files, points. */
 void watch_equal(void);
 void watch_tail(struct site *s);

@@ -2,8 +2,10 @@
 // Copyright the godwit authors
 #include "story.h"
 #include "acts.h"
+#include "history.h"
 #include "operator.h"
 #include "simnet.h"
+#include "subsets.h"
 
 #include "base/log.h"
 
@@ -27,7 +29,8 @@ static void arm_next(void)
 
 static void crash(int site, enum simdisk_crash kind)
 {
-    result->crashed++;
+    if (result->crashed++ == 0 && kind == SIMDISK_POWER)
+        subset_wanted(options->subsets);
     arm_next();
     site_kill(&world.site[site], kind);
 }
@@ -160,7 +163,8 @@ static void world_main(void *arg)
     site_init(active);
     site_create(active, sim_one_in(4));
     choose_config();
-    arm_next();
+    if (options->subsets == SUBSETS_NONE)
+        arm_next();
     sim_trace("%u volumes, %s, site%d is active", model_volumes(),
               world.config.sync ? "sync" : "async", active);
     if (sim_one_in(2))
@@ -169,6 +173,8 @@ static void world_main(void *arg)
         must_settle("at first");
         act_load(sim_between(50, 1000));
     }
+    if (options->subsets != SUBSETS_NONE) /* while clients work there is something unsynced */
+        arm_next();
     if (options->quick)
         quick_round();
     else
@@ -195,13 +201,17 @@ void story_run(uint64_t seed, const struct story_options *o, struct story_result
     *ret = (struct story_result){ .switches = 0 };
     gw_log_sink(take_line);
     gw_log_level_max(sim_tracing ? GW_LOG_DEBUG : 0);
-    sched_run(seed, world_main, NULL);
+    if (o->history)
+        sched_run(seed, history_main, (void *)(uintptr_t)o->history);
+    else
+        sched_run(seed, world_main, NULL);
     ret->switches = sched_switches();
     ret->ops = model_ops_answered();
     ret->promotions = world.promotions;
     ret->resyncs = world.resyncs;
     ret->handovers = world.handovers;
     ret->kills = world.kills;
+    ret->subsets += subset_is_chosen();
     ret->digest = sched_digest();
     ret->virtual_ns = sched_now();
     for (int i = 0; i < 2; i++) {

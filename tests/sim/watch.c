@@ -92,32 +92,6 @@ static void resync_ended(struct site *s)
                  s->id, (unsigned long long)l.n, (unsigned long long)s->before_epoch);
 }
 
-void watch_crash_point(int site, const char *name)
-{
-    struct site *s = &world.site[site];
-    if (!s->plan)
-        return;
-    if (strcmp(name, "meta.before") == 0) {
-        if (s->replica && s->plan->meta.pending == GW_PENDING_RESYNC && !s->in_resync)
-            resync_begins(s);
-    } else if (strcmp(name, "replica.adopt.after") == 0) {
-        resync_ended(s);
-    } else if (strcmp(name, "point.cloned") == 0) {
-        if (s->n_snapshots == SITE_SNAPSHOTS_MAX) {
-            image_free(&s->snapshot[0].image);
-            memmove(s->snapshot, s->snapshot + 1, (SITE_SNAPSHOTS_MAX - 1) * sizeof *s->snapshot);
-            s->n_snapshots--;
-        }
-        struct snapshot *p = &s->snapshot[s->n_snapshots++];
-        *p = (struct snapshot){ .seq = 0 };
-        take(s, p);
-        check_standby(s, gw_lineage_epoch(&s->plan->meta.lineage), &p->image, 0,
-                      "a recovery point");
-    }
-}
-
-/* ---- promotions ------------------------------------------------------------------------------ */
-
 static void must_be(const struct image *now, const struct image *then, const char *what)
 {
     const char *d = image_difference(now, then);
@@ -133,6 +107,64 @@ static const struct snapshot *point_at(const struct site *s, const struct gw_uui
             return &s->snapshot[i];
     }
     return NULL;
+}
+
+/* One state has one image: a second point of it (the pin at a fork, after going back) is the same.
+ */
+static void point_made(struct site *s)
+{
+    struct snapshot p = { .seq = 0 };
+    take(s, &p);
+    check_standby(s, gw_lineage_epoch(&s->plan->meta.lineage), &p.image, 0, "a recovery point");
+    const struct snapshot *before = point_at(s, &p.uuid, p.seq);
+    if (before) {
+        must_be(&p.image, &before->image, "a second point of the same position");
+        image_free(&p.image);
+        return;
+    }
+    if (s->n_snapshots == SITE_SNAPSHOTS_MAX) {
+        image_free(&s->snapshot[0].image);
+        memmove(s->snapshot, s->snapshot + 1, (SITE_SNAPSHOTS_MAX - 1) * sizeof *s->snapshot);
+        s->n_snapshots--;
+    }
+    s->snapshot[s->n_snapshots++] = p;
+}
+
+void watch_crash_point(int site, const char *name)
+{
+    struct site *s = &world.site[site];
+    if (!s->plan)
+        return;
+    if (strcmp(name, "meta.before") == 0) {
+        if (s->replica && s->plan->meta.pending == GW_PENDING_RESYNC && !s->in_resync)
+            resync_begins(s);
+    } else if (strcmp(name, "replica.adopt.after") == 0) {
+        resync_ended(s);
+    } else if (strcmp(name, "point.cloned") == 0) {
+        point_made(s);
+    }
+}
+
+/* ---- promotions ------------------------------------------------------------------------------ */
+
+#define PROMOTIONS_MAX 256u
+
+void watch_lineage(const struct gw_lineage *l)
+{
+    static struct gw_incarnation seen[PROMOTIONS_MAX];
+    static unsigned n;
+    for (uint32_t i = 0; i < l->n; i++) {
+        const struct gw_incarnation *e = &l->e[i];
+        unsigned k = 0;
+        while (k < n && seen[k].epoch != e->epoch)
+            k++;
+        if (e->birth != GW_BIRTH_PROMOTION)
+            continue;
+        if (k < n && !gw_uuid_equal(&seen[k].uuid, &e->uuid))
+            sim_fail("two promotions have the number %llu", (unsigned long long)e->epoch);
+        if (k == n && n < PROMOTIONS_MAX)
+            seen[n++] = *e;
+    }
 }
 
 void watch_promotion(struct site *s)
