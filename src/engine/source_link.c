@@ -135,15 +135,20 @@ static bool worth_gathering(const struct gw_source *s, size_t len)
 }
 
 /*
- * Half of the ring is not durable at the target, and no answer to an earlier question is due: it is
- * asked for now. Else a ring smaller than what a target gathers would be filled once in each
- * GW_DURABLE_MS_MAX. mu held.
+ * What the target answers, it answers when it is durable there: acknowledgements free the ring, and
+ * a hash is compared when its record is applied. Half of the ring, or of the hashes that may be on
+ * their way, waits for that, and no answer to an earlier question is due: it is asked for now. Else
+ * either would move once in each GW_DURABLE_MS_MAX. mu held.
  */
 static bool pressed(struct gw_source *s)
 {
     struct gw_session *ses = &s->ses;
-    if (gw_ring_used_bytes(s->ring) < gw_ring_size_bytes(s->ring) / 2 ||
-        ses->durable < ses->pressed_seq || ses->sent_seq <= ses->durable)
+    uint64_t hashes = ses->hashes_sent - ses->diffs_received;
+    uint64_t verifies = s->verify_wanted ? s->verify_sent - s->verify_answered : 0;
+    if (gw_ring_used_bytes(s->ring) < gw_ring_size_bytes(s->ring) / 2 &&
+        hashes < GW_HASHES_IN_FLIGHT_MAX / 2 && verifies < GW_HASHES_IN_FLIGHT_MAX / 2)
+        return false;
+    if (ses->durable < ses->pressed_seq || ses->sent_seq <= ses->durable)
         return false;
     ses->pressed_seq = ses->sent_seq;
     return true;
