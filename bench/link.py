@@ -186,24 +186,24 @@ def slow_link(lab):
     rows = []
     for ms, s in seen.items():
         rows += [[f"{ms} ms", "one plain TCP stream", "", spread(s["plain"], "{:.3f}"), ""],
-                 [f"{ms} ms", "ring not full, depth 1", spread(s["free"], "{:.0f} us") +
-                  "; peer beside it: " + spread(s["near"], "{:.0f} us"), "", ""],
+                 [f"{ms} ms", "ring not full, depth 1", spread(s["free"]) +
+                  " us; peer beside it: " + spread(s["near"]) + " us", "", ""],
                  [f"{ms} ms", "ring full, default policy, depth 32",
                   spread(s["throttled_mb"], "{:.1f}") + " MB/s; longest wait " +
                   spread(s["throttled_max_ms"]) + " ms", spread(s["throttled_used"], "{:.3f}"),
                   spread(s["throttled_fell"])],
                  [f"{ms} ms", "ring full, throttle-ms=1, depth 1; then the resync",
-                  spread(s["behind_us"], "{:.0f} us") + "; equal after " +
-                  spread(s["behind_s"], "{:.1f} s"), spread(s["behind_used"], "{:.3f}"),
+                  spread(s["behind_us"]) + " us; equal after " +
+                  spread(s["behind_s"], "{:.1f}") + " s", spread(s["behind_used"], "{:.3f}"),
                   spread(s["behind_fell"])]]
     result.table(["round trip", "", "the writer", "link used", "fell behind"], rows)
     result.note("Round trips as the source measured them on the idle line: " + ", ".join(
-        spread(s["rtt"], "{:.0f} ms") for s in seen.values()) + ".")
+        spread(s["rtt"]) + " ms" for s in seen.values()) + ".")
     for ms, s in seen.items():
         result.figure(f"slow link, {ms} ms: link used, ring full", s["throttled_used"], "of 1",
                       (">=", 0.9))
         result.figure(f"slow link, {ms} ms: link used, resync", s["behind_used"], "of 1",
                       (">=", 0.9))
         result.figure(f"slow link, {ms} ms: writer's latency until the ring is full / peer beside it",
-                      [a / b for a, b in zip(s["free"], s["near"])], "x")
+                      [a / b for a, b in zip(s["free"], s["near"])], "x", ("<=", 1.15))
     return result

@@ -157,6 +157,7 @@ static int segment_make_temp(struct gw_journal *j, const char *temp, uint64_t nu
     int r = segment_file(j, temp, spare, &f, err);
     if (r < 0)
         return r;
+    assert(f != NULL);
     uint8_t header[GW_JOURNAL_SEGMENT_HEADER_BYTES];
     segment_encode(&j->plan, number, s, header);
     r = gw_io_pwrite(f, header, sizeof header, 0);
