@@ -94,6 +94,7 @@ def take(measure, where, args, kept):
         if place is not None:
             place.close()
     result["seconds"] = time.monotonic() - begin
+    result["godwit"] = report.commit()  # kept figures may be of several
     kept["skipped"].pop(key, None)
     kept["results"].setdefault(measure.name, {})[where] = result
     report.say(result, args.quick)
@@ -119,8 +120,7 @@ def main():
                     with open(args.json, "w", encoding="utf-8") as f:
                         json.dump(kept, f, indent=1)
     if args.write:
-        report.write_page(kept["machine"], kept["results"],
-                          [f"{k}: {v}" for k, v in kept["skipped"].items()])
+        report.write_page(kept["machine"], kept["results"], kept["skipped"])
 
 
 if __name__ == "__main__":

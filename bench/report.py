@@ -100,12 +100,14 @@ def field(path, key):
     return "?"
 
 
+def commit():
+    return first_line(["git", "-C", REPO, "describe", "--always", "--dirty"])
+
+
 def machine():
-    commit = first_line(["git", "-C", REPO, "describe", "--always", "--dirty"])
     memory = int(field("/proc/meminfo", "MemTotal").split()[0]) * 1024 / GIB
     return {
         "date": datetime.date.today().isoformat(),
-        "godwit": commit,
         "processor": f"{field('/proc/cpuinfo', 'model name')}, {os.cpu_count()} cores",
         "memory": f"{memory:.0f} GiB",
         "kernel": platform.release(),
@@ -181,12 +183,18 @@ def section(m, places):
 
 
 def page(about, results, skipped):
+    """skipped: {"measure, place": why}."""
+    missing = [f"{m.name}, {where}" for m in MEASURES for where in m.where
+               if where not in results.get(m.name, {})]
     out = [HEAD, "## Goals", ""] + goals(results) + [""]
     for m in MEASURES:
         if m.name in results:
             out += section(m, results[m.name])
-    if skipped:
-        out += ["## Not measured", ""] + [f"* {s}" for s in skipped] + [""]
+    if missing:
+        out += ["## Not measured", ""]
+        out += [f"* {key}: {skipped.get(key, 'not run')}" for key in missing] + [""]
+    commits = sorted({r["godwit"] for places in results.values() for r in places.values()})
+    about = {"godwit": ", ".join(commits), **about}
     out += ["## Machine and versions", ""] + table(["", ""], [[k, v] for k, v in about.items()])
     return "\n".join(out).rstrip() + "\n"
 
