@@ -10,7 +10,7 @@
 #include <stdlib.h>
 
 #define FRAME_ROOM (GW_JOURNAL_BATCH_HEADER_BYTES + GW_FRAME_BYTES_MAX)
-#define CIRCLE_BYTES (32u * 1024 * 1024)
+#define CIRCLE_BYTES (24u * 1024 * 1024)
 #define KEPT_MAX 1024u
 #define ALIGN 64u
 

@@ -84,16 +84,18 @@ static int receive_union(struct gw_replica *r, struct set *u, struct gw_error *e
     }
 }
 
-static int add_union(struct gw_replica *r, const struct set *u, struct gw_error *err)
+/* Page by page out of the one set into the other: a page is in memory once. */
+static int add_union(struct gw_replica *r, struct set *u, struct gw_error *err)
 {
     LOCK_SCOPE(r->mu);
     for (unsigned i = 0; i < r->plan->meta.n_volumes; i++) {
         for (int kind = GW_MAP_FINE; kind <= GW_MAP_COARSE; kind++) {
-            const struct gw_bitmap *b = u->map[kind][i];
+            struct gw_bitmap *b = u->map[kind][i];
             for (uint64_t p = 0; b != NULL && p < gw_bitmap_pages(b); p++) {
                 const uint8_t *bits = gw_bitmap_page(b, p);
                 if (bits != NULL && gw_dirtymap_or_page(r->plan->map[i], kind, p, bits) < 0)
                     return gw_error_set(err, -EPROTO, "the source's set is out of range");
+                gw_bitmap_clear(b, p * GW_BITMAP_PAGE_BITS, GW_BITMAP_PAGE_BITS);
             }
         }
     }
@@ -169,7 +171,7 @@ static int become_target(struct gw_replica *r, const char *undo_id, struct gw_er
 }
 
 /* The set is here: keep the old state, join the sets, become a target. */
-static int make_target(struct gw_replica *r, const struct set *u, struct gw_error *err)
+static int make_target(struct gw_replica *r, struct set *u, struct gw_error *err)
 {
     const struct gw_meta *m = &r->plan->meta;
     char undo_id[GW_ID_MAX] = "";
