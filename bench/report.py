@@ -111,7 +111,7 @@ def machine():
         "processor": f"{field('/proc/cpuinfo', 'model name')}, {os.cpu_count()} cores",
         "memory": f"{memory:.0f} GiB",
         "kernel": platform.release(),
-        "disk": " on ".join(filesystem(tempfile.gettempdir())),
+        "disk": filesystem(tempfile.gettempdir())[0],
         "nbdkit": first_line(["nbdkit", "--version"]),
         "qemu-storage-daemon": first_line(["qemu-storage-daemon", "--version"]),
         "fio": first_line(["fio", "--version"]),
