@@ -62,7 +62,7 @@ static void spare_give(struct gw_journal *j, uint64_t number)
 }
 
 /* Go on in a new segment. -ENOSPC leaves everything as it was. Segments and spares together keep to
- * the limit: nothing is added to both while there is a spare. */
+ * the limit: a file is added only where there is no spare, or somebody removed it to make room. */
 static int segment_add(struct gw_journal *j, struct positions *p, struct gw_error *err)
 {
     uint64_t spare, bytes = (p->next - p->first + 1) * GW_SEGMENT_BYTES;
@@ -77,7 +77,11 @@ static int segment_add(struct gw_journal *j, struct positions *p, struct gw_erro
         return gw_error_errno(err, -ENOMEM, "cannot add a segment to journal \"%s\"", j->dir);
     struct gw_file *file = NULL;
     bool recycle = spare_take(j, &spare);
-    int r = journal_segment_make(j, p->next, p->end, recycle ? &spare : NULL, &file, err);
+    int r = -ENOENT;
+    if (recycle)
+        r = journal_segment_make(j, p->next, p->end, &spare, &file, err);
+    if (r == -ENOENT)
+        r = journal_segment_make(j, p->next, p->end, NULL, &file, err);
     if (r < 0)
         return gw_no_room(r) ? -ENOSPC : fail(j, r);
 

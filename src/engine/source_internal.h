@@ -41,7 +41,7 @@ struct gw_session {
     uint64_t received, durable, applied;
     uint64_t sent_seq;    /* last seq handed to the connection */
     bool barrier;         /* ask the target to be durable at once */
-    uint64_t pressed_seq; /* asked for because the ring fills, when this had been sent */
+    uint64_t pressed_seq; /* sent when it was last asked for by pressed() */
     bool fin_queued, finished;
     uint64_t fin_chain; /* the chain after FIN: chosen at START */
     bool token_matched;
@@ -83,13 +83,12 @@ struct gw_source {
                             except the small meta store */
     struct gw_source_config cfg;
     char peer_address[256];
-    pthread_cond_t cv_write; /* writers: hot set, ring, service */
-    pthread_cond_t
-        cv_range; /* writers: a range was released. Every request releases one, few wait */
+    pthread_cond_t cv_write;  /* writers: hot set, ring, service */
+    pthread_cond_t cv_range;  /* writers: a range was released; each request does, few wait */
     pthread_cond_t cv_link;   /* the sender: something to send */
     pthread_cond_t cv_hot;    /* the hot thread: something to log */
     pthread_cond_t cv_keeper; /* the keeper */
-    pthread_cond_t cv_ack; /* acknowledgements came (handover, quiesce; answers have their own) */
+    pthread_cond_t cv_ack;    /* acknowledgements came (handover, quiesce; answers: their own) */
     pthread_cond_t cv_change; /* whoever watches */
     pthread_t link_thread, hot_thread, keeper_thread, guard_thread;
     struct gw_listener *guard; /* NULL: nobody can call */

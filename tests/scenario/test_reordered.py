@@ -7,7 +7,9 @@ PARAMS = {"link_timeout_ms": 1000}
 
 
 def test_hello_heard_after_a_newer_one(sites, rng):
-    """The old hello is of nobody: it must not end up in a session, nor keep the real one out."""
+    """The old hello is of nobody. Its connection reaches the replica last, so that it takes the place
+    of the real session; that is noticed, and the real one comes back. (What was accepted first and
+    heard last takes nobody's place: tests/unit/test_greeter.c.)"""
     pair = sites({"data": 4 * MiB})
     pair.start(**PARAMS)
     load = Load(pair.home.client(), rng)

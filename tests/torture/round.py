@@ -539,16 +539,14 @@ class Round:
 
     def settled_standby(self):
         """What the source had sent is received, and what was to be decided is decided."""
-        end = time.monotonic() + PATIENCE_S
-        while True:
+        def look():
             status = self.ask(self.standby, "status")
             if status is None or status["state"] == "failed":
                 self.want_of_room(self.standby)
                 self.start_standby()
-            elif status["state"] in ("listening", "refused"):
-                return status
-            assert time.monotonic() < end, json.dumps(status)
-            time.sleep(0.02)  # between two looks
+                return None
+            return status if status["state"] in ("listening", "refused") else None
+        return godwit.wait_for("the standby to settle", look, PATIENCE_S)
 
     def new_reign(self, complete, since=0, until=NEVER):
         """The standby was promoted. What its image may be, and what is given up by it."""

@@ -691,6 +691,16 @@ static void test_spares(void **state)
     while (!exists(segment(4)))
         append(j, seq++, 300);
     assert_true(exists(SPARE) != exists("/p/journal/0000000000000001.spare"));
+    /* Somebody who makes room may remove one. */
+    (void)gw_io_unlink(io, SPARE);
+    (void)gw_io_unlink(io, "/p/journal/0000000000000001.spare");
+    sync_all(j);
+    gw_journal_close(j);
+    put_spare((uint8_t[STALE_BYTES]){ 0 });
+    j = open_at(5 * SEGMENT - 1000, &rep);
+    assert_int_equal(gw_io_unlink(io, SPARE), 0);
+    while (!exists(segment(5)))
+        append(j, seq++, 300);
     gw_journal_close(j);
 }
 
