@@ -12,7 +12,7 @@ FUZZ_SECONDS ?= 60
 # What the programs and the demo are built from and run with.
 BUILD_PACKAGES := meson ninja-build pkg-config gcc libc6-dev nbdkit nbdkit-plugin-dev libnbd-dev \
     libnbd-bin libgnutls28-dev gnutls-bin libjansson-dev libxxhash-dev libzstd-dev libcmocka-dev \
-    e2fsprogs
+    libmicrohttpd-dev libcurl4-gnutls-dev libsqlite3-dev libyaml-dev e2fsprogs
 TEST_PACKAGES := clang clang-format libclang-rt-14-dev python3-libnbd python3-pytest qemu-utils \
     xfsprogs btrfs-progs fuse3 nbd-client spin
 TORTURE_PACKAGES := fio

@@ -1,44 +1,24 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright the godwit authors
 /* godwit: the program a person types. */
-#include "base/checked.h"
-#include "cli/command.h"
+#include "base/log.h"
+#include "cli/cli.h"
 
 #include <stdio.h>
-#include <string.h>
 
-static const struct cli_command commands[] = {
-    { "demo", "two sites on this machine: fail over, and come home", cli_demo },
-};
-
-static void print_help(FILE *to)
+static void log_line(enum gw_log_level level, const char *line)
 {
-    fprintf(to, "usage: godwit COMMAND [OPTION]...\n\n"
-                "Replication, failover and failback of volumes between two sites.\n\n");
-    for (size_t i = 0; i < GW_ARRAY_SIZE(commands); i++)
-        fprintf(to, "  %-10s %s\n", commands[i].name, commands[i].summary);
-    fprintf(to, "\n  --help, -h     this text; godwit COMMAND --help explains a command\n"
-                "  --version, -V  the version\n");
+    (void)level;
+    fprintf(stderr, "godwit: %s\n", line);
 }
 
 int main(int argc, char **argv)
 {
-    const char *word = argc > 1 ? argv[1] : "";
-    if (strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0) {
-        print_help(stdout);
-        return CLI_OK;
-    }
-    if (strcmp(word, "--version") == 0 || strcmp(word, "-V") == 0) {
-        puts("godwit " GODWIT_VERSION);
-        return CLI_OK;
-    }
-    for (size_t i = 0; i < GW_ARRAY_SIZE(commands); i++) {
-        if (strcmp(word, commands[i].name) == 0)
-            return commands[i].run(argc - 1, argv + 1);
-    }
-    if (word[0] == '\0')
-        print_help(stderr);
-    else
-        fprintf(stderr, "godwit: there is no command '%s'; godwit --help names them\n", word);
-    return CLI_USAGE;
+    gw_log_sink(log_line);
+    if (getenv("GODWIT_LOG") == NULL)
+        gw_log_level_max(GW_LOG_WARNING);
+    struct cli cli = { 0 };
+    int code = gw_term_main(&cli_program, argc, argv, &cli);
+    cli_done(&cli);
+    return code;
 }

@@ -64,31 +64,31 @@ json_t *ctl_undos(const struct gw_meta *m, const char *dir, struct gw_error *err
  */
 
 /* The sound ones are shown; the damaged ones are not passed over. */
-static int damage_exit(struct ctl *c, const json_t *undos)
+static int damage_exit(struct gw_term *c, const json_t *undos)
 {
     size_t n = 0;
     for (size_t i = 0; i < json_array_size(undos); i++)
-        n += ctl_text(json_array_get(undos, i), "damage")[0] != '\0' ? 1 : 0;
+        n += gw_term_text(json_array_get(undos, i), "damage")[0] != '\0' ? 1 : 0;
     if (n == 0)
-        return CTL_OK;
+        return GW_EXIT_OK;
     if (!c->json)
         gw_error_set(&c->err, -EBADMSG, "%zu of %zu undo files %s damaged: see DAMAGE", n,
                      json_array_size(undos), n == 1 ? "is" : "are");
-    return CTL_FAILED;
+    return GW_EXIT_FAILED;
 }
 
-int ctl_cmd_divergence_list(struct ctl *c)
+int ctl_cmd_divergence_list(struct gw_term *c)
 {
-    static const struct ctl_column columns[] = {
-        { "id", "ID", CTL_KIND_TEXT },
-        { "time", "TIME", CTL_KIND_TEXT },
-        { "epoch", "EPOCH", CTL_KIND_NUMBER },
-        { "blocks", "KEPT BLOCKS", CTL_KIND_NUMBER },
-        { "file_bytes", "SIZE", CTL_KIND_BYTES },
-        { "diverged", "TAIL", CTL_KIND_BOOL },
-        { "finished", "FINISHED", CTL_KIND_BOOL },
-        { "signed_by", "SIGNED BY", CTL_KIND_TEXT },
-        { "damage", "DAMAGE", CTL_KIND_TEXT },
+    static const struct gw_term_column columns[] = {
+        { "id", "ID", GW_TERM_TEXT },
+        { "time", "TIME", GW_TERM_TEXT },
+        { "epoch", "EPOCH", GW_TERM_NUMBER },
+        { "blocks", "KEPT BLOCKS", GW_TERM_NUMBER },
+        { "file_bytes", "SIZE", GW_TERM_BYTES },
+        { "diverged", "TAIL", GW_TERM_BOOL },
+        { "finished", "FINISHED", GW_TERM_BOOL },
+        { "signed_by", "SIGNED BY", GW_TERM_TEXT },
+        { "damage", "DAMAGE", GW_TERM_TEXT },
     };
     CLEANUP_PLAN struct gw_plan *p = NULL;
     int r = ctl_plan_open(c, GW_PLAN_READ_ONLY, &p);
@@ -100,11 +100,11 @@ int ctl_cmd_divergence_list(struct ctl *c)
         c->err = damage;
         return damage.code;
     }
-    const json_t *undos = ctl_at(c->result, "undo");
+    const json_t *undos = gw_term_at(c->result, "undo");
     if (!c->json && json_array_size(undos) == 0)
-        ctl_say("Nothing is kept: no resync has overwritten anything at this side.");
+        gw_term_say("Nothing is kept: no resync has overwritten anything at this side.");
     if (!c->json)
-        ctl_table(columns, GW_ARRAY_SIZE(columns), undos);
+        gw_term_table(columns, GW_ARRAY_SIZE(columns), undos);
     return damage_exit(c, undos);
 }
 
@@ -125,14 +125,14 @@ static void kept_free(struct kept **k)
     free(*k);
 }
 
-static int kept_open(struct ctl *c, const char *id, struct kept **ret)
+static int kept_open(struct gw_term *c, const char *id, struct kept **ret)
 {
     struct kept *k = *ret = calloc(1, sizeof *k);
     if (k == NULL) {
-        ctl_no_memory(c);
+        gw_term_no_memory(c);
         return -ENOMEM;
     }
-    int r = ctl_readable(c, "ID", id, GW_ID_MAX - 1);
+    int r = gw_term_readable(c, "ID", id, GW_ID_MAX - 1);
     if (r == 0)
         r = ctl_plan_open(c, GW_PLAN_READ_ONLY, &k->plan);
     struct gw_undo *u = NULL;
@@ -148,45 +148,49 @@ static int kept_open(struct ctl *c, const char *id, struct kept **ret)
 
 static void say_ranges(const json_t *ranges)
 {
-    static const struct ctl_column columns[] = {
-        { "volume", "VOLUME", CTL_KIND_TEXT },
-        { "offset", "OFFSET", CTL_KIND_NUMBER },
-        { "length", "LENGTH", CTL_KIND_NUMBER },
+    static const struct gw_term_column columns[] = {
+        { "volume", "VOLUME", GW_TERM_TEXT },
+        { "offset", "OFFSET", GW_TERM_NUMBER },
+        { "length", "LENGTH", GW_TERM_NUMBER },
     };
-    ctl_table(columns, GW_ARRAY_SIZE(columns), ranges);
+    gw_term_table(columns, GW_ARRAY_SIZE(columns), ranges);
 }
 
 static void say_tail(const struct kept *k, const json_t *o, bool all)
 {
     char size[GW_SIZE_TEXT];
     gw_size_format(k->tail.bytes, size);
-    ctl_row("undo file", "%s, made %s%s", ctl_text(o, "id"), ctl_text(o, "time"),
-            ctl_true(o, "finished") ? "" : ", its resync is unfinished");
-    ctl_row("image was", "epoch %llu, seq %llu; it left the survivor at seq %llu",
-            (unsigned long long)ctl_number(o, "epoch"), (unsigned long long)ctl_number(o, "seq"),
-            (unsigned long long)ctl_number(o, "fork_seq"));
+    gw_term_row("undo file", "%s, made %s%s", gw_term_text(o, "id"), gw_term_text(o, "time"),
+                gw_term_true(o, "finished") ? "" : ", its resync is unfinished");
+    gw_term_row("image was", "epoch %llu, seq %llu; it left the survivor at seq %llu",
+                (unsigned long long)gw_term_number(o, "epoch"),
+                (unsigned long long)gw_term_number(o, "seq"),
+                (unsigned long long)gw_term_number(o, "fork_seq"));
     if (!k->manifest.diverged)
-        ctl_row("tail",
-                "none: this side had not diverged; these are blocks that were copied to it");
+        gw_term_row("tail",
+                    "none: this side had not diverged; these are blocks that were copied to it");
     else
-        ctl_row("tail", "%llu blocks, %s%s", (unsigned long long)k->tail.blocks, size,
-                k->tail.exact ? ", exact"
-                              : " (at most: the survivor may have written some of them itself)");
+        gw_term_row("tail", "%llu blocks, %s%s", (unsigned long long)k->tail.blocks, size,
+                    k->tail.exact
+                        ? ", exact"
+                        : " (at most: the survivor may have written some of them itself)");
     if (k->manifest.signed_by[0] != '\0')
-        ctl_row("signed by", "%s, %s", k->manifest.signed_by, ctl_text(o, "signed_time"));
+        gw_term_row("signed by", "%s, %s", k->manifest.signed_by, gw_term_text(o, "signed_time"));
     if (k->tail.damaged)
-        ctl_row("damage", "%s; what is listed could be read, more is lost", ctl_text(o, "damage"));
-    say_ranges(ctl_at(o, "ranges"));
+        gw_term_row("damage", "%s; what is listed could be read, more is lost",
+                    gw_term_text(o, "damage"));
+    say_ranges(gw_term_at(o, "ranges"));
     if (!all)
-        ctl_say("... %zu ranges in all; --ranges N shows more, divergence export writes them out",
-                k->tail.n);
+        gw_term_say(
+            "... %zu ranges in all; --ranges N shows more, divergence export writes them out",
+            k->tail.n);
 }
 
-int ctl_cmd_divergence_show(struct ctl *c)
+int ctl_cmd_divergence_show(struct gw_term *c)
 {
     uint64_t ranges = c->json ? SIZE_MAX : RANGES_DEFAULT;
-    if (ctl_arg_number(&c->args, "ranges", &ranges, &c->err) < 0)
-        return CTL_USAGE;
+    if (gw_term_arg_number(&c->args, "ranges", &ranges, &c->err) < 0)
+        return GW_EXIT_USAGE;
     __attribute__((cleanup(kept_free))) struct kept *k = NULL;
     int r = kept_open(c, c->args.operand[0], &k);
     if (r != 0)
@@ -194,20 +198,20 @@ int ctl_cmd_divergence_show(struct ctl *c)
     c->result = json_incref(k->undo);
     CLEANUP_JSON json_t *tail = gw_describe_tail(&k->manifest, &k->tail, (size_t)ranges);
     if (tail == NULL || c->result == NULL)
-        return ctl_no_memory(c);
+        return gw_term_no_memory(c);
     /* The undo file's own "blocks" are all that it keeps; the tail's are fewer. */
     json_object_set(c->result, "kept_blocks", json_object_get(c->result, "blocks"));
     json_object_update(c->result, tail);
     if (!c->json)
         say_tail(k, c->result, k->tail.n <= ranges);
-    return CTL_OK;
+    return GW_EXIT_OK;
 }
 
-int ctl_cmd_divergence_pending(struct ctl *c)
+int ctl_cmd_divergence_pending(struct gw_term *c)
 {
     uint64_t max = c->json ? SIZE_MAX : RANGES_DEFAULT;
-    if (ctl_arg_number(&c->args, "ranges", &max, &c->err) < 0)
-        return CTL_USAGE;
+    if (gw_term_arg_number(&c->args, "ranges", &max, &c->err) < 0)
+        return GW_EXIT_USAGE;
     int r = ctl_ask(c, json_pack("{s:s}", "cmd", "tail"), &c->result);
     if (r != 0)
         return r;
@@ -215,28 +219,28 @@ int ctl_cmd_divergence_pending(struct ctl *c)
     while (json_array_size(ranges) > max)
         json_array_remove(ranges, json_array_size(ranges) - 1);
     if (c->json)
-        return CTL_OK;
-    if (!ctl_true(c->result, "known")) {
-        ctl_say("No tail is known: nothing of this side was compared with its source yet.");
-        return CTL_OK;
+        return GW_EXIT_OK;
+    if (!gw_term_true(c->result, "known")) {
+        gw_term_say("No tail is known: nothing of this side was compared with its source yet.");
+        return GW_EXIT_OK;
     }
     char size[GW_SIZE_TEXT];
-    gw_size_format(ctl_number(c->result, "bytes"), size);
+    gw_size_format(gw_term_number(c->result, "bytes"), size);
     const char *how = "at most: the survivor may have written some of them itself";
-    if (ctl_true(c->result, "exact"))
+    if (gw_term_true(c->result, "exact"))
         how = "exactly";
-    if (!ctl_true(c->result, "complete"))
+    if (!gw_term_true(c->result, "complete"))
         how = "so far: the comparison is not through";
-    ctl_row("tail", "%llu blocks, %s (%s)", (unsigned long long)ctl_number(c->result, "blocks"),
-            size, how);
+    gw_term_row("tail", "%llu blocks, %s (%s)",
+                (unsigned long long)gw_term_number(c->result, "blocks"), size, how);
     say_ranges(ranges);
-    if (ctl_number(c->result, "n_ranges") > json_array_size(ranges))
-        ctl_say("... %llu ranges in all; --ranges N shows more",
-                (unsigned long long)ctl_number(c->result, "n_ranges"));
-    return CTL_OK;
+    if (gw_term_number(c->result, "n_ranges") > json_array_size(ranges))
+        gw_term_say("... %llu ranges in all; --ranges N shows more",
+                    (unsigned long long)gw_term_number(c->result, "n_ranges"));
+    return GW_EXIT_OK;
 }
 
-int ctl_cmd_divergence_export(struct ctl *c)
+int ctl_cmd_divergence_export(struct gw_term *c)
 {
     const char *out = c->args.operand[1];
     __attribute__((cleanup(kept_free))) struct kept *k = NULL;
@@ -252,23 +256,24 @@ int ctl_cmd_divergence_export(struct ctl *c)
     char size[GW_SIZE_TEXT];
     gw_size_format(k->tail.bytes, size);
     if (!c->json)
-        ctl_say("Wrote %llu blocks (%s) of the tail to %s%s.", (unsigned long long)k->tail.blocks,
-                size, out, k->tail.damaged ? "; the undo file is damaged, more is lost" : "");
-    return CTL_OK;
+        gw_term_say("Wrote %llu blocks (%s) of the tail to %s%s.",
+                    (unsigned long long)k->tail.blocks, size, out,
+                    k->tail.damaged ? "; the undo file is damaged, more is lost" : "");
+    return GW_EXIT_OK;
 }
 
 /* ---- sign, discard ----------------------------------------------------------------------------
  */
 
-int ctl_cmd_divergence_sign(struct ctl *c)
+int ctl_cmd_divergence_sign(struct gw_term *c)
 {
     const char *by;
     int r = ctl_person(c, &by);
     if (r == 0)
         r = ctl_ask(c, json_pack("{s:s, s:s}", "cmd", "sign", "by", by), &c->result);
     if (r == 0 && !c->json)
-        ctl_say("Signed by %s: the tail is kept in this side's undo directory, the resync begins.",
-                by);
+        gw_term_say(
+            "Signed by %s: the tail is kept in this side's undo directory, the resync begins.", by);
     return r;
 }
 
@@ -295,7 +300,7 @@ static int log_durably(const char *dir, const json_t *entry, struct gw_error *er
     return r < 0 ? gw_error_errno(err, r, "cannot make %s durable", path) : 0;
 }
 
-static int may_discard(struct ctl *c, const struct gw_plan *p, const char *id)
+static int may_discard(struct gw_term *c, const struct gw_plan *p, const char *id)
 {
     if (p->meta.pending_id[0] != '\0' && strcmp(p->meta.pending_id, id) == 0)
         return gw_error_set(&c->err, -EPERM,
@@ -305,7 +310,7 @@ static int may_discard(struct ctl *c, const struct gw_plan *p, const char *id)
     struct gw_undo *u = NULL;
     CLEANUP_FREE struct gw_undo_manifest *m = calloc(1, sizeof *m);
     if (m == NULL)
-        return ctl_no_memory(c);
+        return gw_term_no_memory(c);
     int r = gw_undo_open(gw_io_posix(), p->dir, id, true, &u, m, &c->err);
     gw_undo_close(u);
     if (r == -ENOENT)
@@ -319,21 +324,21 @@ static int may_discard(struct ctl *c, const struct gw_plan *p, const char *id)
     return 0;
 }
 
-int ctl_cmd_divergence_discard(struct ctl *c)
+int ctl_cmd_divergence_discard(struct gw_term *c)
 {
     const char *id = c->args.operand[0], *by;
     CLEANUP_PLAN struct gw_plan *p = NULL;
     int r = ctl_person(c, &by);
     if (r == 0)
-        r = ctl_readable(c, "ID", id, GW_ID_MAX - 1);
+        r = gw_term_readable(c, "ID", id, GW_ID_MAX - 1);
     if (r == 0)
         r = ctl_plan_open(c, 0, &p);
     if (r == 0)
         r = may_discard(c, p, id);
     if (r == 0)
-        r = ctl_confirm(c, p->meta.plan_name,
-                        "The kept divergent tail is removed for good: writes that this side "
-                        "acknowledged exist nowhere else.");
+        r = gw_term_confirm(c, "plan", p->meta.plan_name,
+                            "The kept divergent tail is removed for good: writes that this side "
+                            "acknowledged exist nowhere else.");
     if (r != 0)
         return r;
     CLEANUP_JSON json_t *undo = describe_undo(&p->meta, p->dir, id);
@@ -342,13 +347,14 @@ int ctl_cmd_divergence_discard(struct ctl *c)
                   "action", "discard", "id", id, "by", by, "plan", p->meta.plan_name, "site",
                   p->meta.site_name[p->meta.site], "undo", undo);
     if (c->result == NULL)
-        return ctl_no_memory(c);
+        return gw_term_no_memory(c);
     /* The line comes first: a crash may leave a line without a removal, never the other way. */
-    ctl_on_interrupt(CTL_UNKNOWN, "interrupted while discarding; give the same command again");
+    gw_term_on_interrupt(GW_EXIT_UNKNOWN,
+                         "interrupted while discarding; give the same command again");
     r = log_durably(p->dir, c->result, &c->err);
     if (r == 0)
         r = gw_undo_remove(gw_io_posix(), p->dir, id, &c->err);
     if (r == 0 && !c->json)
-        ctl_say("Discarded %s in the name of %s; logged in %s/divergence.log.", id, by, p->dir);
+        gw_term_say("Discarded %s in the name of %s; logged in %s/divergence.log.", id, by, p->dir);
     return r;
 }

@@ -19,7 +19,7 @@
 
 typedef unsigned long long ull;
 
-static void problem(struct ctl *c, const struct gw_error *err)
+static void problem(struct gw_term *c, const struct gw_error *err)
 {
     json_array_append_new(json_object_get(c->result, "problems"), gw_control_text(err->msg));
 }
@@ -55,7 +55,7 @@ static json_t *serving_pid(const char *dir)
  */
 
 /* Meta, maps and hot-extent log; only meta if the rest cannot be opened. 0 if *ret is filled. */
-static int inspect_plan(struct ctl *c, const char *dir, struct gw_meta *ret)
+static int inspect_plan(struct gw_term *c, const char *dir, struct gw_meta *ret)
 {
     struct gw_error err = { 0 };
     CLEANUP_PLAN struct gw_plan *p = NULL;
@@ -93,10 +93,10 @@ static int inspect_plan(struct ctl *c, const char *dir, struct gw_meta *ret)
     return 0;
 }
 
-static void inspect_meta(struct ctl *c, const struct gw_meta *m)
+static void inspect_meta(struct gw_term *c, const struct gw_meta *m)
 {
     struct gw_error err = { 0 };
-    if (ctl_true(c->result, "meta_slot_lost")) {
+    if (gw_term_true(c->result, "meta_slot_lost")) {
         gw_error_set(&err, -EBADMSG,
                      "one of the two copies of meta is damaged; the next change "
                      "writes it anew");
@@ -112,7 +112,7 @@ static void inspect_meta(struct ctl *c, const struct gw_meta *m)
     json_object_set_new(c->result, "resync_source", gw_describe_uuid(&m->resync_source));
 }
 
-static void inspect_journal(struct ctl *c, const char *dir, const struct gw_meta *m)
+static void inspect_journal(struct gw_term *c, const char *dir, const struct gw_meta *m)
 {
     struct gw_error err = { 0 };
     struct gw_journal *j = NULL;
@@ -134,7 +134,7 @@ static void inspect_journal(struct ctl *c, const char *dir, const struct gw_meta
     gw_journal_close(j);
 }
 
-static void inspect_kept(struct ctl *c, const char *dir, const struct gw_meta *m)
+static void inspect_kept(struct gw_term *c, const char *dir, const struct gw_meta *m)
 {
     struct gw_error err = { 0 };
     json_object_set_new(c->result, "points", ctl_points(m, dir, &err));
@@ -146,7 +146,7 @@ static void inspect_kept(struct ctl *c, const char *dir, const struct gw_meta *m
     if (err.code != 0)
         problem(c, &err);
     for (size_t i = 0; i < json_array_size(undos); i++) {
-        const char *damage = ctl_text(json_array_get(undos, i), "damage");
+        const char *damage = gw_term_text(json_array_get(undos, i), "damage");
         gw_error_set(&err, -EBADMSG, "%s", damage);
         if (damage[0] != '\0')
             problem(c, &err);
@@ -158,78 +158,81 @@ static void inspect_kept(struct ctl *c, const char *dir, const struct gw_meta *m
 
 static void say_meta(const json_t *o)
 {
-    ctl_row("plan", "%s (%s)", ctl_text(o, "plan"), ctl_text(o, "plan_uuid"));
-    ctl_row("site", "%s, its peer is %s", ctl_text(o, "site"), ctl_text(o, "peer_site"));
-    ctl_row("role", "%s%s%s", ctl_text(o, "role"), ctl_true(o, "clean") ? ", clean" : ", not clean",
-            ctl_true(o, "blank")        ? ", blank"
-            : ctl_true(o, "consistent") ? ", consistent"
-                                        : ", NOT consistent");
-    if (json_is_integer(ctl_at(o, "served_by")))
-        ctl_row("served by", "process %llu", (ull)ctl_number(o, "served_by"));
-    ctl_row("identity", "epoch %llu, incarnation %s", (ull)ctl_number(o, "epoch"),
-            ctl_text(o, "uuid"));
-    ctl_row("position", "seq %llu, chain %s, reserved to %llu", (ull)ctl_number(o, "seq"),
-            ctl_text(o, "chain"), (ull)ctl_number(o, "seq_reserved"));
-    ctl_row("epochs", "highest seen %llu; this side reigned %llu times",
-            (ull)ctl_number(o, "highest_epoch"), (ull)ctl_number(o, "reigns"));
-    ctl_row("recorded", "%s %s", ctl_text(o, "recorded"), ctl_text(o, "recorded_time"));
-    ctl_row("unfinished", "%s %s", ctl_text(o, "pending"), ctl_text(o, "pending_id"));
-    ctl_row("handover", "%s%s%s",
-            json_is_object(ctl_at(o, "token")) ? "token proven to this side" : "no token",
-            ctl_true(o, "released") ? ", released by this side" : "",
-            ctl_true(o, "may_serve") ? ", promoted and not started yet" : "");
-    if (ctl_text(o, "tail_signed_by")[0] != '\0')
-        ctl_row("tail", "signed by %s", ctl_text(o, "tail_signed_by"));
-    if (ctl_text(o, "survivor")[0] != '\0')
-        ctl_row("survivor", "%s, chosen by %s", ctl_text(o, "survivor"),
-                ctl_text(o, "survivor_by"));
-    ctl_row("meta", "generation %llu", (ull)ctl_number(o, "generation"));
+    gw_term_row("plan", "%s (%s)", gw_term_text(o, "plan"), gw_term_text(o, "plan_uuid"));
+    gw_term_row("site", "%s, its peer is %s", gw_term_text(o, "site"),
+                gw_term_text(o, "peer_site"));
+    gw_term_row("role", "%s%s%s", gw_term_text(o, "role"),
+                gw_term_true(o, "clean") ? ", clean" : ", not clean",
+                gw_term_true(o, "blank")        ? ", blank"
+                : gw_term_true(o, "consistent") ? ", consistent"
+                                                : ", NOT consistent");
+    if (json_is_integer(gw_term_at(o, "served_by")))
+        gw_term_row("served by", "process %llu", (ull)gw_term_number(o, "served_by"));
+    gw_term_row("identity", "epoch %llu, incarnation %s", (ull)gw_term_number(o, "epoch"),
+                gw_term_text(o, "uuid"));
+    gw_term_row("position", "seq %llu, chain %s, reserved to %llu", (ull)gw_term_number(o, "seq"),
+                gw_term_text(o, "chain"), (ull)gw_term_number(o, "seq_reserved"));
+    gw_term_row("epochs", "highest seen %llu; this side reigned %llu times",
+                (ull)gw_term_number(o, "highest_epoch"), (ull)gw_term_number(o, "reigns"));
+    gw_term_row("recorded", "%s %s", gw_term_text(o, "recorded"), gw_term_text(o, "recorded_time"));
+    gw_term_row("unfinished", "%s %s", gw_term_text(o, "pending"), gw_term_text(o, "pending_id"));
+    gw_term_row("handover", "%s%s%s",
+                json_is_object(gw_term_at(o, "token")) ? "token proven to this side" : "no token",
+                gw_term_true(o, "released") ? ", released by this side" : "",
+                gw_term_true(o, "may_serve") ? ", promoted and not started yet" : "");
+    if (gw_term_text(o, "tail_signed_by")[0] != '\0')
+        gw_term_row("tail", "signed by %s", gw_term_text(o, "tail_signed_by"));
+    if (gw_term_text(o, "survivor")[0] != '\0')
+        gw_term_row("survivor", "%s, chosen by %s", gw_term_text(o, "survivor"),
+                    gw_term_text(o, "survivor_by"));
+    gw_term_row("meta", "generation %llu", (ull)gw_term_number(o, "generation"));
 }
 
 static void say_parts(const json_t *o)
 {
     char used[GW_SIZE_TEXT], left[GW_SIZE_TEXT];
-    ctl_row("maps", "%llu blocks dirty, %llu extents to compare",
-            (ull)ctl_number(o, "dirty_blocks"), (ull)ctl_number(o, "coarse_extents"));
-    ctl_row("hot", "%s%llu extents", ctl_true(o, "hot.unknown") ? "unknown, " : "",
-            (ull)ctl_number(o, "hot.extents"));
-    gw_size_format(ctl_number(o, "journal.used_bytes"), used);
-    gw_size_format(ctl_number(o, "journal.unapplied_bytes"), left);
-    if (json_is_object(ctl_at(o, "journal"))) {
-        ctl_row("journal", "%s; from %llu to %llu, applied to %llu", used,
-                (ull)ctl_number(o, "journal.oldest"), (ull)ctl_number(o, "journal.end"),
-                (ull)ctl_number(o, "journal_pos"));
-        ctl_row("", "not applied: %s in %llu batches", left,
-                (ull)ctl_number(o, "journal.unapplied_batches"));
+    gw_term_row("maps", "%llu blocks dirty, %llu extents to compare",
+                (ull)gw_term_number(o, "dirty_blocks"), (ull)gw_term_number(o, "coarse_extents"));
+    gw_term_row("hot", "%s%llu extents", gw_term_true(o, "hot.unknown") ? "unknown, " : "",
+                (ull)gw_term_number(o, "hot.extents"));
+    gw_size_format(gw_term_number(o, "journal.used_bytes"), used);
+    gw_size_format(gw_term_number(o, "journal.unapplied_bytes"), left);
+    if (json_is_object(gw_term_at(o, "journal"))) {
+        gw_term_row("journal", "%s; from %llu to %llu, applied to %llu", used,
+                    (ull)gw_term_number(o, "journal.oldest"), (ull)gw_term_number(o, "journal.end"),
+                    (ull)gw_term_number(o, "journal_pos"));
+        gw_term_row("", "not applied: %s in %llu batches", left,
+                    (ull)gw_term_number(o, "journal.unapplied_batches"));
     }
-    if (ctl_number(o, "journal.torn_bytes") > 0)
-        ctl_row("", "torn tail of %llu bytes, cut off at the next start",
-                (ull)ctl_number(o, "journal.torn_bytes"));
-    ctl_row("points", "%zu (godwit-ctl point list)", json_array_size(ctl_at(o, "points")));
-    ctl_row("undo files", "%zu (godwit-ctl divergence list)", json_array_size(ctl_at(o, "undo")));
+    if (gw_term_number(o, "journal.torn_bytes") > 0)
+        gw_term_row("", "torn tail of %llu bytes, cut off at the next start",
+                    (ull)gw_term_number(o, "journal.torn_bytes"));
+    gw_term_row("points", "%zu (godwit-ctl point list)", json_array_size(gw_term_at(o, "points")));
+    gw_term_row("undo files", "%zu (godwit-ctl divergence list)",
+                json_array_size(gw_term_at(o, "undo")));
 }
 
 static void say_inspection(const json_t *o)
 {
-    static const struct ctl_column volumes[] = {
-        { "name", "VOLUME", CTL_KIND_TEXT },
-        { "bytes", "SIZE", CTL_KIND_BYTES },
-        { "dirty_blocks", "DIRTY BLOCKS", CTL_KIND_NUMBER },
-        { "coarse_extents", "EXTENTS TO COMPARE", CTL_KIND_NUMBER },
-        { "uuid", "UUID", CTL_KIND_TEXT },
+    static const struct gw_term_column volumes[] = {
+        { "name", "VOLUME", GW_TERM_TEXT },
+        { "bytes", "SIZE", GW_TERM_BYTES },
+        { "dirty_blocks", "DIRTY BLOCKS", GW_TERM_NUMBER },
+        { "coarse_extents", "EXTENTS TO COMPARE", GW_TERM_NUMBER },
+        { "uuid", "UUID", GW_TERM_TEXT },
     };
-    const json_t *problems = ctl_at(o, "problems");
-    if (ctl_at(o, "plan") != NULL) {
+    const json_t *problems = gw_term_at(o, "problems");
+    if (gw_term_at(o, "plan") != NULL) {
         say_meta(o);
         say_parts(o);
         putchar('\n');
-        ctl_table(volumes, GW_ARRAY_SIZE(volumes), ctl_at(o, "volumes"));
+        gw_term_table(volumes, GW_ARRAY_SIZE(volumes), gw_term_at(o, "volumes"));
         putchar('\n');
     }
     for (size_t i = 0; i < json_array_size(problems); i++)
-        ctl_say("PROBLEM: %s", json_string_value(json_array_get(problems, i)));
+        gw_term_say("PROBLEM: %s", json_string_value(json_array_get(problems, i)));
     if (json_array_size(problems) == 0)
-        ctl_say("No damage was found.");
+        gw_term_say("No damage was found.");
 }
 
 static void no_log(enum gw_log_level level, const char *line)
@@ -238,13 +241,13 @@ static void no_log(enum gw_log_level level, const char *line)
     (void)line; /* the problems say it */
 }
 
-int ctl_cmd_inspect(struct ctl *c)
+int ctl_cmd_inspect(struct gw_term *c)
 {
     const char *dir = ctl_dir(c);
     CLEANUP_FREE struct gw_meta *m = calloc(1, sizeof *m);
     c->result = json_pack("{s:[], s:o}", "problems", "served_by", serving_pid(dir));
     if (m == NULL || c->result == NULL)
-        return ctl_no_memory(c);
+        return gw_term_no_memory(c);
     gw_log_sink(no_log);
     if (inspect_plan(c, dir, m) == 0) {
         inspect_meta(c, m);
@@ -253,5 +256,5 @@ int ctl_cmd_inspect(struct ctl *c)
     }
     if (!c->json)
         say_inspection(c->result);
-    return json_array_size(ctl_at(c->result, "problems")) > 0 ? CTL_FAILED : CTL_OK;
+    return json_array_size(gw_term_at(c->result, "problems")) > 0 ? GW_EXIT_FAILED : GW_EXIT_OK;
 }

@@ -27,17 +27,17 @@ static void id_of_now(char ret[GW_ID_MAX])
     snprintf(ret + n, GW_ID_MAX - n, ".%03uZ", (unsigned)(now / GW_NS_PER_MS % 1000));
 }
 
-int ctl_cmd_point_create(struct ctl *c)
+int ctl_cmd_point_create(struct gw_term *c)
 {
     char id[GW_ID_MAX];
     const char *given = c->args.n_operands > 0 ? c->args.operand[0] : NULL;
-    const char *tag = ctl_arg(&c->args, "tag");
+    const char *tag = gw_term_arg(&c->args, "tag");
     unsigned ms;
     int r = ctl_timeout(c, POINT_MS_DEFAULT, &ms);
     if (r == 0 && given != NULL)
-        r = ctl_readable(c, "ID", given, GW_ID_MAX - 1);
+        r = gw_term_readable(c, "ID", given, GW_ID_MAX - 1);
     if (r == 0 && tag != NULL)
-        r = ctl_readable(c, "--tag", tag, GW_ID_MAX - 1);
+        r = gw_term_readable(c, "--tag", tag, GW_ID_MAX - 1);
     if (r != 0)
         return r;
     id_of_now(id);
@@ -48,7 +48,7 @@ int ctl_cmd_point_create(struct ctl *c)
     json_t *request = json_pack("{s:s, s:s, s:s}", "cmd", "point", "id", given != NULL ? given : id,
                                 "tag", tag != NULL ? tag : "");
     /* Only the source waits for somebody else. */
-    bool at_peer = strcmp(ctl_text(status, "process"), "source") == 0;
+    bool at_peer = strcmp(gw_term_text(status, "process"), "source") == 0;
     if (request != NULL && at_peer)
         json_object_set_new(request, "timeout_ms", json_integer(ms));
     r = ctl_call(c, request, ms + CTL_TIMEOUT_MARGIN_MS, &c->result);
@@ -56,9 +56,9 @@ int ctl_cmd_point_create(struct ctl *c)
         return r;
     json_object_set_new(c->result, "id", json_string(given != NULL ? given : id));
     if (!c->json)
-        ctl_say("Made recovery point %s at %s.", given != NULL ? given : id,
-                ctl_text(status, at_peer ? "peer_site" : "site"));
-    return CTL_OK;
+        gw_term_say("Made recovery point %s at %s.", given != NULL ? given : id,
+                    gw_term_text(status, at_peer ? "peer_site" : "site"));
+    return GW_EXIT_OK;
 }
 
 /* ---- list -------------------------------------------------------------------------------------
@@ -84,12 +84,12 @@ json_t *ctl_points(const struct gw_meta *m, const char *dir, struct gw_error *er
     return x.points;
 }
 
-int ctl_cmd_point_list(struct ctl *c)
+int ctl_cmd_point_list(struct gw_term *c)
 {
-    static const struct ctl_column columns[] = {
-        { "id", "POINT", CTL_KIND_TEXT },      { "time", "TIME", CTL_KIND_TEXT },
-        { "epoch", "EPOCH", CTL_KIND_NUMBER }, { "seq", "SEQ", CTL_KIND_NUMBER },
-        { "kind", "KIND", CTL_KIND_TEXT },     { "tag", "TAG", CTL_KIND_TEXT },
+    static const struct gw_term_column columns[] = {
+        { "id", "POINT", GW_TERM_TEXT },      { "time", "TIME", GW_TERM_TEXT },
+        { "epoch", "EPOCH", GW_TERM_NUMBER }, { "seq", "SEQ", GW_TERM_NUMBER },
+        { "kind", "KIND", GW_TERM_TEXT },     { "tag", "TAG", GW_TERM_TEXT },
     };
     struct gw_error damage = { 0 };
     int r;
@@ -104,29 +104,29 @@ int ctl_cmd_point_list(struct ctl *c)
     }
     if (r < 0)
         return r;
-    const json_t *points = ctl_at(c->result, "points");
+    const json_t *points = gw_term_at(c->result, "points");
     if (!c->json && json_array_size(points) == 0 && damage.code == 0)
-        ctl_say("No recovery points.");
+        gw_term_say("No recovery points.");
     if (!c->json)
-        ctl_table(columns, GW_ARRAY_SIZE(columns), points);
+        gw_term_table(columns, GW_ARRAY_SIZE(columns), points);
     if (damage.code == 0)
-        return CTL_OK;
+        return GW_EXIT_OK;
     /* The sound ones are shown; the damaged one is not passed over. */
     if (!c->json)
         c->err = damage;
     else
         json_object_set_new(c->result, "damage", gw_control_text(damage.msg));
-    return CTL_FAILED;
+    return GW_EXIT_FAILED;
 }
 
 /* ---- delete, check ----------------------------------------------------------------------------
  */
 
-int ctl_cmd_point_delete(struct ctl *c)
+int ctl_cmd_point_delete(struct gw_term *c)
 {
     const char *id = c->args.operand[0];
     CLEANUP_PLAN struct gw_plan *p = NULL;
-    int r = ctl_readable(c, "ID", id, GW_ID_MAX - 1);
+    int r = gw_term_readable(c, "ID", id, GW_ID_MAX - 1);
     if (r == 0)
         r = ctl_plan_open(c, 0, &p);
     if (r != 0)
@@ -138,26 +138,26 @@ int ctl_cmd_point_delete(struct ctl *c)
                             id);
     char what[GW_ID_MAX + 64];
     snprintf(what, sizeof what, "Recovery point %s is removed for good.", id);
-    r = ctl_confirm(c, p->meta.plan_name, what);
+    r = gw_term_confirm(c, "plan", p->meta.plan_name, what);
     if (r == 0)
         r = gw_point_remove(gw_io_posix(), p->dir, id, &c->err);
     if (r != 0)
         return r;
     c->result = json_pack("{s:s}", "id", id);
     if (!c->json)
-        ctl_say("Removed recovery point %s.", id);
-    return CTL_OK;
+        gw_term_say("Removed recovery point %s.", id);
+    return GW_EXIT_OK;
 }
 
-int ctl_cmd_point_check(struct ctl *c)
+int ctl_cmd_point_check(struct gw_term *c)
 {
     const char *id = c->args.operand[0];
-    bool store = ctl_flag(&c->args, "store");
+    bool store = gw_term_flag(&c->args, "store");
     CLEANUP_PLAN struct gw_plan *p = NULL;
     CLEANUP_FREE struct gw_point *point = calloc(1, sizeof *point);
     if (point == NULL)
-        return ctl_no_memory(c);
-    int r = ctl_readable(c, "ID", id, GW_ID_MAX - 1);
+        return gw_term_no_memory(c);
+    int r = gw_term_readable(c, "ID", id, GW_ID_MAX - 1);
     if (r == 0)
         r = ctl_plan_open(c, store ? 0 : GW_PLAN_READ_ONLY, &p);
     if (r == 0)
@@ -174,6 +174,6 @@ int ctl_cmd_point_check(struct ctl *c)
         return r;
     c->result = json_pack("{s:o}", "point", gw_describe_point(&p->meta, point));
     if (!c->json)
-        ctl_say("Recovery point %s is as it was made.", id);
-    return CTL_OK;
+        gw_term_say("Recovery point %s is as it was made.", id);
+    return GW_EXIT_OK;
 }

@@ -11,7 +11,7 @@
 #define EQUAL_MS_DEFAULT 30000u
 
 /* A command whose time the process itself keeps: its answer may come a little later. */
-static int ask_timed(struct ctl *c, const char *command, unsigned default_ms)
+static int ask_timed(struct gw_term *c, const char *command, unsigned default_ms)
 {
     unsigned ms;
     int r = ctl_timeout(c, default_ms, &ms);
@@ -21,22 +21,22 @@ static int ask_timed(struct ctl *c, const char *command, unsigned default_ms)
                     ms + CTL_TIMEOUT_MARGIN_MS, &c->result);
 }
 
-static int confirm(struct ctl *c, const char *consequence)
+static int confirm(struct gw_term *c, const char *consequence)
 {
-    if (ctl_flag(&c->args, "yes"))
+    if (gw_term_flag(&c->args, "yes"))
         return 0;
     CLEANUP_JSON json_t *status = NULL;
     int r = ctl_status(c, &status);
-    return r < 0 ? r : ctl_confirm(c, ctl_text(status, "plan"), consequence);
+    return r < 0 ? r : gw_term_confirm(c, "plan", gw_term_text(status, "plan"), consequence);
 }
 
-static void say(const struct ctl *c, const char *sentence)
+static void say(const struct gw_term *c, const char *sentence)
 {
     if (!c->json)
-        ctl_say("%s", sentence);
+        gw_term_say("%s", sentence);
 }
 
-int ctl_cmd_quiesce(struct ctl *c)
+int ctl_cmd_quiesce(struct gw_term *c)
 {
     int r = ask_timed(c, "quiesce", HOLD_MS_DEFAULT);
     if (r == 0)
@@ -44,7 +44,7 @@ int ctl_cmd_quiesce(struct ctl *c)
     return r;
 }
 
-int ctl_cmd_unquiesce(struct ctl *c)
+int ctl_cmd_unquiesce(struct gw_term *c)
 {
     int r = ask_timed(c, "unquiesce", HOLD_MS_DEFAULT);
     if (r == 0)
@@ -52,18 +52,18 @@ int ctl_cmd_unquiesce(struct ctl *c)
     return r;
 }
 
-static void say_token(const struct ctl *c)
+static void say_token(const struct gw_term *c)
 {
     if (c->json)
         return;
-    ctl_row("token", "epoch %llu, seq %llu, chain %s",
-            (unsigned long long)ctl_number(c->result, "token.epoch"),
-            (unsigned long long)ctl_number(c->result, "token.seq"),
-            ctl_text(c->result, "token.chain"));
-    ctl_row("incarnation", "%s", ctl_text(c->result, "token.uuid"));
+    gw_term_row("token", "epoch %llu, seq %llu, chain %s",
+                (unsigned long long)gw_term_number(c->result, "token.epoch"),
+                (unsigned long long)gw_term_number(c->result, "token.seq"),
+                gw_term_text(c->result, "token.chain"));
+    gw_term_row("incarnation", "%s", gw_term_text(c->result, "token.uuid"));
 }
 
-int ctl_cmd_equal(struct ctl *c)
+int ctl_cmd_equal(struct gw_term *c)
 {
     int r = ask_timed(c, "equal", EQUAL_MS_DEFAULT);
     if (r != 0)
@@ -73,7 +73,7 @@ int ctl_cmd_equal(struct ctl *c)
     return r;
 }
 
-int ctl_cmd_release(struct ctl *c)
+int ctl_cmd_release(struct gw_term *c)
 {
     int r = confirm(c, "This side gives the plan up for good; only its peer can serve afterwards.");
     if (r == 0)
@@ -83,7 +83,7 @@ int ctl_cmd_release(struct ctl *c)
     return r;
 }
 
-int ctl_cmd_handover(struct ctl *c)
+int ctl_cmd_handover(struct gw_term *c)
 {
     int r = confirm(c, "Clients of this side are cut off, and its peer can be promoted without any "
                        "loss.");
@@ -95,21 +95,21 @@ int ctl_cmd_handover(struct ctl *c)
            "its source.");
     say_token(c);
     if (!c->json)
-        ctl_row("took", "%.1f ms until no write was in flight, %.1f ms until the release",
-                json_number_value(ctl_at(c->result, "quiesced_ms")),
-                json_number_value(ctl_at(c->result, "released_ms")));
+        gw_term_row("took", "%.1f ms until no write was in flight, %.1f ms until the release",
+                    json_number_value(gw_term_at(c->result, "quiesced_ms")),
+                    json_number_value(gw_term_at(c->result, "released_ms")));
     return r;
 }
 
-int ctl_cmd_grant(struct ctl *c)
+int ctl_cmd_grant(struct gw_term *c)
 {
     uint64_t for_ms = 0, until_ns = 0;
-    bool relative = ctl_flag(&c->args, "for");
-    if (relative == ctl_flag(&c->args, "until"))
-        return ctl_usage(c, "grant needs --for DURATION or --until NS");
-    if (ctl_arg_ms(&c->args, "for", &for_ms, &c->err) < 0 ||
-        ctl_arg_number(&c->args, "until", &until_ns, &c->err) < 0)
-        return CTL_USAGE;
+    bool relative = gw_term_flag(&c->args, "for");
+    if (relative == gw_term_flag(&c->args, "until"))
+        return gw_term_usage(c, "grant needs --for DURATION or --until NS");
+    if (gw_term_arg_ms(&c->args, "for", &for_ms, &c->err) < 0 ||
+        gw_term_arg_number(&c->args, "until", &until_ns, &c->err) < 0)
+        return GW_EXIT_USAGE;
     json_t *request =
         relative ? json_pack("{s:s, s:I}", "cmd", "grant", "for_ms", (json_int_t)for_ms)
                  : json_pack("{s:s, s:I}", "cmd", "grant", "deadline_ns", (json_int_t)until_ns);
@@ -119,10 +119,10 @@ int ctl_cmd_grant(struct ctl *c)
     return r;
 }
 
-int ctl_cmd_fence(struct ctl *c)
+int ctl_cmd_fence(struct gw_term *c)
 {
-    const char *reason = ctl_arg(&c->args, "reason");
-    int r = ctl_readable(c, "--reason", reason, GW_ERROR_MSG_MAX / 2);
+    const char *reason = gw_term_arg(&c->args, "reason");
+    int r = gw_term_readable(c, "--reason", reason, GW_ERROR_MSG_MAX / 2);
     if (r == 0)
         r = confirm(c, "This side stops serving for good; clients get errors.");
     if (r == 0)
@@ -132,15 +132,15 @@ int ctl_cmd_fence(struct ctl *c)
     return r;
 }
 
-int ctl_cmd_bandwidth(struct ctl *c)
+int ctl_cmd_bandwidth(struct gw_term *c)
 {
     const char *text = c->args.operand[0];
     uint64_t rate = 0;
     if (strcmp(text, "none") != 0 && (!gw_size_parse(text, &rate) || rate > INT64_MAX)) {
         char hint[64];
-        ctl_size_hint(text, hint, sizeof hint);
-        return ctl_usage(c, "'%s' is not a rate: a size per second (50MiB) or \"none\"%s", text,
-                         hint);
+        gw_term_size_hint(text, hint, sizeof hint);
+        return gw_term_usage(c, "'%s' is not a rate: a size per second (50MiB) or \"none\"%s", text,
+                             hint);
     }
     int r = ctl_ask(
         c, json_pack("{s:s, s:I}", "cmd", "bandwidth", "bytes_per_second", (json_int_t)rate),
@@ -150,13 +150,13 @@ int ctl_cmd_bandwidth(struct ctl *c)
     char size[GW_SIZE_TEXT];
     gw_size_format(rate, size);
     if (rate > 0)
-        ctl_say("Sends at most %s per second.", size);
+        gw_term_say("Sends at most %s per second.", size);
     else
-        ctl_say("Sends without a limit.");
+        gw_term_say("Sends without a limit.");
     return r;
 }
 
-int ctl_cmd_stop(struct ctl *c)
+int ctl_cmd_stop(struct gw_term *c)
 {
     int r = ctl_ask(c, json_pack("{s:s}", "cmd", "stop"), &c->result);
     if (r == 0)

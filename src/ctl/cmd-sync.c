@@ -16,8 +16,9 @@
  * Look at the status until `look` says something but 1, or --timeout is over (-ETIME: the work goes
  * on). *ret is the last status.
  */
-static int wait_status(struct ctl *c, int (*look)(struct ctl *c, const json_t *o, void *arg),
-                       void *arg, json_t **ret)
+static int wait_status(struct gw_term *c,
+                       int (*look)(struct gw_term *c, const json_t *o, void *arg), void *arg,
+                       json_t **ret)
 {
     unsigned ms;
     int r = ctl_timeout(c, 0, &ms);
@@ -30,7 +31,8 @@ static int wait_status(struct ctl *c, int (*look)(struct ctl *c, const json_t *o
         if (r < 0)
             return gw_error_wrap(&c->err, "the %s may go on, but cannot be watched",
                                  c->args.command->name);
-        ctl_on_interrupt(CTL_CANCELLED, "stopped waiting; the work goes on, the status shows it");
+        gw_term_on_interrupt(GW_EXIT_CANCELLED,
+                             "stopped waiting; the work goes on, the status shows it");
         r = look(c, o, arg);
         if (r != 1) {
             *ret = json_incref(o);
@@ -44,7 +46,7 @@ static int wait_status(struct ctl *c, int (*look)(struct ctl *c, const json_t *o
 }
 
 /* The part of the status that answers the command, named as there. */
-static void keep(struct ctl *c, const json_t *status, const char *key)
+static void keep(struct gw_term *c, const json_t *status, const char *key)
 {
     json_decref(c->result);
     c->result = json_pack("{s:O, s:O}", key, json_object_get(status, key), "replication",
@@ -54,114 +56,118 @@ static void keep(struct ctl *c, const json_t *status, const char *key)
 /* ---- verify -----------------------------------------------------------------------------------
  */
 
-static int look_verify(struct ctl *c, const json_t *o, void *arg)
+static int look_verify(struct gw_term *c, const json_t *o, void *arg)
 {
-    ctl_progress(arg, ctl_number(o, "verify.checked_bytes"), ctl_number(o, "verify.total_bytes"));
-    if (ctl_true(o, "verify.running"))
+    gw_term_progress(arg, gw_term_number(o, "verify.checked_bytes"),
+                     gw_term_number(o, "verify.total_bytes"));
+    if (gw_term_true(o, "verify.running"))
         return 1;
-    if (ctl_true(o, "verify.done"))
+    if (gw_term_true(o, "verify.done"))
         return 0;
     return gw_error_set(
         &c->err, -ENOLINK,
         "the verify ended without having compared everything: replication is %s%s%s",
-        ctl_text(o, "replication"), ctl_text(o, "reason")[0] != '\0' ? ", " : "",
-        ctl_text(o, "reason"));
+        gw_term_text(o, "replication"), gw_term_text(o, "reason")[0] != '\0' ? ", " : "",
+        gw_term_text(o, "reason"));
 }
 
-static int verify_wait(struct ctl *c)
+static int verify_wait(struct gw_term *c)
 {
-    struct ctl_progress progress = { .what = "verify", .quiet = c->json };
+    struct gw_term_progress progress = { .what = "verify", .quiet = c->json };
     CLEANUP_JSON json_t *status = NULL;
     int r = wait_status(c, look_verify, &progress, &status);
-    ctl_progress_end(&progress);
+    gw_term_progress_end(&progress);
     if (r != 0)
         return r;
     keep(c, status, "verify");
-    unsigned long long differ = ctl_number(status, "verify.differing_blocks");
+    unsigned long long differ = gw_term_number(status, "verify.differing_blocks");
     char size[GW_SIZE_TEXT];
-    gw_size_format(ctl_number(status, "verify.total_bytes"), size);
+    gw_size_format(gw_term_number(status, "verify.total_bytes"), size);
     if (!c->json && differ == 0)
-        ctl_say("Verified: %s, both sides are equal.", size);
+        gw_term_say("Verified: %s, both sides are equal.", size);
     else if (!c->json)
-        ctl_say("%llu blocks differ; they are marked dirty and are sent again (godwit-ctl resync "
-                "does it now).",
-                differ);
-    return differ == 0 ? CTL_OK : CTL_FAILED;
+        gw_term_say(
+            "%llu blocks differ; they are marked dirty and are sent again (godwit-ctl resync "
+            "does it now).",
+            differ);
+    return differ == 0 ? GW_EXIT_OK : GW_EXIT_FAILED;
 }
 
-int ctl_cmd_verify(struct ctl *c)
+int ctl_cmd_verify(struct gw_term *c)
 {
     uint64_t rate = 0;
-    if (ctl_arg_size(&c->args, "rate", &rate, &c->err) < 0)
-        return CTL_USAGE;
+    if (gw_term_arg_size(&c->args, "rate", &rate, &c->err) < 0)
+        return GW_EXIT_USAGE;
     if (rate > INT64_MAX)
-        return ctl_usage(c, "--rate is too large");
+        return gw_term_usage(c, "--rate is too large");
     int r = ctl_call(c, json_pack("{s:s, s:I}", "cmd", "verify", "rate_bytes", (json_int_t)rate),
                      CTL_TIMEOUT_MS_DEFAULT, &c->result);
     if (r != 0)
         return r;
-    if (ctl_flag(&c->args, "wait"))
+    if (gw_term_flag(&c->args, "wait"))
         return verify_wait(c);
     if (!c->json)
-        ctl_say("The verify runs; the status shows its progress.");
-    return CTL_OK;
+        gw_term_say("The verify runs; the status shows its progress.");
+    return GW_EXIT_OK;
 }
 
 /* ---- resync -----------------------------------------------------------------------------------
  */
 
-static int look_resync(struct ctl *c, const json_t *o, void *arg)
+static int look_resync(struct gw_term *c, const json_t *o, void *arg)
 {
-    const char *repl = ctl_text(o, "replication"), *service = ctl_text(o, "service");
-    uint64_t total = ctl_number(o, "resync.total_bytes"), left = ctl_number(o, "resync.left_bytes");
+    const char *repl = gw_term_text(o, "replication"), *service = gw_term_text(o, "service");
+    uint64_t total = gw_term_number(o, "resync.total_bytes"),
+             left = gw_term_number(o, "resync.left_bytes");
     bool copying = strcmp(repl, "resync") == 0 || strcmp(repl, "seeding") == 0;
     if (copying && total > 0)
-        ctl_progress(arg, total > left ? total - left : 0, total);
-    if (strcmp(repl, "assessing") == 0 && ctl_true(o, "assess.done") &&
-        ctl_true(o, "verdict.diverged")) {
+        gw_term_progress(arg, total > left ? total - left : 0, total);
+    if (strcmp(repl, "assessing") == 0 && gw_term_true(o, "assess.done") &&
+        gw_term_true(o, "verdict.diverged")) {
         gw_error_set(&c->err, -EAGAIN,
                      "%llu blocks of a divergent tail at %s wait for a signature: a person says "
                      "godwit-ctl divergence sign --by NAME on the socket there",
-                     (unsigned long long)ctl_number(o, "assess.tail_blocks"),
-                     ctl_text(o, "verdict.target"));
-        return CTL_WAITING;
+                     (unsigned long long)gw_term_number(o, "assess.tail_blocks"),
+                     gw_term_text(o, "verdict.target"));
+        return GW_EXIT_WAITING;
     }
     if (strcmp(service, "serving") != 0 && strcmp(service, "quiesced") != 0)
         return gw_error_set(&c->err, -EPERM, "the source is %s: %s", service,
-                            ctl_text(o, "reason"));
+                            gw_term_text(o, "reason"));
     /* The old session may still be seen for a moment; then its bits are, too. */
     bool follows = strcmp(repl, "async") == 0 || strcmp(repl, "sync") == 0;
-    bool clean = ctl_number(o, "dirty_blocks") == 0 && ctl_number(o, "coarse_extents") == 0;
+    bool clean = gw_term_number(o, "dirty_blocks") == 0 && gw_term_number(o, "coarse_extents") == 0;
     return follows && clean ? 0 : 1;
 }
 
-static int resync_wait(struct ctl *c)
+static int resync_wait(struct gw_term *c)
 {
-    struct ctl_progress progress = { .what = "resync", .quiet = c->json };
+    struct gw_term_progress progress = { .what = "resync", .quiet = c->json };
     CLEANUP_JSON json_t *status = NULL;
     int r = wait_status(c, look_resync, &progress, &status);
-    ctl_progress_end(&progress);
+    gw_term_progress_end(&progress);
     if (r != 0)
         return r;
     keep(c, status, "resync");
     if (!c->json) {
         char sent[GW_SIZE_TEXT];
-        gw_size_format(ctl_number(status, "resync.sent_bytes"), sent);
-        ctl_say("The peer follows (%s); %s were sent by resyncs.", ctl_text(status, "replication"),
-                sent);
+        gw_size_format(gw_term_number(status, "resync.sent_bytes"), sent);
+        gw_term_say("The peer follows (%s); %s were sent by resyncs.",
+                    gw_term_text(status, "replication"), sent);
     }
-    return CTL_OK;
+    return GW_EXIT_OK;
 }
 
-int ctl_cmd_resync(struct ctl *c)
+int ctl_cmd_resync(struct gw_term *c)
 {
-    int r = ctl_call(c, json_pack("{s:s, s:b}", "cmd", "resync", "all", ctl_flag(&c->args, "all")),
-                     CTL_TIMEOUT_MS_DEFAULT, &c->result);
+    int r =
+        ctl_call(c, json_pack("{s:s, s:b}", "cmd", "resync", "all", gw_term_flag(&c->args, "all")),
+                 CTL_TIMEOUT_MS_DEFAULT, &c->result);
     if (r != 0)
         return r;
-    if (ctl_flag(&c->args, "wait"))
+    if (gw_term_flag(&c->args, "wait"))
         return resync_wait(c);
     if (!c->json)
-        ctl_say("A new session begins; the status shows its progress.");
-    return CTL_OK;
+        gw_term_say("A new session begins; the status shows its progress.");
+    return GW_EXIT_OK;
 }

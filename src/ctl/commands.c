@@ -1,46 +1,31 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright the godwit authors
 /* The one table: what there is, and the words that help and the man page say about it. */
-#include "ctl/command.h"
-
 #include "base/checked.h"
+#include "ctl/command.h"
+#include "ctl/ctl.h"
+#include "term/pages.h"
 
-const char *const ctl_exits[CTL_EXIT_MAX] = {
-    [CTL_OK] = "done",
-    [CTL_FAILED] = "failed; verify: blocks differ; inspect, lists, point check: damage was found",
-    [CTL_USAGE] = "the command line is wrong; nothing was done",
-    [CTL_REFUSED] = "refused by a guard, which the message names; nothing was done",
-    [CTL_WAITING] = "waiting for approval: a divergent tail waits for its signature",
-    [CTL_CANCELLED] = "cancelled: not confirmed, or interrupted while only waiting",
-    [CTL_UNKNOWN] = ("unknown outcome: the request was sent and its answer was not seen; look at "
-                     "the status before deciding anything"),
+static const struct gw_term_common_option common[] = {
+    { { "socket", 's', "PATH", "control socket of the process to speak to" },
+      CTL_SOCKET,
+      "works on a plan directory: --dir, not --socket" },
+    { { "dir", 'd', "DIR", "plan directory to work on, without a process" },
+      CTL_DIR,
+      "needs the running process: --socket, not --dir" },
+    { { "timeout", 't', "DURATION", "how long to wait (500ms, 30s, 5m)" }, CTL_TIMEOUT, NULL },
+    { { "yes", 'y', NULL, "do not ask to type the plan's name" }, GW_TERM_DESTRUCTIVE, NULL },
+    { { "json", 'j', NULL, "print one JSON object with stable keys" }, 0, NULL },
+    { { "help", 'h', NULL, "explain the command" }, 0, NULL },
 };
 
-const struct ctl_common_option ctl_common_options[] = {
-    { { "socket", 's', "PATH", "control socket of the process to speak to" }, CTL_SOCKET },
-    { { "dir", 'd', "DIR", "plan directory to work on, without a process" }, CTL_DIR },
-    { { "timeout", 't', "DURATION", "how long to wait (500ms, 30s, 5m)" }, CTL_TIMEOUT },
-    { { "yes", 'y', NULL, "do not ask to type the plan's name" }, CTL_DESTRUCTIVE },
-    { { "json", 'j', NULL, "print one JSON object with stable keys" }, 0 },
-    { { "help", 'h', NULL, "explain the command" }, 0 },
-};
-const size_t ctl_n_common_options = GW_ARRAY_SIZE(ctl_common_options);
-
-#define END                                                                                        \
-    {                                                                                              \
-        .name = NULL                                                                               \
-    }
-#define OPTIONS(...)                                                                               \
-    (const struct ctl_option[])                                                                    \
-    {                                                                                              \
-        __VA_ARGS__, END                                                                           \
-    }
+#define OPTIONS GW_TERM_OPTIONS
 #define BY                                                                                         \
     {                                                                                              \
         "by", 0, "NAME", "the person who says so; it is recorded", .required = true                \
     }
 
-const struct ctl_command ctl_commands[] = {
+static const struct gw_term_command commands[] = {
     { "create", "DIR", 0, "make a plan directory",
       "Makes DIR for one side of a plan. The first side makes the plan's uuid and the uuids of its "
       "volumes; the other side is made from its description with --like.\n\n"
@@ -83,7 +68,7 @@ const struct ctl_command ctl_commands[] = {
       "Epochs and restarts, oldest first, with the position at which each forked.", NULL,
       ctl_cmd_lineage },
 
-    { "promote", NULL, CTL_SOCKET | CTL_DIR | CTL_DESTRUCTIVE | CTL_TIMEOUT,
+    { "promote", NULL, CTL_SOCKET | CTL_DIR | GW_TERM_DESTRUCTIVE | CTL_TIMEOUT,
       "begin a new reign at this side",
       "Makes this side the active one: over the socket of its replica, which ends afterwards, or "
       "on "
@@ -111,10 +96,10 @@ const struct ctl_command ctl_commands[] = {
       NULL, ctl_cmd_unquiesce },
     { "equal", NULL, CTL_SOCKET | CTL_TIMEOUT, "prove that the peer holds exactly this image",
       "Needs a quiesced source. The answer is the handover token.", NULL, ctl_cmd_equal },
-    { "release", NULL, CTL_SOCKET | CTL_DESTRUCTIVE | CTL_TIMEOUT,
+    { "release", NULL, CTL_SOCKET | GW_TERM_DESTRUCTIVE | CTL_TIMEOUT,
       "give up the authority, after equal",
       "The point of no return of a handover: this side serves no more.", NULL, ctl_cmd_release },
-    { "handover", NULL, CTL_SOCKET | CTL_DESTRUCTIVE | CTL_TIMEOUT,
+    { "handover", NULL, CTL_SOCKET | GW_TERM_DESTRUCTIVE | CTL_TIMEOUT,
       "quiesce, equal and release in one step",
       "Hands the plan over to its peer without losing anything. If it fails before the release the "
       "source serves on. Afterwards stop this process, promote the peer and start its source.",
@@ -127,7 +112,7 @@ const struct ctl_command ctl_commands[] = {
       OPTIONS({ "for", 0, "DURATION", "from now" },
               { "until", 0, "NS", "boot time in nanoseconds" }),
       ctl_cmd_grant },
-    { "fence", NULL, CTL_SOCKET | CTL_DESTRUCTIVE | CTL_TIMEOUT,
+    { "fence", NULL, CTL_SOCKET | GW_TERM_DESTRUCTIVE | CTL_TIMEOUT,
       "stop a source from serving, for good",
       "Requests fail from now on, and after a restart. What was written and is not at the peer "
       "stays "
@@ -166,7 +151,7 @@ const struct ctl_command ctl_commands[] = {
       OPTIONS({ "tag", 0, "TEXT", "what it is for" }), ctl_cmd_point_create },
     { "point list", NULL, CTL_SOCKET | CTL_DIR | CTL_TIMEOUT, "list the recovery points",
       "They are at the standby.", NULL, ctl_cmd_point_list },
-    { "point delete", "ID", CTL_DIR | CTL_DESTRUCTIVE, "remove a recovery point",
+    { "point delete", "ID", CTL_DIR | GW_TERM_DESTRUCTIVE, "remove a recovery point",
       "The plan must not be served. The point that an unfinished rewind needs is not removed.",
       NULL, ctl_cmd_point_delete },
     { "point check", "ID", CTL_DIR, "compare a recovery point with its stored hashes",
@@ -198,23 +183,66 @@ const struct ctl_command ctl_commands[] = {
       "sign that this side's tail is kept aside, so that the resync may begin",
       "On the socket of the replica whose tail was assessed. Nothing is discarded.", OPTIONS(BY),
       ctl_cmd_divergence_sign },
-    { "divergence discard", "ID", CTL_DIR | CTL_DESTRUCTIVE, "remove a kept tail for good",
+    { "divergence discard", "ID", CTL_DIR | GW_TERM_DESTRUCTIVE, "remove a kept tail for good",
       "Only of a finished resync, only in a person's name, and never unlogged: a line is durable "
       "in "
       "DIR/divergence.log before anything is removed. The plan must not be served.",
       OPTIONS(BY), ctl_cmd_divergence_discard },
 
-    { "man", NULL, CTL_PLAIN, "print the man page", "In the man(7) format.", NULL, ctl_cmd_man },
-    { "completion", "SHELL", CTL_PLAIN, "print the completion of a shell",
+    { "man", NULL, GW_TERM_PLAIN, "print the man page", "In the man(7) format.", NULL,
+      gw_term_cmd_man },
+    { "completion", "SHELL", GW_TERM_PLAIN, "print the completion of a shell",
       "SHELL is bash. Put it where the shell looks, or say: eval \"$(godwit-ctl completion "
       "bash)\".",
-      NULL, ctl_cmd_completion },
+      NULL, gw_term_cmd_completion },
 };
-const size_t ctl_n_commands = GW_ARRAY_SIZE(ctl_commands);
 
-bool ctl_command_has(const struct ctl_command *command, const struct ctl_common_option *option)
-{
-    if (option->option.letter == 'j' && (command->flags & CTL_PLAIN) != 0)
-        return false;
-    return option->flags == 0 || (command->flags & option->flags) != 0;
-}
+static const struct gw_term_operand operands[] = {
+    { "DIR", NULL },
+    { "OUT", NULL },
+    { NULL, NULL },
+};
+
+static const struct gw_term_section sections[] = {
+    { "FILES", ".TP\n.I DIR/divergence.log\n"
+               "who discarded which kept tail, and when: one JSON object a line" },
+    { "SEE ALSO", ".BR nbdkit (1),\n.BR godwit\\-replica (1)" },
+    { NULL, NULL },
+};
+
+const struct gw_term_program ctl_program = {
+    .name = "godwit-ctl",
+    .version = GW_VERSION,
+    .summary = "look at and steer a godwit plan without anything else",
+    .usage = "COMMAND (--socket PATH | --dir DIR) [OPTION]...",
+    .synopsis = "(\\fB\\-\\-socket\\fR \\fIPATH\\fR | \\fB\\-\\-dir\\fR \\fIDIR\\fR) "
+                "[\\fIOPTION\\fR]...",
+    .about = "Looks at and steers one godwit plan at one site: a running process over its control "
+             "socket, or a plan directory without one.",
+    .text =
+        "The break-glass tool of godwit. It speaks to a data-plane process, which is the source "
+        "(the nbdkit plugin) or the replica (godwit-replica), over its control socket, or works on "
+        "a plan directory that no process serves. Commands that only read a directory also work "
+        "beside a running process.\n\nSizes are written with binary units (4096, 64MiB, 20GiB), "
+        "durations with ms, s, m, h or d (a bare number is seconds).",
+    .exits = {
+        [GW_EXIT_OK] = "done",
+        [GW_EXIT_FAILED] =
+            "failed; verify: blocks differ; inspect, lists, point check: damage was found",
+        [GW_EXIT_USAGE] = "the command line is wrong; nothing was done",
+        [GW_EXIT_REFUSED] = "refused by a guard, which the message names; nothing was done",
+        [GW_EXIT_WAITING] = "waiting for approval: a divergent tail waits for its signature",
+        [GW_EXIT_CANCELLED] = "cancelled: not confirmed, or interrupted while only waiting",
+        [GW_EXIT_UNKNOWN] =
+            "unknown outcome: the request was sent and its answer was not seen; look at the status "
+            "before deciding anything",
+    },
+    .commands = commands,
+    .n_commands = GW_ARRAY_SIZE(commands),
+    .common = common,
+    .n_common = GW_ARRAY_SIZE(common),
+    .operands = operands,
+    .sections = sections,
+    .exit_of = ctl_exit_of,
+    .error_json = ctl_error_json,
+};

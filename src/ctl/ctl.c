@@ -3,40 +3,11 @@
 #include "ctl/ctl.h"
 
 #include <errno.h>
-#include <signal.h>
-#include <stdarg.h>
-#include <stdio.h>
-#include <string.h>
-#include <unistd.h>
 
-/* What an interruption means right now. Both are written before the handler can run. */
-static volatile sig_atomic_t interrupt_exit = CTL_CANCELLED;
-static const char *volatile interrupt_text = "interrupted; nothing was done";
-
-static void interrupted(int number)
-{
-    (void)number;
-    const char *text = interrupt_text;
-    /* Nothing can be done if this fails. */
-    if (write(STDERR_FILENO, "\ngodwit-ctl: ", 13) < 0 ||
-        write(STDERR_FILENO, text, strlen(text)) < 0 || write(STDERR_FILENO, "\n", 1) < 0)
-        _exit(interrupt_exit);
-    _exit(interrupt_exit);
-}
-
-void ctl_on_interrupt(int code, const char *sentence)
-{
-    interrupt_text = sentence;
-    interrupt_exit = code;
-    struct sigaction a = { .sa_handler = interrupted };
-    sigaction(SIGINT, &a, NULL);
-    sigaction(SIGTERM, &a, NULL);
-}
-
-int ctl_exit_of(const struct ctl *c, int code)
+int ctl_exit_of(const struct gw_term *c, int code)
 {
     if (c->asked && gw_control_outcome_unknown(code))
-        return CTL_UNKNOWN;
+        return GW_EXIT_UNKNOWN;
     switch (-code) {
     case EPERM:           /* the state does not allow it */
     case EUCLEAN:         /* the image is not consistent, or there is none */
@@ -45,64 +16,53 @@ int ctl_exit_of(const struct ctl *c, int code)
     case ENOTCONN:        /* needs a streaming peer */
     case EEXIST:          /* would overwrite what is there */
     case EPROTONOSUPPORT: /* written by a newer godwit */
-        return CTL_REFUSED;
+        return GW_EXIT_REFUSED;
     default: /* errno values are not an enum of ours */
-        return CTL_FAILED;
+        return GW_EXIT_FAILED;
     }
 }
 
-int ctl_usage(struct ctl *c, const char *fmt, ...)
+json_t *ctl_error_json(const struct gw_term *c)
 {
-    c->err.code = -EINVAL;
-    va_list ap;
-    va_start(ap, fmt);
-    vsnprintf(c->err.msg, sizeof c->err.msg, fmt, ap);
-    va_end(ap);
-    return CTL_USAGE;
+    return gw_control_error_json(c->err.code, c->err.msg);
 }
 
-int ctl_no_memory(struct ctl *c)
+static const char *common(const struct gw_term *c, const char *name, unsigned flag)
 {
-    gw_error_set(&c->err, -ENOMEM, "out of memory");
-    return -ENOMEM;
+    return (c->args.command->flags & flag) != 0 ? gw_term_arg(&c->args, name) : NULL;
 }
 
-static const char *common(const struct ctl *c, const char *name, unsigned flag)
-{
-    return (c->args.command->flags & flag) != 0 ? ctl_arg(&c->args, name) : NULL;
-}
-
-const char *ctl_socket(const struct ctl *c)
+const char *ctl_socket(const struct gw_term *c)
 {
     return common(c, "socket", CTL_SOCKET);
 }
 
-const char *ctl_dir(const struct ctl *c)
+const char *ctl_dir(const struct gw_term *c)
 {
     return common(c, "dir", CTL_DIR);
 }
 
-int ctl_timeout(struct ctl *c, unsigned default_ms, unsigned *ret_ms)
+int ctl_timeout(struct gw_term *c, unsigned default_ms, unsigned *ret_ms)
 {
     uint64_t ms = default_ms;
     if ((c->args.command->flags & CTL_TIMEOUT) != 0 &&
-        ctl_arg_ms(&c->args, "timeout", &ms, &c->err) < 0)
-        return CTL_USAGE;
+        gw_term_arg_ms(&c->args, "timeout", &ms, &c->err) < 0)
+        return GW_EXIT_USAGE;
     *ret_ms = (unsigned)ms;
     return 0;
 }
 
-int ctl_call(struct ctl *c, json_t *request, unsigned timeout_ms, json_t **ret)
+int ctl_call(struct gw_term *c, json_t *request, unsigned timeout_ms, json_t **ret)
 {
     CLEANUP_JSON json_t *owned = request;
     if (owned == NULL)
-        return ctl_no_memory(c);
-    ctl_on_interrupt(CTL_UNKNOWN,
-                     "interrupted before the answer came; the outcome is UNKNOWN, look at "
-                     "the status before deciding anything");
+        return gw_term_no_memory(c);
+    gw_term_on_interrupt(GW_EXIT_UNKNOWN,
+                         "interrupted before the answer came; the outcome is UNKNOWN, look at "
+                         "the status before deciding anything");
     c->asked = true;
     int r = gw_control_call(ctl_socket(c), owned, timeout_ms, NULL, NULL, ret, &c->err);
-    ctl_on_interrupt(CTL_CANCELLED, "interrupted");
+    gw_term_on_interrupt(GW_EXIT_CANCELLED, "interrupted");
     if (r == -ENOSYS)
         return gw_error_wrap(&c->err,
                              "this process does not do that (a source and a replica have different "
@@ -110,7 +70,7 @@ int ctl_call(struct ctl *c, json_t *request, unsigned timeout_ms, json_t **ret)
     return r;
 }
 
-int ctl_ask(struct ctl *c, json_t *request, json_t **ret)
+int ctl_ask(struct gw_term *c, json_t *request, json_t **ret)
 {
     unsigned ms;
     int r = ctl_timeout(c, CTL_TIMEOUT_MS_DEFAULT, &ms);
@@ -120,55 +80,20 @@ int ctl_ask(struct ctl *c, json_t *request, json_t **ret)
     return r;
 }
 
-int ctl_status(struct ctl *c, json_t **ret)
+int ctl_status(struct gw_term *c, json_t **ret)
 {
     int r = ctl_call(c, json_pack("{s:s}", "cmd", "status"), CTL_TIMEOUT_MS_DEFAULT, ret);
     c->asked = false; /* a question leaves nothing open */
     return r;
 }
 
-int ctl_plan_open(struct ctl *c, unsigned flags, struct gw_plan **ret)
+int ctl_plan_open(struct gw_term *c, unsigned flags, struct gw_plan **ret)
 {
     return gw_plan_open(gw_io_posix(), ctl_dir(c), flags, ret, &c->err);
 }
 
-int ctl_confirm(struct ctl *c, const char *plan, const char *consequence)
+int ctl_person(struct gw_term *c, const char **ret)
 {
-    if (ctl_flag(&c->args, "yes"))
-        return 0;
-    if (isatty(STDIN_FILENO) != 1)
-        return ctl_usage(c,
-                         "%s cannot be taken back, and there is no terminal to ask at; say --yes",
-                         c->args.command->name);
-    ctl_on_interrupt(CTL_CANCELLED, "interrupted; nothing was done");
-    fprintf(stderr, "%s\nType the plan's name (%s) to go on: ", consequence, plan);
-    fflush(stderr);
-    char line[256];
-    if (fgets(line, sizeof line, stdin) == NULL)
-        line[0] = '\0';
-    line[strcspn(line, "\n")] = '\0';
-    if (strcmp(line, plan) == 0 && plan[0] != '\0')
-        return 0;
-    gw_error_set(&c->err, -ECANCELED, "not confirmed; nothing was done");
-    return CTL_CANCELLED;
-}
-
-int ctl_readable(struct ctl *c, const char *what, const char *text, size_t bytes_max)
-{
-    CLEANUP_JSON json_t *utf8 = json_string(text);
-    if (utf8 == NULL)
-        return ctl_usage(c, "%s: not valid UTF-8", what);
-    if (text[strspn(text, " ")] == '\0' || strlen(text) > bytes_max)
-        return ctl_usage(c, "%s: a text of 1 to %zu bytes", what, bytes_max);
-    for (const char *p = text; *p != '\0'; p++) {
-        if ((unsigned char)*p < ' ' || *p == 0x7f)
-            return ctl_usage(c, "%s: no control characters", what);
-    }
-    return 0;
-}
-
-int ctl_person(struct ctl *c, const char **ret)
-{
-    *ret = ctl_arg(&c->args, "by");
-    return ctl_readable(c, "--by", *ret, GW_PERSON_MAX - 1);
+    *ret = gw_term_arg(&c->args, "by");
+    return gw_term_readable(c, "--by", *ret, GW_PERSON_MAX - 1);
 }

@@ -40,6 +40,10 @@ int gw_address_resolve(const char *address, bool listen, uint64_t deadline_ns, i
  */
 int gw_address_check(const char *address, bool tls, struct gw_error *err);
 bool gw_address_is_loopback(const struct gw_address *a);
+/* A listening TCP socket (nonblocking, close-on-exec) and the address really bound (dial.c). For
+ * who does not speak on it himself; the rest want gw_listener_open. */
+int gw_listen_port(const char *address, bool loopback_only, int *ret_fd,
+                   char ret_address[GW_ADDRESS_TEXT], struct gw_error *err);
 /* "127.0.0.1:80", "[::1]:80". */
 void gw_address_format(const struct gw_address *a, char ret[GW_ADDRESS_TEXT]);
 

@@ -4,8 +4,10 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "engine/conn.h"
+#include "engine/passed.h"
 #include "engine/tls.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <netinet/in.h>
 #include <poll.h>
@@ -20,9 +22,13 @@
 
 struct gw_listener {
     int fd;
+    bool passed; /* connections come from another process (engine/passed.h) */
     struct gw_tls *tls;
-    char address[GW_ADDRESS_TEXT];
+    char address[sizeof GW_PASSED_PREFIX + GW_PASSED_PATH_MAX];
 };
+
+static_assert(sizeof((struct gw_listener *)NULL)->address >= GW_ADDRESS_TEXT,
+              "an address of any kind fits");
 
 static uint64_t after_ms(unsigned ms)
 {
@@ -179,26 +185,38 @@ static int listen_any(const struct gw_addresses *all, int *ret_fd, char text[GW_
     return 0;
 }
 
-int gw_listener_open(const char *address, struct gw_tls *tls, struct gw_listener **ret,
-                     struct gw_error *err)
+int gw_listen_port(const char *address, bool loopback_only, int *ret_fd,
+                   char ret_address[GW_ADDRESS_TEXT], struct gw_error *err)
 {
     struct gw_addresses all;
     int r = gw_address_resolve(address, true, after_ms(LISTEN_RESOLVE_MS), -1, &all, err);
 
-    if (r == 0 && tls == NULL)
+    if (r == 0 && loopback_only)
         r = keep_loopback(address, &all, err);
     if (r < 0) {
         gw_error_wrap(err, "cannot listen on \"%s\"", address);
         return r;
     }
+    return listen_any(&all, ret_fd, ret_address, err);
+}
+
+int gw_listener_open(const char *address, struct gw_tls *tls, struct gw_listener **ret,
+                     struct gw_error *err)
+{
+    const char *path = gw_passed_path(address);
     struct gw_listener *l = calloc(1, sizeof *l);
+
     if (l == NULL)
         return gw_error_set(err, -ENOMEM, "cannot listen on \"%s\": out of memory", address);
-    r = listen_any(&all, &l->fd, l->address, err);
+    l->passed = path != NULL;
+    int r = l->passed ? gw_passed_open(path, &l->fd, err)
+                      : gw_listen_port(address, tls == NULL, &l->fd, l->address, err);
     if (r < 0) {
         free(l);
         return r;
     }
+    if (l->passed)
+        snprintf(l->address, sizeof l->address, "%s", address);
     l->tls = tls != NULL ? gw_tls_ref(tls) : NULL;
     *ret = l;
     return 0;
@@ -214,8 +232,30 @@ int gw_listener_fd(const struct gw_listener *l)
     return l->fd;
 }
 
+static int take_passed(struct gw_listener *l, struct gw_conn **ret, struct gw_error *err)
+{
+    struct gw_address peer;
+    char text[GW_ADDRESS_TEXT];
+    int fd = -1;
+    int r = gw_passed_take(l->fd, &fd, &peer, err);
+
+    if (r < 0)
+        return r;
+    if (l->tls == NULL && !gw_address_is_loopback(&peer)) {
+        close(fd);
+        gw_address_format(&peer, text);
+        return gw_error_set(err, -EPERM,
+                            "%s is not a loopback address: without TLS a connection is allowed on "
+                            "this machine only; configure certificates",
+                            text);
+    }
+    return gw_conn_new(fd, &peer, ret, err);
+}
+
 int gw_listener_take(struct gw_listener *l, struct gw_conn **ret, struct gw_error *err)
 {
+    if (l->passed)
+        return take_passed(l, ret, err);
     for (;;) {
         struct gw_address peer = { .len = sizeof peer.sa };
         int fd =
@@ -255,6 +295,8 @@ int gw_listener_accept(struct gw_listener *l, unsigned timeout_ms, int cancel_fd
             return cancelled(l, err);
         r = gw_listener_take(l, &c, err);
     } while (r == -EAGAIN);
+    if (r == -EPROTO || r == -EPERM)
+        return r;
     if (r < 0) /* the caller calls again: out of descriptors it must not spin */
         return gw_wait_fd(-1, 0, cancel_fd, after_ms(ACCEPT_RETRY_MS)) == -ECONNABORTED
                    ? cancelled(l, err)
@@ -279,6 +321,9 @@ void gw_listener_close(struct gw_listener *l)
 {
     if (l == NULL)
         return;
+    /* The name goes with the process, so that who passes connections on knows at once. */
+    if (l->passed)
+        unlink(gw_passed_path(l->address));
     close(l->fd);
     gw_tls_free(l->tls);
     free(l);

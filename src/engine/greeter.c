@@ -221,6 +221,10 @@ static void open_the_door(struct party *p)
         int r = gw_listener_take(p->g->listener, &conn, &err);
         if (r == -EAGAIN)
             return;
+        if (r == -EPROTO || r == -EPERM) { /* of what was passed on to us; the door is fine */
+            refuse(p, "", &err);
+            return;
+        }
         if (r < 0) {
             refuse(p, "", &err);
             p->accept_from_ns = add_ms(now, ACCEPT_RETRY_MS);

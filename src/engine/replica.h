@@ -31,7 +31,7 @@
 #include "engine/transport.h"
 
 struct gw_replica_config {
-    const char *listen; /* "host:port" */
+    const char *listen; /* "host:port" or "unix:PATH" (transport.h) */
     struct gw_tls *tls;
     uint64_t journal_bytes;       /* limit of the whole journal */
     uint64_t point_reserve_bytes; /* free space that a point must leave */

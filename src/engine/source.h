@@ -71,8 +71,9 @@ enum gw_link_loss {
 
 struct gw_source_config {
     const char *peer;   /* "host:port" of the replica; NULL: alone */
-    const char *listen; /* "host:port" where the other side may call (source_guard.c); NULL: it
-                           cannot, and two serving sides would not learn of each other */
+    const char *listen; /* "host:port" or "unix:PATH" (transport.h) where the other side may call
+                           (source_guard.c); NULL: it cannot, and two serving sides would not learn
+                           of each other */
     struct gw_tls *tls; /* NULL: plain TCP (loopback only) */
     bool sync;          /* acknowledge on received */
     enum gw_link_loss on_link_loss;

@@ -6,6 +6,7 @@
 #include "base/hash.h"
 #include "base/log.h"
 #include "engine/frame_io.h"
+#include "engine/server_name.h"
 #include "engine/source_internal.h"
 
 #include <errno.h>
@@ -332,8 +333,8 @@ void *gw_source_link_main(void *arg)
 {
     struct gw_source *s = arg;
     unsigned backoff_ms = GW_RECONNECT_MS_MIN;
-    char name[GW_UUID_TEXT];
-    gw_uuid_format(&s->plan->meta.plan, name);
+    char name[GW_SERVER_NAME_TEXT];
+    gw_server_name_format(&s->plan->meta.plan, name);
     for (;;) {
         pthread_mutex_lock(s->mu);
         while (!s->stop && (s->cfg.peer == NULL || is_over(s)))

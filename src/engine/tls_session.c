@@ -185,9 +185,14 @@ static int alert_error(struct gw_tls_session *s, struct gw_error *err)
                             gw_tls_cert_file(s->tls), reason);
     if (alert == GNUTLS_A_PROTOCOL_VERSION)
         return gw_error_set(err, -EPROTO, "the peer does not speak TLS 1.3");
-    return gw_error_set(
-        err, -EPROTO, "the peer ended TLS with the alert \"%s\"%s", name != NULL ? name : "unknown",
-        alert == GNUTLS_A_HANDSHAKE_FAILURE ? ": maybe it does not speak TLS 1.3" : "");
+    if (alert == GNUTLS_A_UNRECOGNIZED_NAME) /* what a data port of many plans says */
+        return gw_error_set(err, -EPROTO, "the site that answers has no such plan");
+    const char *hint = alert == GNUTLS_A_HANDSHAKE_FAILURE ? ": maybe it does not speak TLS 1.3"
+                       : alert == GNUTLS_A_INTERNAL_ERROR
+                           ? ": maybe the plan's process does not run there now"
+                           : "";
+    return gw_error_set(err, -EPROTO, "the peer ended TLS with the alert \"%s\"%s",
+                        name != NULL ? name : "unknown", hint);
 }
 
 /* A handshake that failed with GnuTLS code r: the sentence, and an alert for the peer into out. */

@@ -4,7 +4,9 @@
  * Connections: blocking byte streams between two sites, TCP with TLS 1.3 and mutual
  * authentication (GnuTLS), or plain TCP on loopback when asked for.
  *
- * Addresses: "host:port", "[ipv6]:port". Port 0 at a listener takes a free one.
+ * Addresses: "host:port", "[ipv6]:port". Port 0 at a listener takes a free one. "unix:PATH", at a
+ * listener only: somebody else listens, and passes TCP connections on to the socket at PATH
+ * (engine/passed.h); from there on they are as if accepted here.
  *
  * Certificates are checked by both sides: signed by `ca`, valid now, and for exactly `peer` (a
  * dNSName or, without any, the common name; no wildcards). -EKEYREJECTED: one was refused, theirs
@@ -53,10 +55,11 @@ int gw_conn_connect(const char *address, struct gw_tls *tls, const char *server_
                     unsigned timeout_ms, int cancel_fd, struct gw_conn **ret, struct gw_error *err);
 
 struct gw_listener;
-/* Plain listeners (tls NULL) bind to loopback addresses only. */
+/* Plain listeners (tls NULL) bind to loopback addresses only, and take from there only what is
+ * passed to them. */
 int gw_listener_open(const char *address, struct gw_tls *tls, struct gw_listener **ret,
                      struct gw_error *err);
-/* "127.0.0.1:34567": the address really bound. */
+/* "127.0.0.1:34567": the address really bound; "unix:PATH". */
 const char *gw_listener_address(const struct gw_listener *l);
 /*
  * Wait for one connection and shake hands (at most timeout_ms for the handshake; a slow or garbage
@@ -71,7 +74,8 @@ void gw_listener_close(struct gw_listener *l);
  * The same without waiting, for who serves many callers at once (engine/greeter.h). *ret has not
  * shaken hands: call gw_listener_shake when the caller has said something, and again after each
  * -EAGAIN when poll says *ret_events; 0: it is whom the certificate names (or the listener is
- * plain). -EAGAIN from take: nobody is there.
+ * plain). From take: -EAGAIN nobody is there; -EPROTO, -EPERM what was passed on is no connection,
+ * or not from whom it may come: it is gone, go on.
  */
 int gw_listener_fd(const struct gw_listener *l);
 int gw_listener_take(struct gw_listener *l, struct gw_conn **ret, struct gw_error *err);

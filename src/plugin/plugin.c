@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "base/size.h"
 #include "engine/address.h"
+#include "engine/passed.h"
 #include "engine/source.h"
 #include "plugin/source_control.h"
 
@@ -21,6 +22,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/prctl.h>
 #include <unistd.h>
 
 #define NBDKIT_API_VERSION 2
@@ -38,7 +40,7 @@ static struct gw_tls *tls;
 static struct gw_plan *plan;
 static struct gw_source *source;
 static struct gw_control *control;
-static bool stopped, watching;
+static bool stopped, watching, outlive;
 
 static void godwit_load(void)
 {
@@ -112,6 +114,19 @@ static int config_tls(const char *key, const char *value)
     return -1;
 }
 
+/* "unix:PATH": the server changes its directory before the path is used. */
+static int set_listen(const char *value)
+{
+    const char *path = gw_passed_path(value);
+    if (path == NULL)
+        return replace(&listen_address, strdup(value));
+    char *absolute = nbdkit_absolute_path(path), *address = NULL;
+    if (absolute == NULL || asprintf(&address, GW_PASSED_PREFIX "%s", absolute) < 0)
+        address = NULL;
+    free(absolute);
+    return replace(&listen_address, address);
+}
+
 static int godwit_config(const char *key, const char *value)
 {
     if (strcmp(key, "dir") == 0)
@@ -121,7 +136,7 @@ static int godwit_config(const char *key, const char *value)
     if (strcmp(key, "peer") == 0)
         return replace(&peer, strdup(value));
     if (strcmp(key, "listen") == 0)
-        return replace(&listen_address, strdup(value));
+        return set_listen(value);
     if (strcmp(key, "plain") == 0)
         return set_bool(&plain, value);
     if (strcmp(key, "sync") == 0)
@@ -132,6 +147,8 @@ static int godwit_config(const char *key, const char *value)
         return set_bool(&config.isolated_start, value);
     if (strcmp(key, "granted") == 0)
         return set_bool(&config.granted, value);
+    if (strcmp(key, "outlive") == 0)
+        return set_bool(&outlive, value);
     if (strcmp(key, "ring") == 0)
         return set_size(key, value, &config.ring_bytes);
     if (strcmp(key, "bandwidth") == 0)
@@ -178,13 +195,14 @@ static int godwit_config_complete(void)
     "dir=DIRECTORY          (required) the plan directory (godwit-ctl create).\n"                  \
     "control=SOCKET         Serve the control socket here.\n"                                      \
     "peer=HOST:PORT         Replicate to the replica that listens there.\n"                        \
-    "listen=HOST:PORT       Where the peer may call, to learn that this side serves.\n"            \
+    "listen=HOST:PORT|unix:PATH  Where the peer may call, to learn that this side serves.\n"       \
     "tls-ca=, tls-cert=, tls-key=FILE, tls-peer=NAME\n"                                            \
     "plain=yes              No TLS; loopback only.\n"                                              \
     "sync=yes               Acknowledge a write when the replica has received it.\n"               \
     "on-link-loss=continue|suspend   Sync mode without a link.\n"                                  \
     "isolated-start=yes     Serve without having spoken to the peer.\n"                            \
     "granted=yes            Serve only until the deadline given by 'grant'.\n"                     \
+    "outlive=yes            Live on when the process that started the server ends.\n"              \
     "ring=64MiB  bandwidth=BYTES/s  zstd=LEVEL\n"                                                  \
     "throttle-ms=  unsync-ms=  wait-ms=  link-timeout-ms="
 
@@ -314,6 +332,10 @@ static int godwit_after_fork(void)
         nbdkit_error("peer=%s", err.msg);
         return -1;
     }
+    /* Versions of nbdkit have themselves ended with the thread that started them, also with -f
+     * alone. Before anybody can see that we are up: who started us may end then. */
+    if (outlive)
+        prctl(PR_SET_PDEATHSIG, 0);
     /* The source last: to begin to serve is durable, and a start that fails changes nothing. */
     if ((control_path != NULL &&
          source_control_start(control_path, plan, source, stop_process, &control, &err) < 0) ||

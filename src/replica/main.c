@@ -32,13 +32,14 @@ struct options {
 enum { EXIT_USAGE = 2 };
 
 static const char usage[] =
-    "usage: godwit-replica --dir DIRECTORY --listen HOST:PORT [options]\n"
+    "usage: godwit-replica --dir DIRECTORY --listen HOST:PORT|unix:PATH [options]\n"
     "       godwit-replica --dir DIRECTORY --heal HOST:PORT [options]\n"
     "\n"
     "Receives the replication stream of a plan, keeps it durable and applies it.\n"
     "\n"
     "  --dir DIRECTORY        the plan directory (godwit-ctl create)\n"
     "  --listen HOST:PORT     wait for the source here; port 0 takes a free one\n"
+    "  --listen unix:PATH     take connections here that another process accepted (godwitd)\n"
     "  --heal HOST:PORT       be the source without clients: heal the peer's replica from here\n"
     "  --control SOCKET       serve the control socket here\n"
     "  --tls-ca FILE --tls-cert FILE --tls-key FILE [--tls-peer NAME]\n"

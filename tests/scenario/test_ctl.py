@@ -135,9 +135,11 @@ def test_what_is_installed_and_where(world):
     plugins = subprocess.run(["pkg-config", "--variable=plugindir", "nbdkit"], text=True, check=True,
                              stdout=subprocess.PIPE).stdout.strip()
     wanted = {under("bindir", "godwit"), under("bindir", "godwit-ctl"),
-              under("bindir", "godwit-replica"), under("mandir", "man1", "godwit-ctl.1"),
+              under("bindir", "godwit-replica"), under("mandir", "man1", "godwit.1"),
+              under("mandir", "man1", "godwit-ctl.1"),
               under("mandir", "man1", "godwit-replica.1"),
               under("mandir", "man1", "nbdkit-godwit-plugin.1"),
+              under("datadir", "bash-completion", "completions", "godwit.bash"),
               under("datadir", "bash-completion", "completions", "godwit-ctl.bash"),
               os.path.join(plugins, "nbdkit-godwit-plugin.so")}
     there = {"/" + os.path.relpath(os.path.join(base, f), stage)

@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright the godwit authors
+/*
+ * What a person may ask for about a plan, whichever door it came through: guards first, then a run,
+ * or the thing itself where it is one small durable step.
+ *
+ * Where: the site that starts the operation's run coordinates it, so a request that came to the
+ * other site is passed on over the link, with the person's name. A failover is asked for at the
+ * standby.
+ *
+ * Params (JSON, all optional): point, confirm_site_down, override [guard, ...] with a reason, at
+ * (RFC 3339), abort_by_ms, dry_run, by, adopt_data, roll_back.
+ */
+#pragma once
+
+#include "core/guard.h"
+#include "site/runs.h"
+
+struct site_refusal {
+    char guard[40], way_out[512];
+    bool forceable;
+};
+
+/*
+ * *ret is what the API answers: {"run": {...}} of a run that was begun, else {"done": true, ...}.
+ * -EPERM with ret_refusal->guard set: a guard refuses. Other errors: as they say.
+ */
+int site_action(struct site *s, const char *plan, enum gw_request request, const json_t *params,
+                const struct site_person *who, bool passed_on, json_t **ret,
+                struct site_refusal *ret_refusal, struct gw_error *err);
+
+/* The guards of a request as they stand: [{"guard","verdict","value",...}]. */
+json_t *site_action_explain(struct site *s, struct site_plan *p, enum gw_request request,
+                            const json_t *params);
+
+/* From steps_check.c: facts for the guards of a request. */
+int site_step_guards(struct site *s, struct site_plan *p, enum gw_request request,
+                     const json_t *params, bool own_run, struct gw_guard_facts *facts,
+                     struct site_guard_texts *texts, struct site_view *v);

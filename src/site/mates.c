@@ -1,0 +1,280 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright the godwit authors
+#include "site/mates.h"
+
+#include "base/clock.h"
+#include "base/cond.h"
+#include "base/log.h"
+#include "catalog/peers.h"
+#include "http/route.h"
+#include "link/peer.h"
+#include "site/documents.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct site_mate {
+    struct site_mate *next;
+    char name[SITE_NAME_TEXT];
+    struct site_mate_address address;
+    struct gw_peer *peer; /* lives as long as the mate: calls run in parallel */
+    struct site *site;
+    pthread_t thread;
+    bool runs, replaced; /* replaced: paired anew, another mate has its name */
+
+    /* site.mu: */
+    uint64_t heard_boot_ns, rtt_ns;
+    int64_t offset_ns;
+    bool clock_known;
+    char version[32], why[256];
+};
+
+/* site.mu is held. */
+static struct site_mate *find(struct site *s, const char *name)
+{
+    for (struct site_mate *m = s->mates; m != NULL; m = m->next) {
+        if (!m->replaced && strcmp(m->name, name) == 0)
+            return m;
+    }
+    return NULL;
+}
+
+static int not_paired(const char *name, struct gw_error *err)
+{
+    return gw_error_set(err, -ENOENT,
+                        "this site is not paired with '%s'; godwit site pair there makes a code, "
+                        "godwit site pair CODE ADDRESS here uses it",
+                        name);
+}
+
+int site_mate_address(struct site *s, const char *name, struct site_mate_address *ret,
+                      struct gw_error *err)
+{
+    LOCK_SCOPE(&s->mu);
+    const struct site_mate *m = find(s, name);
+    if (m == NULL)
+        return not_paired(name, err);
+    *ret = m->address;
+    return 0;
+}
+
+void site_mate_state(struct site *s, const char *name, struct site_mate_state *ret)
+{
+    LOCK_SCOPE(&s->mu);
+    const struct site_mate *m = find(s, name);
+    *ret = (struct site_mate_state){ .paired = m != NULL };
+    if (m == NULL) {
+        snprintf(ret->why, sizeof ret->why, "not paired");
+        return;
+    }
+    ret->heard_boot_ns = m->heard_boot_ns;
+    ret->reachable = m->heard_boot_ns != 0 &&
+                     gw_boot_ns() - m->heard_boot_ns < SITE_MATE_SILENT_MS * GW_NS_PER_MS;
+    ret->rtt_ns = m->rtt_ns;
+    ret->offset_ns = m->offset_ns;
+    ret->clock_known = m->clock_known;
+    memcpy(ret->version, m->version, sizeof ret->version);
+    memcpy(ret->why, m->why, sizeof ret->why);
+}
+
+int site_mate_call(struct site *s, const char *name, const char *method, json_t *params,
+                   unsigned timeout_ms, json_t **ret, enum gw_http_outcome *ret_outcome,
+                   struct gw_error *err)
+{
+    CLEANUP_SITE_JSON json_t *owned = params;
+    if (ret_outcome != NULL)
+        *ret_outcome = GW_HTTP_NOT_SENT;
+    if (params == NULL)
+        return gw_error_set(err, -ENOMEM, "out of memory");
+    pthread_mutex_lock(&s->mu);
+    struct site_mate *m = find(s, name);
+    pthread_mutex_unlock(&s->mu);
+    if (m == NULL)
+        return not_paired(name, err);
+    return gw_peer_call(m->peer, method, params, timeout_ms, ret, ret_outcome, NULL, err);
+}
+
+/* ---- beats ------------------------------------------------------------------------------------ */
+
+/* Our sides of the plans that are shared with a mate. */
+static json_t *sides_for(struct site *s, const char *mate)
+{
+    json_t *a = json_array();
+    LOCK_SCOPE(&s->mu);
+    for (const struct site_plan *p = s->plans; p != NULL; p = p->next) {
+        if (!p->gone && p->side != NULL && strcmp(p->peer, mate) == 0)
+            json_array_append_new(a, json_pack("{s:s, s:s, s:O}", "plan", p->name, "uuid",
+                                               p->uuid_text, "side", p->side));
+    }
+    return a;
+}
+
+static void keep_sides(struct site *s, const char *mate, const json_t *sides)
+{
+    size_t i;
+    json_t *item;
+    json_array_foreach(sides, i, item)
+    {
+        struct gw_uuid uuid;
+        json_t *side = json_object_get(item, "side");
+        if (!json_is_object(side) || !gw_uuid_parse(site_text(item, "uuid"), &uuid))
+            continue;
+        struct site_plan *p = site_plan_by_uuid(s, &uuid);
+        if (p == NULL || strcmp(p->peer, mate) != 0)
+            continue;
+        LOCK_SCOPE(&s->mu);
+        json_decref(p->peer_side);
+        p->peer_side = json_incref(side);
+        p->peer_side_boot_ns = gw_boot_ns();
+    }
+}
+
+static void heard(struct site *s, const char *from)
+{
+    LOCK_SCOPE(&s->mu);
+    struct site_mate *m = find(s, from);
+    if (m == NULL)
+        return;
+    bool back = m->heard_boot_ns == 0 ||
+                gw_boot_ns() - m->heard_boot_ns >= SITE_MATE_SILENT_MS * GW_NS_PER_MS;
+    m->heard_boot_ns = gw_boot_ns();
+    m->why[0] = '\0';
+    if (back) {
+        s->changes++;
+        pthread_cond_broadcast(&s->changed);
+    }
+}
+
+int site_mates_heard(struct site *s, const char *from, const json_t *params, json_t **ret,
+                     struct gw_error *err)
+{
+    keep_sides(s, from, site_at(params, "sides"));
+    heard(s, from);
+    *ret = json_pack("{s:o, s:I, s:s}", "sides", sides_for(s, from), "wall_ns",
+                     (json_int_t)gw_wall_ns(), "version", GODWIT_VERSION);
+    return *ret != NULL ? 0 : gw_error_set(err, -ENOMEM, "out of memory");
+}
+
+static void note_clock(struct site_mate *m, uint64_t sent_ns, uint64_t theirs_ns, uint64_t back_ns)
+{
+    struct gw_clock_sample c;
+    if (theirs_ns == 0 || !gw_clock_estimate(sent_ns, theirs_ns, theirs_ns, back_ns, &c))
+        return;
+    LOCK_SCOPE(&m->site->mu);
+    m->rtt_ns = c.rtt_ns;
+    m->offset_ns = c.offset_ns;
+    m->clock_known = true;
+}
+
+static void beat(struct site_mate *m)
+{
+    struct site *s = m->site;
+    struct gw_error err = { 0 };
+    CLEANUP_SITE_JSON json_t *result = NULL;
+    CLEANUP_SITE_JSON json_t *params = json_pack("{s:o, s:I}", "sides", sides_for(s, m->name),
+                                                 "wall_ns", (json_int_t)gw_wall_ns());
+    uint64_t sent_ns = gw_wall_ns();
+    int r = gw_peer_call(m->peer, "beat", params, SITE_BEAT_TIMEOUT_MS, &result, NULL, NULL, &err);
+    if (r == 0) {
+        note_clock(m, sent_ns, site_number(result, "wall_ns"), gw_wall_ns());
+        keep_sides(s, m->name, site_at(result, "sides"));
+        heard(s, m->name);
+    }
+    LOCK_SCOPE(&s->mu);
+    if (r < 0)
+        snprintf(m->why, sizeof m->why, "%.255s", err.msg);
+    else
+        snprintf(m->version, sizeof m->version, "%s", site_text(result, "version"));
+}
+
+static void *beat_main(void *arg)
+{
+    struct site_mate *m = arg;
+    struct site *s = m->site;
+    while (!gw_stop_wanted(gw_stop_fd(s->stop)) && !m->replaced) {
+        pthread_mutex_lock(&s->mu);
+        uint64_t seen = s->changes;
+        pthread_mutex_unlock(&s->mu);
+        beat(m);
+        LOCK_SCOPE(&s->mu);
+        uint64_t until = gw_boot_ns() + SITE_BEAT_MS * GW_NS_PER_MS, now;
+        while (s->changes == seen && !m->replaced && !gw_stop_wanted(gw_stop_fd(s->stop)) &&
+               (now = gw_boot_ns()) < until)
+            gw_cond_wait_ms(&s->changed, &s->mu, (unsigned)((until - now) / GW_NS_PER_MS) + 1);
+    }
+    return NULL;
+}
+
+void site_mates_wake(struct site *s)
+{
+    LOCK_SCOPE(&s->mu);
+    s->changes++;
+    pthread_cond_broadcast(&s->changed);
+}
+
+static int add_mate(struct site *s, const struct gw_catalog_peer *row, struct gw_error *err)
+{
+    struct gw_cert_info info;
+    int r = gw_trust_get(s->trust, row->site, &info, NULL, err);
+    if (r < 0)
+        return r;
+    struct site_mate *m = calloc(1, sizeof *m);
+    if (m == NULL)
+        return gw_error_set(err, -ENOMEM, "out of memory");
+    m->site = s;
+    snprintf(m->name, sizeof m->name, "%s", row->site);
+    snprintf(m->address.link, sizeof m->address.link, "%s", row->link_address);
+    snprintf(m->address.data, sizeof m->address.data, "%s", row->data_address);
+    struct gw_peer_config config = { .identity = s->identity,
+                                     .site = m->name,
+                                     .address = m->address.link,
+                                     .pin = info.fingerprint };
+    r = gw_peer_new(&config, &m->peer, err);
+    if (r < 0) {
+        free(m);
+        return r;
+    }
+    LOCK_SCOPE(&s->mu);
+    struct site_mate *old = find(s, m->name);
+    if (old != NULL)
+        old->replaced = true;
+    m->next = s->mates;
+    s->mates = m;
+    m->runs = pthread_create(&m->thread, NULL, beat_main, m) == 0;
+    pthread_cond_broadcast(&s->changed);
+    return m->runs ? 0 : gw_error_set(err, -EAGAIN, "cannot make a thread for site '%s'", m->name);
+}
+
+int site_mates_load(struct site *s, struct gw_error *err)
+{
+    CLEANUP_CATALOG_MEM struct gw_catalog_mem mem = { 0 };
+    struct gw_catalog_peer *rows = NULL;
+    size_t n = 0;
+    int r = gw_catalog_peer_list(s->catalog, &mem, &rows, &n, err);
+    for (size_t i = 0; r == 0 && i < n; i++) {
+        pthread_mutex_lock(&s->mu);
+        const struct site_mate *m = find(s, rows[i].site);
+        bool same = m != NULL && strcmp(m->address.link, rows[i].link_address) == 0 &&
+                    strcmp(m->address.data, rows[i].data_address) == 0;
+        pthread_mutex_unlock(&s->mu);
+        if (!same)
+            r = add_mate(s, &rows[i], err);
+    }
+    return r;
+}
+
+void site_mates_stop(struct site *s)
+{
+    site_mates_wake(s);
+    while (s->mates != NULL) {
+        struct site_mate *m = s->mates;
+        gw_peer_cancel(m->peer);
+        if (m->runs)
+            pthread_join(m->thread, NULL);
+        s->mates = m->next;
+        gw_peer_free(m->peer);
+        free(m);
+    }
+}

@@ -1,0 +1,376 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright the godwit authors
+#include "site/monitor.h"
+
+#include "base/clock.h"
+#include "base/cond.h"
+#include "base/log.h"
+#include "site/dataplane.h"
+#include "site/edits.h"
+#include "site/mates.h"
+#include "site/plandir.h"
+#include "site/view.h"
+#include "site/workload.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+struct watch { /* static: one site a process */
+    pthread_t thread[SITE_LOOK_THREADS];
+    unsigned n;
+} watch;
+
+void site_monitor_wake(struct site *s)
+{
+    LOCK_SCOPE(&s->mu);
+    s->changes++;
+    pthread_cond_broadcast(&s->changed);
+}
+
+void site_monitor_look_soon(struct site *s, struct site_plan *p)
+{
+    LOCK_SCOPE(&s->mu);
+    p->look_now = true;
+    s->changes++;
+    pthread_cond_broadcast(&s->changed);
+}
+
+static bool ending(const struct site *s)
+{
+    return gw_stop_wanted(gw_stop_fd(s->stop));
+}
+
+/* ---- workloads -------------------------------------------------------------------------------- */
+
+static enum gw_svc judge(const struct site_workload_state *st, const char *service, bool fenced)
+{
+    bool serving = strcmp(service, "serving") == 0;
+    if (fenced && !(st->any && !st->all_stopped))
+        return GW_SVC_FENCED;
+    if (!st->any) {
+        if (strcmp(service, "quiesced") == 0)
+            return GW_SVC_QUIESCING;
+        return serving ? GW_SVC_RUNNING : GW_SVC_STOPPED;
+    }
+    if (!st->known)
+        return GW_SVC_UNKNOWN;
+    if (st->all_stopped)
+        return GW_SVC_STOPPED;
+    return st->all_running && st->healthy ? GW_SVC_RUNNING : GW_SVC_DEGRADED;
+}
+
+/* The worst of what was seen, in words. */
+static void say(const json_t *report, char ret[256])
+{
+    size_t i, k;
+    json_t *g, *m;
+    ret[0] = '\0';
+    json_array_foreach(json_object_get(report, "groups"), i, g)
+    {
+        json_array_foreach(json_object_get(g, "instances"), k, m)
+        {
+            if (strcasecmp(site_text(m, "state"), "running") != 0 && ret[0] == '\0')
+                snprintf(ret, 256, "instance '%s' is %s", site_text(m, "instance"),
+                         site_text(m, "state"));
+        }
+        json_array_foreach(json_object_get(g, "health"), k, m)
+        {
+            if (strcasecmp(site_text(m, "colour"), "green") != 0 && ret[0] == '\0')
+                snprintf(ret, 256, "%s: %s", site_text(m, "check"), site_text(m, "text"));
+        }
+    }
+}
+
+static void look_at(struct site *s, struct site_plan *p)
+{
+    CLEANUP_DOCUMENT struct site_document *doc = site_plan_document(s, p);
+    CLEANUP_SITE_JSON json_t *ours = NULL, *theirs = NULL, *report = NULL;
+    uint64_t age;
+    struct site_dp_paths at;
+    struct gw_error err = { 0 };
+    site_sides(s, p, &ours, &theirs, &age);
+    if (doc == NULL || site_dp_paths(s, p, &at, &err) < 0)
+        return;
+    struct site_workload_facts facts = { .operation = "look",
+                                         .nbd = at.nbd,
+                                         .epoch = site_number(site_at(ours, "dir"), "epoch") };
+    struct site_workload *w = NULL;
+    struct site_workload_state st = { .known = false };
+    if (site_workload_new(doc->plan, s->name, &facts, NULL, gw_stop_fd(s->stop), &w, &err) == 0)
+        site_workload_look(w, &st, &report, &err);
+    site_workload_free(w);
+    const json_t *dp = site_true(ours, "dp_known") ? site_at(ours, "dp") : NULL;
+    enum gw_svc svc = judge(&st, site_text(dp, "service"),
+                            json_is_string(site_at(ours, "fenced")));
+    LOCK_SCOPE(&s->mu);
+    p->seen.svc = svc;
+    p->seen.boot_ns = gw_boot_ns();
+    say(report, p->seen.text);
+    s->changes++;
+    pthread_cond_broadcast(&s->changed);
+}
+
+/* The plan whose look is due first; NULL: none is. site.mu is held. */
+static struct site_plan *next_look(struct site *s, uint64_t *ret_wait_ms)
+{
+    uint64_t now = gw_boot_ns();
+    *ret_wait_ms = SITE_MONITOR_MS;
+    for (struct site_plan *p = s->plans; p != NULL; p = p->next) {
+        if (p->gone || p->looking || p->side == NULL)
+            continue;
+        bool here = strcmp(site_text(p->side, "want"), "SOURCE") == 0;
+        uint64_t every = (here ? SITE_LOOK_MS : 3ull * SITE_LOOK_MS) * GW_NS_PER_MS;
+        if (p->look_now || p->seen.boot_ns == 0 || now - p->seen.boot_ns >= every) {
+            p->look_now = false;
+            p->looking = true;
+            return p;
+        }
+    }
+    return NULL;
+}
+
+static void *look_main(void *arg)
+{
+    struct site *s = arg;
+    while (!ending(s)) {
+        uint64_t wait_ms;
+        pthread_mutex_lock(&s->mu);
+        struct site_plan *p = next_look(s, &wait_ms);
+        if (p == NULL)
+            gw_cond_wait_ms(&s->changed, &s->mu, (unsigned)wait_ms);
+        pthread_mutex_unlock(&s->mu);
+        if (p == NULL)
+            continue;
+        look_at(s, p);
+        LOCK_SCOPE(&s->mu);
+        p->looking = false;
+    }
+    return NULL;
+}
+
+/* ---- fencing ---------------------------------------------------------------------------------- */
+
+static void set_fenced(struct gw_catalog_plan *row, void *arg)
+{
+    row->fenced_reason = arg;
+    row->want = GW_CATALOG_WANT_NONE;
+}
+
+static int stop_workload(struct site *s, struct site_plan *p, struct gw_error *err)
+{
+    CLEANUP_DOCUMENT struct site_document *doc = site_plan_document(s, p);
+    struct site_dp_paths at;
+    int r = site_dp_paths(s, p, &at, err);
+    if (r < 0)
+        return r;
+    struct site_workload_facts facts = { .operation = "fence", .nbd = at.nbd };
+    struct site_workload *w = NULL;
+    r = site_workload_new(doc->plan, s->name, &facts, NULL, gw_stop_fd(s->stop), &w, err);
+    if (r == 0)
+        r = site_workload_stop(w, true, NULL, err);
+    site_workload_free(w);
+    site_monitor_look_soon(s, p);
+    return r;
+}
+
+int site_fence_plan(struct site *s, struct site_plan *p, const char *reason, struct gw_error *err)
+{
+    char *why = (char *)(uintptr_t)reason;
+    LOCK_SCOPE(&p->plan_mu);
+    int r = site_plan_update(s, p, set_fenced, why, err);
+    if (r < 0)
+        return r;
+    site_event(s, "plan.fenced", p->name, NULL, SITE_WARNING, NULL,
+               "this site must not serve the plan: %s", reason);
+    /* The data first: a writer that goes on after this gets errors, whatever the workload does. */
+    struct gw_error fence = { 0 };
+    r = site_dp_call(s, p, json_pack("{s:s, s:s}", "cmd", "fence", "reason", reason),
+                     SITE_DP_CALL_MS, NULL, &fence);
+    int stopped = stop_workload(s, p, err);
+    if (site_dp_stop(s, p, err) < 0)
+        return -EIO;
+    if (r < 0 && fence.code != -ENOENT && fence.code != -ECONNREFUSED && fence.code != -ENOSYS)
+        gw_log(GW_LOG_WARNING, "%s: fencing the source: %s", p->name, fence.msg);
+    return stopped;
+}
+
+/* ---- what the sides say ----------------------------------------------------------------------- */
+
+struct learnt {
+    const char *holder;
+    uint64_t epoch;
+};
+
+static void set_learnt(struct gw_catalog_plan *row, void *arg)
+{
+    const struct learnt *l = arg;
+    if (l->epoch > row->epoch) {
+        row->epoch = l->epoch;
+        row->holder = l->holder;
+        row->role_wall_ns = gw_wall_ns();
+    }
+}
+
+static void learn(struct site *s, struct site_plan *p, const json_t *ours, const json_t *theirs)
+{
+    struct gw_error err = { 0 };
+    uint64_t epoch = site_number(theirs, "epoch");
+    if (theirs == NULL || epoch <= site_number(ours, "epoch"))
+        return;
+    struct learnt l = { .holder = site_text(theirs, "holder"), .epoch = epoch };
+    if (site_plan_update(s, p, set_learnt, &l, &err) < 0)
+        gw_log(GW_LOG_WARNING, "%s: %s", p->name, err.msg);
+    else
+        site_event(s, "plan.learnt", p->name, NULL, SITE_NOTICE, NULL,
+                   "the other site is at epoch %llu, %s holds the authority",
+                   (unsigned long long)epoch, l.holder[0] != '\0' ? l.holder : "nobody");
+}
+
+/* A source that lost its reign says so; it stays fenced until a person brings the site home. */
+static void obey(struct site *s, struct site_plan *p, const json_t *ours)
+{
+    const json_t *dp = site_true(ours, "dp_known") ? site_at(ours, "dp") : NULL;
+    if (strcmp(site_text(dp, "process"), "source") != 0 ||
+        strcmp(site_text(dp, "service"), "fenced") != 0 ||
+        strcmp(site_text(ours, "want"), "SOURCE") != 0)
+        return;
+    struct gw_error err = { 0 };
+    const char *why = site_text(dp, "reason");
+    if (site_fence_plan(s, p, why[0] != '\0' ? why : "its source was deposed", &err) < 0)
+        site_event(s, "plan.fence_failed", p->name, NULL, SITE_ERROR, NULL,
+                   "the workload could not be stopped: %s", err.msg);
+}
+
+static void note_synced(struct site *s, struct site_plan *p, const json_t *ours)
+{
+    const json_t *lag = site_at(ours, "lag");
+    struct gw_error err = { 0 };
+    if (!site_true(lag, "follows") || site_true(site_at(ours, "facts"), "synced"))
+        return;
+    if (gw_catalog_plan_note(s->catalog, p->uuid_text, "{\"synced\":true}", &err) == 0)
+        site_event(s, "plan.synced", p->name, NULL, SITE_NOTICE, NULL,
+                   "the standby is consistent: the first full sync since the change of roles");
+}
+
+static void note_headline(struct site *s, struct site_plan *p)
+{
+    CLEANUP_VIEW struct site_view v;
+    site_view_make(s, p, &v);
+    const char *now = gw_phase_name(v.phase.phase);
+    if (strcmp(p->headline, now) == 0)
+        return;
+    enum site_severity severity = v.phase.status == GW_STATUS_FAILED     ? SITE_ERROR
+                                  : v.phase.status == GW_STATUS_DEGRADED ? SITE_WARNING
+                                                                         : SITE_NOTICE;
+    site_event(s, "plan.phase", p->name, v.run[0] != '\0' ? v.run : NULL, severity,
+               json_pack("{s:s, s:s, s:s}", "from", p->headline, "to", now, "status",
+                         gw_status_name(v.phase.status)),
+               "%s: %s", now, v.sentence);
+    snprintf(p->headline, sizeof p->headline, "%s", now);
+}
+
+/* ---- units ------------------------------------------------------------------------------------ */
+
+static void reconcile(struct site *s, struct site_plan *p, const json_t *ours)
+{
+    const char *want = site_text(ours, "want");
+    struct gw_unit_status u;
+    struct gw_error err = { 0 };
+    bool known = gw_units_get(s->units, p->name, &u) == 0;
+    if (strcmp(want, "NONE") == 0 || (known && (u.wanted || u.pid != 0)))
+        return;
+    if (pthread_mutex_trylock(&p->plan_mu) != 0)
+        return; /* a step is at it */
+    CLEANUP_DOCUMENT struct site_document *doc = site_plan_document(s, p);
+    enum gw_unit_kind kind = strcmp(want, "SOURCE") == 0 ? GW_UNIT_SOURCE : GW_UNIT_REPLICA;
+    uint64_t now = gw_boot_ns();
+    if (now >= p->retry_boot_ns && site_dp_start(s, p, doc->plan, kind, &err) < 0) {
+        site_event(s, "unit.failed", p->name, NULL, SITE_ERROR, NULL, "%s", err.msg);
+        p->retry_boot_ns = now + 5 * GW_NS_PER_S;
+    }
+    pthread_mutex_unlock(&p->plan_mu);
+}
+
+static void poll_plan(struct site *s, struct site_plan *p, struct gw_error *err)
+{
+    struct site_dp_paths at;
+    if (!p->polled && site_dp_paths(s, p, &at, err) == 0 &&
+        gw_polls_add(s->polls, p->name, at.control, err) == 0)
+        p->polled = true;
+}
+
+static void look_after(struct site *s, struct site_plan *p)
+{
+    struct gw_error err = { 0 };
+    CLEANUP_SITE_JSON json_t *ours = NULL, *theirs = NULL, *fresh = NULL;
+    uint64_t age;
+    poll_plan(s, p, &err);
+    if (site_side_look(s, p, &fresh, &err) < 0) {
+        gw_log(GW_LOG_ERROR, "%s: %s", p->name, err.msg);
+        return;
+    }
+    site_sides(s, p, &ours, &theirs, &age);
+    if (age < SITE_MATE_SILENT_MS * GW_NS_PER_MS)
+        learn(s, p, ours, theirs);
+    obey(s, p, ours);
+    note_synced(s, p, ours);
+    reconcile(s, p, ours);
+    site_edits_send(s, p, ours, theirs);
+    site_edits_commit_due(s, p, ours);
+    note_headline(s, p);
+}
+
+static void *monitor_main(void *arg)
+{
+    struct site *s = arg;
+    while (!ending(s)) {
+        pthread_mutex_lock(&s->mu);
+        uint64_t seen = s->changes;
+        struct site_plan *p = s->plans;
+        pthread_mutex_unlock(&s->mu);
+        for (; p != NULL && !ending(s); p = p->next) {
+            if (!p->gone)
+                look_after(s, p);
+        }
+        LOCK_SCOPE(&s->mu);
+        if (s->changes != seen) /* our own looks change things too: not at once again */
+            gw_cond_wait_ms(&s->changed, &s->mu, 20);
+        else
+            gw_cond_wait_ms(&s->changed, &s->mu, SITE_MONITOR_MS);
+    }
+    return NULL;
+}
+
+int site_monitor_adopt(struct site *s, struct gw_error *err)
+{
+    (void)err;
+    for (struct site_plan *p = s->plans; p != NULL; p = p->next)
+        look_after(s, p);
+    return 0;
+}
+
+int site_monitor_start(struct site *s, struct gw_error *err)
+{
+    if (pthread_create(&s->monitor, NULL, monitor_main, s) != 0)
+        return gw_error_set(err, -EAGAIN, "cannot make the monitor's thread");
+    s->monitor_runs = true;
+    for (; watch.n < SITE_LOOK_THREADS; watch.n++) {
+        if (pthread_create(&watch.thread[watch.n], NULL, look_main, s) != 0)
+            return gw_error_set(err, -EAGAIN, "cannot make a thread that looks at workloads");
+    }
+    return 0;
+}
+
+void site_monitor_stop(struct site *s)
+{
+    if (!s->monitor_runs)
+        return;
+    site_monitor_wake(s);
+    pthread_join(s->monitor, NULL);
+    while (watch.n > 0)
+        pthread_join(watch.thread[--watch.n], NULL);
+    s->monitor_runs = false;
+}

@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright the godwit authors
+/*
+ * The monitor looks at every plan of the site each second, or sooner when something was done, and
+ * does what needs no person:
+ *
+ *   sides        looked at and kept, so that beats and headlines are of now
+ *   units        what the catalog wants to run here runs; a step that changes it is left alone
+ *   deposed      a source that its peer has deposed: want NONE, FENCED, workload stopped
+ *   learning     a claim of a later epoch that the peer knows is recorded here
+ *   workloads    looked at every SITE_LOOK_MS by threads of their own, for commands may take long
+ *   headlines    a phase that changed becomes an event
+ *   synced       the first consistent sync since the change of roles is noted
+ *   commits      a failover is committed when commit_after has passed
+ *   documents    a peer that has an older document of a plan is sent ours
+ *
+ * None of it changes who is active: that is what runs are for.
+ */
+#pragma once
+
+#include "site/documents.h"
+
+#define SITE_MONITOR_MS 1000u
+#define SITE_LOOK_MS 10000u
+#define SITE_LOOK_THREADS 3u
+
+/* Before the doors open: find what runs already, and make the units run that shall. */
+int site_monitor_adopt(struct site *s, struct gw_error *err);
+int site_monitor_start(struct site *s, struct gw_error *err);
+void site_monitor_stop(struct site *s);
+void site_monitor_wake(struct site *s);
+/* This plan's workload was acted upon: look at it now. */
+void site_monitor_look_soon(struct site *s, struct site_plan *p);
+
+/*
+ * This side must not serve: recorded, its workload stopped, its source fenced. 0: it does not serve
+ * any more. Called by the peer's revoke, and when the source was deposed.
+ */
+int site_fence_plan(struct site *s, struct site_plan *p, const char *reason, struct gw_error *err);

@@ -1,0 +1,124 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright the godwit authors
+#include "site/plandir.h"
+
+#include "base/cleanup.h"
+#include "control/describe.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+static int read_meta(const char *dir, struct gw_meta *ret, struct gw_error *err)
+{
+    struct gw_metafile *file = NULL;
+    int r = gw_metafile_open(gw_io_posix(), dir, true, &file, ret, NULL, err);
+    if (r == 0)
+        gw_metafile_close(file);
+    return r;
+}
+
+int site_plandir_look(const char *dir, struct site_plandir *ret, struct gw_error *err)
+{
+    *ret = (struct site_plandir){ .exists = false };
+    struct stat st;
+    if (stat(dir, &st) < 0 && errno == ENOENT)
+        return 0;
+    CLEANUP_FREE struct gw_meta *m = calloc(1, sizeof *m);
+    if (m == NULL)
+        return gw_error_set(err, -ENOMEM, "out of memory");
+    int r = read_meta(dir, m, err);
+    if (r == -ENOENT) /* an empty directory: a create that was interrupted before its first file */
+        return 0;
+    if (r < 0)
+        return gw_error_wrap(err, "cannot look at the plan in '%s'", dir);
+    const struct gw_incarnation *now = gw_lineage_current(&m->lineage);
+    *ret = (struct site_plandir){
+        .exists = true,
+        .role = m->role,
+        .blank = m->blank,
+        .consistent = m->consistent,
+        .clean = m->clean,
+        .released = m->released,
+        .token_valid = m->token_valid,
+        .may_serve = m->may_serve,
+        .unverified = m->unverified,
+        .pending = m->pending,
+        .recorded = m->recorded,
+        .epoch = gw_lineage_epoch(&m->lineage),
+        .highest_epoch = m->highest_epoch,
+        .seq = m->seq,
+        .reigns = m->reigns,
+        .incarnation = gw_lineage_uuid(&m->lineage),
+        .plan = m->plan,
+        .mine = now != NULL && now->site == m->site,
+        .birth = now != NULL ? now->birth : GW_BIRTH_CREATION,
+    };
+    return 0;
+}
+
+int site_plandir_create(const char *dir, struct gw_plan_spec *spec, bool *ret_made,
+                        struct gw_error *err)
+{
+    struct site_plandir there;
+    int r = site_plandir_look(dir, &there, err);
+    if (r < 0)
+        return r;
+    if (there.exists && !gw_uuid_equal(&there.plan, &spec->plan))
+        return gw_error_set(err, -EEXIST,
+                            "'%s' is the directory of another plan; move it away, nothing in it "
+                            "is touched",
+                            dir);
+    if (!there.exists) {
+        r = gw_plan_create(gw_io_posix(), dir, spec, err);
+        if (r < 0)
+            return r;
+    }
+    *ret_made = !there.exists;
+    return 0;
+}
+
+int site_plandir_promote(const char *dir, const struct gw_promote_options *options,
+                         struct gw_promote_result *ret, struct gw_error *err)
+{
+    struct gw_plan *plan = NULL;
+    int r = gw_plan_open(gw_io_posix(), dir, 0, &plan, err);
+    if (r < 0)
+        return r;
+    r = gw_promote_check(plan, options, err);
+    if (r == 0)
+        r = gw_promote(plan, options, ret, err);
+    gw_plan_close(plan);
+    return r;
+}
+
+static const char *pending_name(enum gw_pending p)
+{
+    switch (p) {
+    case GW_PENDING_NONE:
+        return "none";
+    case GW_PENDING_RESYNC:
+        return "resync";
+    case GW_PENDING_REWIND:
+        return "rewind";
+    case GW_PENDING_ROLLBACK:
+        return "rollback";
+    case GW_PENDING_MAX:
+        break;
+    }
+    return "?";
+}
+
+json_t *site_plandir_json(const struct site_plandir *d)
+{
+    if (!d->exists)
+        return json_pack("{s:b}", "exists", 0);
+    return json_pack("{s:b, s:s, s:I, s:I, s:I, s:b, s:b, s:b, s:b, s:b, s:b, s:s, s:o, s:b}",
+                     "exists", 1, "role", gw_role_name(d->role), "epoch", (json_int_t)d->epoch,
+                     "highest_epoch", (json_int_t)d->highest_epoch, "seq", (json_int_t)d->seq,
+                     "blank", d->blank, "consistent", d->consistent, "clean", d->clean, "released",
+                     d->released, "token_valid", d->token_valid, "unverified", d->unverified,
+                     "pending", pending_name(d->pending), "incarnation",
+                     gw_describe_uuid(&d->incarnation), "mine", d->mine);
+}

@@ -1,0 +1,158 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright the godwit authors
+#include "site/rpc.h"
+
+#include "base/checked.h"
+#include "site/actions.h"
+#include "site/dataplane.h"
+#include "site/edits.h"
+#include "site/mates.h"
+#include "site/monitor.h"
+#include "site/points.h"
+#include "site/runs.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+/* The plan that a request is about, if it is shared with who asks. */
+static int shared_plan(struct site *s, const struct gw_link_request *q, struct site_plan **ret,
+                       struct gw_error *err)
+{
+    int r = site_plan_find(s, site_text(q->params, "plan"), ret, err);
+    if (r == 0 && strcmp((*ret)->peer, q->from) != 0)
+        r = gw_error_set(err, -EPERM, "plan '%s' is not shared with site '%s'", (*ret)->name,
+                         q->from);
+    return r;
+}
+
+static int on_beat(void *ctx, const struct gw_link_request *q, json_t **ret, struct gw_error *err)
+{
+    return site_mates_heard(ctx, q->from, q->params, ret, err);
+}
+
+static int on_plan(void *ctx, const struct gw_link_request *q, json_t **ret, struct gw_error *err)
+{
+    (void)ret;
+    return site_edit_received(ctx, q->from, q->params, err);
+}
+
+static int on_run(void *ctx, const struct gw_link_request *q, json_t **ret, struct gw_error *err)
+{
+    return site_run_received(ctx, q->from, q->params, ret, err);
+}
+
+static struct site_person person_of(const struct gw_link_request *q)
+{
+    struct site_person who = { .uid = -1 };
+    const char *name = site_text(q->params, "who");
+    snprintf(who.name, sizeof who.name, "%s", name[0] != '\0' ? name : q->from);
+    snprintf(who.origin, sizeof who.origin, "link %s", q->from);
+    return who;
+}
+
+static int on_action(void *ctx, const struct gw_link_request *q, json_t **ret, struct gw_error *err)
+{
+    struct site *s = ctx;
+    struct site_plan *p;
+    enum gw_request request;
+    struct site_person who = person_of(q);
+    struct site_refusal no;
+    json_t *answer = NULL;
+    int r = shared_plan(s, q, &p, err);
+    if (r == 0 && !gw_request_parse(site_text(q->params, "request"), &request))
+        r = gw_error_set(err, -EINVAL, "there is no action '%s'", site_text(q->params, "request"));
+    if (r == 0)
+        r = site_action(s, p->name, request, site_at(q->params, "params"), &who, true, &answer, &no,
+                        err);
+    if (r == -EPERM && no.guard[0] != '\0') {
+        *ret = json_pack("{s:{s:s, s:s, s:b, s:s}}", "refused", "guard", no.guard, "way_out",
+                         no.way_out, "forceable", no.forceable, "sentence", err->msg);
+        return 0;
+    }
+    if (r == 0)
+        *ret = json_pack("{s:o}", "answer", answer);
+    return r;
+}
+
+static int on_ask(void *ctx, const struct gw_link_request *q, json_t **ret, struct gw_error *err)
+{
+    struct site_person who = person_of(q);
+    enum gw_choice choice;
+    (void)ret;
+    if (!gw_choice_parse(site_text(q->params, "choice"), &choice))
+        return gw_error_set(err, -EINVAL, "there is no choice '%s'",
+                            site_text(q->params, "choice"));
+    return site_run_ask(ctx, site_text(q->params, "run"), choice, &who,
+                        site_text(q->params, "reason"), err);
+}
+
+static int on_fence(void *ctx, const struct gw_link_request *q, json_t **ret, struct gw_error *err)
+{
+    struct site *s = ctx;
+    struct site_plan *p;
+    int r = shared_plan(s, q, &p, err);
+    if (r == 0)
+        r = site_fence_plan(s, p, site_text(q->params, "reason"), err);
+    if (r == 0)
+        *ret = json_pack("{s:b, s:s}", "fenced", 1, "site", s->name);
+    return r;
+}
+
+static void clear_fence(struct gw_catalog_plan *row, void *arg)
+{
+    (void)arg;
+    row->fenced_reason = NULL;
+    row->want = GW_CATALOG_WANT_SOURCE;
+}
+
+static int on_unfence(void *ctx, const struct gw_link_request *q, json_t **ret,
+                      struct gw_error *err)
+{
+    struct site *s = ctx;
+    struct site_plan *p;
+    (void)ret;
+    int r = shared_plan(s, q, &p, err);
+    return r < 0 ? r : site_plan_update(s, p, clear_fence, NULL, err);
+}
+
+static int on_tail(void *ctx, const struct gw_link_request *q, json_t **ret, struct gw_error *err)
+{
+    struct site *s = ctx;
+    struct site_plan *p;
+    int r = shared_plan(s, q, &p, err);
+    return r < 0 ? r : site_divergence_here(s, p, ret, err);
+}
+
+static int on_points(void *ctx, const struct gw_link_request *q, json_t **ret, struct gw_error *err)
+{
+    struct site *s = ctx;
+    struct site_plan *p;
+    int r = shared_plan(s, q, &p, err);
+    return r < 0 ? r : site_points_here(s, p, ret, err);
+}
+
+static const struct gw_link_method methods[] = {
+    { "beat", "*", on_beat },
+    { "plan", "uuid name version hash document original holder epoch", on_plan },
+    { "run", "*", on_run },
+    { "action", "plan request params who", on_action },
+    { "ask", "run choice who reason", on_ask },
+    { "fence", "plan uuid reason", on_fence },
+    { "unfence", "plan uuid", on_unfence },
+    { "tail", "plan", on_tail },
+    { "points", "plan", on_points },
+};
+
+int site_rpc_open(struct site *s, struct gw_error *err)
+{
+    const struct gw_link_config config = { .address = s->file->listen.link,
+                                           .identity = s->identity,
+                                           .trust = s->trust,
+                                           .book = s->book,
+                                           .methods = methods,
+                                           .n_methods = GW_ARRAY_SIZE(methods),
+                                           .ctx = s,
+                                           .version = GODWIT_VERSION };
+    return gw_link_open(&config, &s->link, err);
+}

@@ -1,0 +1,242 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright the godwit authors
+/* Runs as the API shows them. */
+#include "base/clock.h"
+#include "control/message.h"
+#include "site/mates.h"
+#include "site/runs.h"
+#include "site/runstore.h"
+#include "site/runwire.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static json_t *time_json(uint64_t wall_ns)
+{
+    char when[GW_TIME_TEXT];
+    if (wall_ns == 0)
+        return json_null();
+    gw_time_format(wall_ns, when);
+    return json_string(when);
+}
+
+/* ---- the log folded by step ------------------------------------------------------------------- */
+
+struct times {
+    uint64_t began_ns, ended_ns, took_ns;
+    char detail[GW_RUN_DETAIL_MAX];
+};
+
+static int read_all(struct site *s, const char *id, struct gw_run_entry **ret, unsigned *ret_n,
+                    struct gw_error *err)
+{
+    unsigned cap = 64, n = 0;
+    struct gw_run_entry *e = NULL;
+    for (;;) {
+        struct gw_run_entry *more = realloc(e, cap * sizeof *e);
+        if (more == NULL) {
+            free(e);
+            return gw_error_set(err, -ENOMEM, "out of memory");
+        }
+        e = more;
+        int got = site_run_store.read(s->catalog, id, n, e + n, cap - n, err);
+        if (got < 0) {
+            free(e);
+            return got;
+        }
+        n += (unsigned)got;
+        if (n < cap)
+            break;
+        cap *= 2;
+    }
+    *ret = e;
+    *ret_n = n;
+    return 0;
+}
+
+static void fold(const struct gw_run_entry *e, unsigned n, struct times *t)
+{
+    for (unsigned i = 0; i < n; i++) {
+        if (e[i].core.step >= GW_OPERATION_STEPS_MAX)
+            continue;
+        struct times *x = &t[e[i].core.step];
+        if (e[i].core.kind == GW_ENTRY_INTENT && x->began_ns == 0)
+            x->began_ns = e[i].wall_ns;
+        if (e[i].core.kind != GW_ENTRY_INTENT && e[i].core.kind != GW_ENTRY_UNDO) {
+            x->ended_ns = e[i].wall_ns;
+            x->took_ns = e[i].took_ns;
+        }
+        if (e[i].detail[0] != '\0')
+            memcpy(x->detail, e[i].detail, sizeof x->detail);
+    }
+}
+
+static const char *place_site(const struct gw_run_look *l, const struct gw_step *st)
+{
+    if (st->place == GW_PLACE_OLD)
+        return l->run.site[GW_SIDE_OLD];
+    if (st->place == GW_PLACE_NEW)
+        return l->run.site[GW_SIDE_NEW];
+    return l->run.site[l->view.coordinator];
+}
+
+static json_t *steps_json(const struct gw_run_look *l, const struct gw_operation *op,
+                          const struct times *t)
+{
+    json_t *a = json_array();
+    for (unsigned i = 0; i < op->n_steps; i++) {
+        const struct gw_step *st = &op->steps[i];
+        json_t *detail = t[i].detail[0] != '\0' ? json_loads(t[i].detail, 0, NULL) : NULL;
+        json_array_append_new(
+            a, json_pack("{s:s, s:s, s:s, s:s, s:i, s:o, s:o, s:I, s:b, s:b, s:o, s:o}", "step",
+                         gw_step_name(st->id), "title", gw_step_text(st->id)->title, "site",
+                         place_site(l, st), "state", gw_step_state_name(l->view.step[i].state),
+                         "attempt", (int)l->view.step[i].attempts, "started",
+                         time_json(t[i].began_ns), "ended",
+                         t[i].ended_ns >= t[i].began_ns ? time_json(t[i].ended_ns) : json_null(),
+                         "ms", (json_int_t)(t[i].took_ns / GW_NS_PER_MS), "point_of_no_return",
+                         (st->flags & GW_STEP_PONR) != 0, "current", l->current == i, "evidence",
+                         detail != NULL ? detail : json_null(), "detail",
+                         gw_control_text(site_text(detail, "sentence"))));
+    }
+    return a;
+}
+
+static json_t *choices_json(unsigned choices)
+{
+    json_t *a = json_array();
+    for (int c = 1; c < GW_CHOICE_MAX; c++) {
+        if ((choices & (1u << c)) != 0)
+            json_array_append_new(a, json_pack("{s:s, s:s}", "choice",
+                                               gw_choice_name((enum gw_choice)c), "text",
+                                               gw_choice_sentence((enum gw_choice)c)));
+    }
+    return a;
+}
+
+/* The last words that say why a run stands where it stands. */
+static json_t *why_json(const struct gw_run_entry *e, unsigned n)
+{
+    for (unsigned i = n; i > 0; i--) {
+        CLEANUP_SITE_JSON json_t *d = json_loads(e[i - 1].detail, 0, NULL);
+        const char *sentence = site_text(d, "sentence");
+        if (sentence[0] != '\0')
+            return gw_control_text(sentence);
+        if (d == NULL && e[i - 1].detail[0] != '\0')
+            return gw_control_text(e[i - 1].detail);
+    }
+    return json_string("");
+}
+
+/* Approved, and the executor has not come to it yet. */
+static enum gw_run_state shown(const struct gw_run_look *l)
+{
+    if (l->shown == GW_RUN_WAITING_APPROVAL && l->view.approvals >= l->run.approvals)
+        return GW_RUN_RUNNING;
+    return l->shown;
+}
+
+static int look(struct site *s, const char *id, struct gw_run_look *ret, struct gw_error *err)
+{
+    struct gw_run run;
+    int r = site_run_store.load(s->catalog, id, &run, err);
+    if (r < 0)
+        return r;
+    const char *peer = run.site[strcmp(run.site[GW_SIDE_OLD], s->name) == 0 ? GW_SIDE_NEW
+                                                                            : GW_SIDE_OLD];
+    struct site_mate_state mate;
+    site_mate_state(s, peer, &mate);
+    return gw_run_look(site_run_env(s), id, !mate.reachable, ret, err);
+}
+
+int site_run_json(struct site *s, const char *id, json_t **ret, struct gw_error *err)
+{
+    CLEANUP_FREE struct gw_run_look *l = calloc(1, sizeof *l);
+    CLEANUP_FREE struct times *t = calloc(GW_OPERATION_STEPS_MAX, sizeof *t);
+    CLEANUP_FREE struct gw_run_entry *e = NULL;
+    unsigned n = 0;
+    if (l == NULL || t == NULL)
+        return gw_error_set(err, -ENOMEM, "out of memory");
+    int r = look(s, id, l, err);
+    if (r == 0)
+        r = read_all(s, id, &e, &n, err);
+    if (r < 0)
+        return r;
+    const struct gw_operation *op = gw_operation_get(l->run.operation);
+    fold(e, n, t);
+    json_t *params = json_loads(l->run.params, 0, NULL);
+    json_t *o = json_pack(
+        "{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:o, s:o, s:I, s:I, s:s, s:b, s:o, s:I, s:o}",
+        "id", l->run.id, "plan", l->run.plan, "operation", gw_operation_name(l->run.operation), "state",
+        gw_run_state_name(shown(l)), "old_site", l->run.site[GW_SIDE_OLD], "new_site",
+        l->run.site[GW_SIDE_NEW], "coordinator", l->run.site[l->view.coordinator], "requester",
+        l->run.requester, "created", time_json(l->run.created_wall_ns), "scheduled",
+        time_json(l->run.start_wall_ns), "created_wall_ns", (json_int_t)l->run.created_wall_ns,
+        "epoch", (json_int_t)l->view.epoch, "plan_hash", l->run.plan_hash, "dry_run",
+        l->run.dry_run, "params", params != NULL ? params : json_null(), "approvals_needed",
+        (json_int_t)l->run.approvals, "choices", choices_json(l->choices));
+    if (o == NULL)
+        return gw_error_set(err, -ENOMEM, "out of memory");
+    json_object_set_new(o, "approvals", json_integer((json_int_t)l->view.approvals));
+    json_object_set_new(o, "ended", json_boolean(gw_run_state_ended(l->shown)));
+    json_object_set_new(o, "updated", n > 0 ? time_json(e[n - 1].wall_ns) : json_null());
+    json_object_set_new(o, "reason", gw_control_text(l->run.reason));
+    json_object_set_new(o, "sentence", why_json(e, n));
+    json_object_set_new(o, "mode", json_string(l->run.dry_run ? "dry-run" : "real"));
+    json_object_set_new(o, "steps", op != NULL ? steps_json(l, op, t) : json_array());
+    *ret = o;
+    return 0;
+}
+
+int site_run_log_json(struct site *s, const char *id, uint64_t from, json_t **ret,
+                      struct gw_error *err)
+{
+    struct gw_run run;
+    CLEANUP_FREE struct gw_run_entry *e = NULL;
+    unsigned n = 0;
+    int r = site_run_store.load(s->catalog, id, &run, err);
+    if (r == 0)
+        r = read_all(s, id, &e, &n, err);
+    if (r < 0)
+        return r;
+    json_t *a = json_array();
+    for (unsigned i = 0; i < n; i++) {
+        if (e[i].number >= from)
+            json_array_append_new(a, site_run_entry_json(&run, gw_operation_get(run.operation),
+                                                         &e[i]));
+    }
+    *ret = json_pack("{s:s, s:o}", "run", run.id, "log", a);
+    return 0;
+}
+
+int site_run_list_json(struct site *s, const char *plan, uint64_t limit, json_t **ret,
+                       struct gw_error *err)
+{
+    char (*ids)[GW_RUN_ID_MAX] = NULL;
+    size_t n = 0;
+    int r = site_runstore_list(s->catalog, plan, limit, &ids, &n, err);
+    json_t *a = json_array();
+    for (size_t i = 0; r == 0 && i < n; i++) {
+        json_t *o = NULL;
+        r = site_run_json(s, ids[i], &o, err);
+        if (r == 0) {
+            json_object_del(o, "steps"); /* the list is for finding one */
+            json_array_append_new(a, o);
+        }
+    }
+    free(ids);
+    if (r < 0) {
+        json_decref(a);
+        return r;
+    }
+    *ret = json_pack("{s:o}", "runs", a);
+    return 0;
+}
+
+int site_run_find(struct site *s, const char *text, char ret_id[GW_RUN_ID_MAX],
+                  struct gw_error *err)
+{
+    return site_runstore_find(s->catalog, text, ret_id, err);
+}

@@ -1,0 +1,246 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright the godwit authors
+#include "site/steps.h"
+
+#include "base/clock.h"
+#include "site/dataplane.h"
+#include "site/monitor.h"
+#include "site/plandir.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+static const struct site_step_row *find(enum gw_step_id id)
+{
+    const struct site_step_row *tables[] = { site_steps_data, site_steps_work, site_steps_check };
+    for (size_t i = 0; i < sizeof tables / sizeof *tables; i++) {
+        for (const struct site_step_row *r = tables[i]; r->effect != NULL; r++) {
+            if (r->id == id)
+                return r;
+        }
+    }
+    return NULL;
+}
+
+const char *site_step_site(const struct site_step *t, enum gw_run_side side)
+{
+    return t->call->run->site[side];
+}
+
+uint64_t site_step_deadline(const struct site_step *t)
+{
+    uint64_t ms = t->call->step->timeout_ms != 0 ? t->call->step->timeout_ms : 60000;
+    return gw_boot_ns() + ms * GW_NS_PER_MS;
+}
+
+int site_step_pause(struct site_step *t, uint64_t deadline_ns, unsigned ms, const char *what,
+                    struct gw_error *err)
+{
+    if (gw_stop_wait(gw_stop_fd(t->site->stop), ms))
+        return gw_error_set(err, -ECANCELED, "the daemon ends while waiting for %s", what);
+    if (gw_boot_ns() >= deadline_ns)
+        return gw_error_set(err, -ETIMEDOUT, "the time is up while waiting for %s", what);
+    return 0;
+}
+
+/* ---- children of steps are on record ---------------------------------------------------------- */
+
+int site_step_workload(struct site_step *t, struct site_workload **ret, struct gw_error *err)
+{
+    const struct gw_run *run = t->call->run;
+    struct site_dp_paths at;
+    struct site_plandir dir;
+    int r = site_dp_paths(t->site, t->plan, &at, err);
+    if (r == 0)
+        r = site_plandir_look(at.dir, &dir, err);
+    if (r < 0)
+        return r;
+    char direction[2 * GW_RUN_NAME_MAX + 2];
+    snprintf(direction, sizeof direction, "%s>%s", run->site[GW_SIDE_OLD],
+             run->site[GW_SIDE_NEW]);
+    struct site_workload_facts facts = {
+        .run = run->id,
+        .operation = gw_operation_name(run->operation),
+        .mode = run->dry_run ? "dry-run" : "real",
+        .direction = direction,
+        .nbd = at.nbd,
+        .epoch = dir.epoch,
+    };
+    const char *point = site_text(t->params, "point");
+    facts.recovery_point = point[0] != '\0' ? point : NULL;
+    return site_workload_new(t->doc->plan, t->site->name, &facts, NULL, gw_stop_fd(t->site->stop),
+                             ret, err);
+}
+
+/* ---- authority -------------------------------------------------------------------------------- */
+
+struct reign {
+    const char *holder;
+    uint64_t epoch;
+    bool changed;
+};
+
+static void take_reign(struct gw_catalog_plan *row, void *arg)
+{
+    struct reign *g = arg;
+    g->changed = strcmp(row->holder, g->holder) != 0 || row->epoch != g->epoch;
+    row->holder = g->holder;
+    row->epoch = g->epoch;
+    if (g->changed)
+        row->role_wall_ns = gw_wall_ns();
+}
+
+int site_step_learn_reign(struct site_step *t, struct gw_error *err)
+{
+    struct site_dp_paths at;
+    struct site_plandir dir;
+    int r = site_dp_paths(t->site, t->plan, &at, err);
+    if (r == 0)
+        r = site_plandir_look(at.dir, &dir, err);
+    if (r < 0)
+        return r;
+    if (!dir.exists || dir.role != GW_ROLE_ACTIVE)
+        return gw_error_set(err, -EPERM, "this side is %s, not active",
+                            dir.exists ? gw_role_name(dir.role) : "not there");
+    struct reign g = { .holder = t->site->name, .epoch = dir.epoch };
+    r = site_plan_update(t->site, t->plan, take_reign, &g, err);
+    if (r == 0 && g.changed && t->call->run->operation != GW_OPERATION_ACTIVATE)
+        r = gw_catalog_plan_note(t->site->catalog, t->plan->uuid_text,
+                                 "{\"synced\":false,\"role_changed\":true}", err);
+    return r;
+}
+
+/* ---- calling ---------------------------------------------------------------------------------- */
+
+static int begin(struct site *s, const struct gw_run_call *call, struct site_step *ret,
+                 struct gw_error *err)
+{
+    *ret = (struct site_step){ .site = s, .call = call };
+    int r = site_plan_find(s, call->run->plan, &ret->plan, err);
+    if (r == 0)
+        r = site_document_pinned(s, ret->plan, call->run->plan_hash, &ret->doc, err);
+    if (r < 0)
+        return r;
+    ret->params = json_loads(call->run->params, 0, NULL);
+    ret->detail = json_object();
+    ret->old_here = call->here == GW_SIDE_OLD;
+    return ret->detail != NULL ? 0 : gw_error_set(err, -ENOMEM, "out of memory");
+}
+
+static void finish(struct site_step *t)
+{
+    site_document_unref(t->doc);
+    json_decref(t->params);
+    json_decref(t->detail);
+}
+
+static bool is_unknown(int code)
+{
+    return code == -ETIMEDOUT || code == -ECANCELED || code == -ECONNRESET || code == -EPROTO;
+}
+
+/* The evidence as text; what does not fit is left out member by member, biggest first. */
+static void write_detail(json_t *detail, char ret[GW_RUN_DETAIL_MAX])
+{
+    for (;;) {
+        CLEANUP_FREE char *text = json_dumps(detail, JSON_COMPACT);
+        if (text == NULL)
+            break;
+        if (strlen(text) < GW_RUN_DETAIL_MAX) {
+            memcpy(ret, text, strlen(text) + 1);
+            return;
+        }
+        const char *key, *biggest = NULL;
+        json_t *value;
+        size_t most = 0;
+        json_object_foreach(detail, key, value)
+        {
+            size_t n = json_dumpb(value, NULL, 0, JSON_ENCODE_ANY);
+            if (n > most && strcmp(key, "sentence") != 0) {
+                most = n;
+                biggest = key;
+            }
+        }
+        if (biggest == NULL)
+            break;
+        json_object_del(detail, biggest);
+    }
+    snprintf(ret, GW_RUN_DETAIL_MAX, "{}");
+}
+
+static void conclude(struct site_step *t, int r, const struct gw_error *err,
+                     struct gw_run_outcome *ret)
+{
+    if (r < 0)
+        json_object_set_new(t->detail, "sentence", gw_control_text(err->msg));
+    else if (r == SITE_STEP_WAITS)
+        json_object_set_new(t->detail, "sentence", gw_control_text(t->waits_for));
+    write_detail(t->detail, ret->detail);
+    if (r == SITE_STEP_WAITS)
+        ret->outcome = GW_OUTCOME_WAITING;
+    else if (r == SITE_SEEN_DESIRED)
+        ret->outcome = GW_OUTCOME_DESIRED;
+    else if (r == SITE_SEEN_EARLIER)
+        ret->outcome = GW_OUTCOME_EARLIER;
+    else if (r == SITE_SEEN_NEITHER)
+        ret->outcome = GW_OUTCOME_NEITHER;
+    else if (r < 0)
+        ret->outcome = is_unknown(r) ? GW_OUTCOME_UNKNOWN : GW_OUTCOME_FAILED;
+    else
+        ret->outcome = GW_OUTCOME_DONE;
+    site_monitor_wake(t->site);
+}
+
+static void run_with(struct site *s, const struct gw_run_call *call, struct gw_run_outcome *ret,
+                     bool undo)
+{
+    struct gw_error err = { 0 };
+    struct site_step t;
+    *ret = (struct gw_run_outcome){ .outcome = GW_OUTCOME_FAILED };
+    int r = begin(s, call, &t, &err);
+    const struct site_step_row *row = find(call->step->id);
+    if (r == 0 && row == NULL)
+        r = gw_error_set(&err, -ENOSYS, "this godwit does not know the step '%s'",
+                         gw_step_name(call->step->id));
+    if (r == 0) {
+        site_step_fn *fn = undo ? row->undo : row->effect;
+        pthread_mutex_lock(&t.plan->plan_mu);
+        r = fn != NULL ? fn(&t, &err) : 0;
+        pthread_mutex_unlock(&t.plan->plan_mu);
+    }
+    if (t.detail == NULL)
+        snprintf(ret->detail, sizeof ret->detail, "{\"sentence\":\"%.200s\"}", err.msg);
+    else
+        conclude(&t, r, &err, ret);
+    finish(&t);
+}
+
+void site_step_effect(struct site *s, const struct gw_run_call *call, struct gw_run_outcome *ret)
+{
+    run_with(s, call, ret, false);
+}
+
+void site_step_undo(struct site *s, const struct gw_run_call *call, struct gw_run_outcome *ret)
+{
+    run_with(s, call, ret, true);
+}
+
+void site_step_observe(struct site *s, const struct gw_run_call *call, struct gw_run_outcome *ret)
+{
+    struct gw_error err = { 0 };
+    struct site_step t;
+    *ret = (struct gw_run_outcome){ .outcome = GW_OUTCOME_UNKNOWN };
+    int r = begin(s, call, &t, &err);
+    const struct site_step_row *row = find(call->step->id);
+    if (r == 0 && row != NULL && t.detail != NULL) {
+        /* A step without an observe leaves nothing behind: it is simply done again. */
+        r = row->observe != NULL ? row->observe(&t, &err) : SITE_SEEN_EARLIER;
+        conclude(&t, r, &err, ret);
+        if (r < 0) /* it could not be seen */
+            ret->outcome = GW_OUTCOME_UNKNOWN;
+        else if (r == 0)
+            ret->outcome = GW_OUTCOME_DESIRED;
+    }
+    finish(&t);
+}

@@ -1,0 +1,246 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright the godwit authors
+/* Steps that look, judge and report: precheck, forecast, revoke, estimate, data check, report. */
+#include "base/clock.h"
+#include "base/size.h"
+#include "site/actions.h"
+#include "site/dataplane.h"
+#include "site/evidence.h"
+#include "site/forecast.h"
+#include "site/mates.h"
+#include "site/plandir.h"
+#include "site/steps.h"
+#include "site/view.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/fs.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/stat.h>
+
+#define FENCE_MS 60000u
+
+/* ---- precheck --------------------------------------------------------------------------------- */
+
+static bool overridden(const struct site_step *t, enum gw_guard g)
+{
+    size_t i;
+    json_t *o;
+    json_array_foreach(json_object_get(t->params, "override"), i, o)
+    {
+        if (json_is_string(o) && strcmp(json_string_value(o), gw_guard_name(g)) == 0)
+            return true;
+    }
+    return false;
+}
+
+static json_t *checks_json(const struct gw_guard_check *c, size_t n)
+{
+    json_t *a = json_array();
+    for (size_t i = 0; i < n; i++)
+        json_array_append_new(a, json_pack("{s:s, s:s, s:s}", "guard", gw_guard_name(c[i].guard),
+                                           "verdict", gw_guard_verdict_name(c[i].verdict), "value",
+                                           c[i].value != NULL ? c[i].value : ""));
+    return a;
+}
+
+int site_step_guards(struct site *s, struct site_plan *p, enum gw_request request,
+                     const json_t *params, bool own_run, struct gw_guard_facts *facts,
+                     struct site_guard_texts *texts, struct site_view *v)
+{
+    site_view_make(s, p, v);
+    site_view_guards(s, p, v, facts, texts);
+    if (own_run) {
+        facts->ok[GW_GUARD_NO_OTHER_RUN] = GW_TRI_YES;
+        facts->ok[GW_GUARD_APPROVED] = GW_TRI_YES;
+    }
+    const char *down = site_text(params, "confirm_site_down");
+    const char *old = v->holder == GW_HOLDER_HOME ? v->site[GW_LABEL_HOME] : v->site[GW_LABEL_DR];
+    facts->ok[GW_GUARD_OLD_STOPPED] =
+        gw_tri_of(v->holder != GW_HOLDER_NONE && strcmp(down, old) == 0);
+    facts->ok[GW_GUARD_NOT_ACTIVE_THERE] = GW_TRI_YES;
+    facts->ok[GW_GUARD_NAMED_PERSON] = GW_TRI_YES;
+    facts->ok[GW_GUARD_PLAN_CHECKED] = GW_TRI_YES;
+    facts->ok[GW_GUARD_VERSION_CURRENT] = GW_TRI_YES;
+    (void)request;
+    return 0;
+}
+
+static int precheck(struct site_step *t, struct gw_error *err)
+{
+    enum gw_request request;
+    if (!gw_request_parse(gw_operation_name(t->call->run->operation), &request))
+        return 0;
+    struct gw_guard_facts facts;
+    struct gw_guard_check checks[GW_GUARD_MAX];
+    CLEANUP_FREE struct site_guard_texts *texts = calloc(1, sizeof *texts);
+    if (texts == NULL)
+        return gw_error_set(err, -ENOMEM, "out of memory");
+    CLEANUP_VIEW struct site_view v;
+    site_step_guards(t->site, t->plan, request, t->params, true, &facts, texts, &v);
+    for (int g = 0; g < GW_GUARD_MAX; g++)
+        facts.overridden[g] = overridden(t, (enum gw_guard)g);
+    size_t n = gw_guards_check(request, &facts, checks);
+    json_object_set_new(t->detail, "guards", checks_json(checks, n));
+    const struct gw_guard_check *no = gw_guards_refusal(checks, n);
+    return no == NULL ? 0
+                      : gw_error_set(err, -EPERM, "guard %s: %s", gw_guard_name(no->guard),
+                                     no->sentence);
+}
+
+static int forecast(struct site_step *t, struct gw_error *err)
+{
+    json_t *f = site_forecast(t->site, t->plan, t->call->run->operation);
+    if (f == NULL)
+        return gw_error_set(err, -ENOMEM, "out of memory");
+    json_object_set_new(t->detail, "forecast", f);
+    return 0;
+}
+
+/* ---- failover --------------------------------------------------------------------------------- */
+
+/* The old site fences itself if it can be asked; else a person's word is the evidence. */
+static int revoke_old(struct site_step *t, struct gw_error *err)
+{
+    const char *old = site_step_site(t, GW_SIDE_OLD);
+    struct site_mate_state mate;
+    site_mate_state(t->site, old, &mate);
+    struct gw_error why = { 0 };
+    CLEANUP_SITE_JSON json_t *answer = NULL;
+    int r = -ENOTCONN;
+    if (mate.reachable)
+        r = site_mate_call(t->site, old, "fence",
+                           json_pack("{s:s, s:s, s:s}", "plan", t->plan->name, "uuid",
+                                     t->plan->uuid_text, "reason",
+                                     "the other site takes over: its failover was ordered"),
+                           FENCE_MS, &answer, NULL, &why);
+    if (r == 0) {
+        json_object_set_new(t->detail, "enforcement", json_string("the old site fenced itself"));
+        json_object_set(t->detail, "answer", answer);
+        return 0;
+    }
+    if (strcmp(site_text(t->params, "confirm_site_down"), old) != 0)
+        return gw_error_set(err, -EPERM,
+                            "site %s did not fence itself (%s) and nobody has confirmed that it is "
+                            "down: make sure of it, then --confirm-site-down %s",
+                            old, mate.reachable ? why.msg : mate.why, old);
+    json_object_set_new(t->detail, "enforcement", json_string("a person's word"));
+    json_object_set_new(t->detail, "confirmed_by", json_string(t->call->run->requester));
+    json_object_set_new(t->detail, "site_down", json_string(old));
+    return 0;
+}
+
+static int unfence(struct site_step *t, struct gw_error *err)
+{
+    return site_mate_call(t->site, site_step_site(t, GW_SIDE_OLD), "unfence",
+                          json_pack("{s:s, s:s}", "plan", t->plan->name, "uuid",
+                                    t->plan->uuid_text),
+                          FENCE_MS, NULL, NULL, err);
+}
+
+static int estimate(struct site_step *t, struct gw_error *err)
+{
+    CLEANUP_VIEW struct site_view v;
+    struct gw_loss loss;
+    char text[GW_FORECAST_TEXT_MAX];
+    (void)err;
+    site_view_make(t->site, t->plan, &v);
+    site_view_loss(&v, &loss);
+    gw_forecast_loss_text(&loss, text);
+    json_object_set_new(t->detail, "loss", site_loss_json(&loss));
+    json_object_set_new(t->detail, "loss_text", json_string(text));
+    return 0;
+}
+
+/* ---- data check ------------------------------------------------------------------------------- */
+
+static int clone_file(const char *from, const char *to, struct gw_error *err)
+{
+    CLEANUP_CLOSE int in = open(from, O_RDONLY | O_CLOEXEC);
+    CLEANUP_CLOSE int out = open(to, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+    if (in < 0 || out < 0)
+        return gw_error_errno(err, -errno, "cannot open '%s' to clone '%s'", to, from);
+    if (ioctl(out, FICLONE, in) == 0)
+        return 0;
+    int code = errno;
+    if (code == EOPNOTSUPP || code == EXDEV || code == EINVAL || code == ENOTTY)
+        return gw_error_set(err, -EOPNOTSUPP,
+                            "'%s' cannot be cloned: its filesystem has no reflinks, or the state "
+                            "directory is on another one. Put state_dir and volumes on one XFS or "
+                            "btrfs, or let a named person skip this step",
+                            from);
+    return gw_error_errno(err, -code, "cannot clone '%s'", from);
+}
+
+/* Clones of all volumes at one instant: writers wait for the milliseconds that it takes. */
+static int clone_all(struct site_step *t, char **paths, struct gw_error *err)
+{
+    const struct gw_planfile *plan = t->doc->plan;
+    int r = site_dp_call(t->site, t->plan, json_pack("{s:s, s:i}", "cmd", "quiesce", "timeout_ms",
+                                                     10000),
+                         SITE_DP_CALL_MS, NULL, err);
+    if (r < 0)
+        return r;
+    for (size_t i = 0; r == 0 && i < plan->n_volumes; i++)
+        r = clone_file(gw_planfile_path(plan, &plan->volumes[i], t->site->name), paths[i], err);
+    struct gw_error back = { 0 };
+    int u = site_dp_call(t->site, t->plan, json_pack("{s:s}", "cmd", "unquiesce"), SITE_DP_CALL_MS,
+                         NULL, &back);
+    if (r == 0 && u < 0) {
+        *err = back;
+        r = gw_error_wrap(err, "the writers could not be let go on");
+    }
+    return r;
+}
+
+static int data_check(struct site_step *t, struct gw_error *err)
+{
+    const struct gw_planfile *plan = t->doc->plan;
+    if (plan->checks.data.n == 0) {
+        json_object_set_new(t->detail, "checks", json_string("the plan has none"));
+        return 0;
+    }
+    char *paths[GW_PLANFILE_VOLUMES_MAX] = { NULL };
+    int r = 0;
+    for (size_t i = 0; r == 0 && i < plan->n_volumes; i++) {
+        char suffix[GW_RUN_ID_MAX + 80];
+        paths[i] = malloc(PATH_MAX);
+        snprintf(suffix, sizeof suffix, ".%s.%zu", t->call->run->id, i);
+        r = paths[i] == NULL ? gw_error_set(err, -ENOMEM, "out of memory")
+                             : site_path(t->site, paths[i], "clones", t->plan->name, suffix, err);
+    }
+    if (r == 0)
+        r = clone_all(t, paths, err);
+    struct site_workload *w = NULL;
+    json_t *report = NULL;
+    if (r == 0)
+        r = site_step_workload(t, &w, err);
+    if (r == 0)
+        r = site_workload_data_checks(w, paths, &report, err);
+    if (report != NULL)
+        json_object_set_new(t->detail, "checks", report);
+    site_workload_free(w);
+    for (size_t i = 0; i < plan->n_volumes; i++) {
+        if (paths[i] != NULL)
+            unlink(paths[i]);
+        free(paths[i]);
+    }
+    return r;
+}
+
+static int report(struct site_step *t, struct gw_error *err)
+{
+    return site_evidence_write(t->site, t->call->run->id, err);
+}
+
+const struct site_step_row site_steps_check[] = {
+    { GW_STEP_PRECHECK, precheck, NULL, NULL },
+    { GW_STEP_FORECAST, forecast, NULL, NULL },
+    { GW_STEP_REVOKE, revoke_old, unfence, NULL },
+    { GW_STEP_ESTIMATE, estimate, NULL, NULL },
+    { GW_STEP_DATA_CHECK, data_check, NULL, NULL },
+    { GW_STEP_REPORT, report, NULL, NULL },
+    { .effect = NULL },
+};

@@ -1,0 +1,266 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright the godwit authors
+#include "site/view.h"
+
+#include "base/clock.h"
+#include "core/seen.h"
+#include "site/mates.h"
+#include "site/runs.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#define CLOCK_SUSPECT_NS (2 * GW_NS_PER_S)
+#define ROOM_BYTES_MIN (256ull << 20)
+
+/* ---- reading sides ---------------------------------------------------------------------------- */
+
+const json_t *site_view_dp(const struct site_view *v, enum gw_label label)
+{
+    const json_t *side = v->side[label];
+    return v->fresh[label] && site_true(side, "dp_known") ? site_at(side, "dp") : NULL;
+}
+
+static bool is_source(const json_t *dp)
+{
+    return strcmp(site_text(dp, "process"), "source") == 0;
+}
+
+static enum gw_label other(enum gw_label l)
+{
+    return gw_label_other(l);
+}
+
+const json_t *site_view_active(const struct site_view *v)
+{
+    return v->holder == GW_HOLDER_NONE ? NULL
+                                       : v->side[v->holder == GW_HOLDER_HOME ? GW_LABEL_HOME
+                                                                             : GW_LABEL_DR];
+}
+
+const json_t *site_view_standby(const struct site_view *v)
+{
+    return v->holder == GW_HOLDER_NONE ? NULL
+                                       : v->side[v->holder == GW_HOLDER_HOME ? GW_LABEL_DR
+                                                                             : GW_LABEL_HOME];
+}
+
+static enum gw_label holder_label(const struct site_view *v)
+{
+    return v->holder == GW_HOLDER_DR ? GW_LABEL_DR : GW_LABEL_HOME;
+}
+
+/* The claim of the higher epoch counts, whoever remembers it. */
+static void find_holder(struct site_view *v)
+{
+    const char *holder = "";
+    for (int l = 0; l < GW_LABEL_MAX; l++) {
+        uint64_t epoch = site_number(v->side[l], "epoch");
+        if (v->side[l] != NULL && (epoch > v->epoch || (epoch == v->epoch && holder[0] == '\0'))) {
+            v->epoch = epoch;
+            holder = site_text(v->side[l], "holder");
+        }
+    }
+    if (strcmp(holder, v->site[GW_LABEL_HOME]) == 0)
+        v->holder = GW_HOLDER_HOME;
+    else if (strcmp(holder, v->site[GW_LABEL_DR]) == 0)
+        v->holder = GW_HOLDER_DR;
+    else
+        v->holder = GW_HOLDER_NONE;
+}
+
+/* ---- the tables' values ----------------------------------------------------------------------- */
+
+static enum gw_svc svc_of(const struct site_view *v, enum gw_label l)
+{
+    static const enum gw_svc all[] = { GW_SVC_STOPPED,   GW_SVC_STARTING, GW_SVC_RUNNING,
+                                       GW_SVC_DEGRADED,  GW_SVC_QUIESCING, GW_SVC_FENCED };
+    if (!v->fresh[l])
+        return GW_SVC_UNKNOWN;
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
+        if (strcmp(site_text(v->side[l], "svc"), gw_svc_name(all[i])) == 0)
+            return all[i];
+    }
+    return GW_SVC_UNKNOWN;
+}
+
+static bool tail_waits(const json_t *dp)
+{
+    const json_t *assess = site_at(dp, "assess");
+    return is_source(dp) && strcmp(site_text(dp, "replication"), "assessing") == 0 &&
+           site_true(assess, "done") && site_number(assess, "tail_blocks") > 0;
+}
+
+static bool split(const json_t *dp)
+{
+    return strcmp(site_text(site_at(dp, "verdict"), "action"), "split-brain") == 0;
+}
+
+/* REPL and the link, from the source; without one from the replica, as far as that can tell. */
+static void fill_repl(struct site_view *v)
+{
+    const json_t *dp = v->holder == GW_HOLDER_NONE ? NULL : site_view_dp(v, holder_label(v));
+    struct gw_phase_facts *f = &v->facts;
+    f->repl = GW_LIFE_REPL_NONE;
+    if (is_source(dp)) {
+        struct gw_repl_seen seen = {
+            .replication = site_text(dp, "replication"),
+            .recorded = site_text(dp, "recorded"),
+            .attached = gw_tri_of(site_true(dp, "attached")),
+            .tail_waits = gw_tri_of(tail_waits(dp)),
+            .two_histories = gw_tri_of(split(dp)),
+        };
+        gw_repl_from_seen(&seen, &f->repl, &f->link_up);
+    } else if (v->holder != GW_HOLDER_NONE) {
+        const char *state = site_text(site_view_dp(v, other(holder_label(v))), "state");
+        if (strcmp(state, "streaming") == 0)
+            f->repl = GW_LIFE_REPL_ASYNC;
+        else if (strcmp(state, "resync") == 0)
+            f->repl = GW_LIFE_REPL_RESYNC;
+        else if (strcmp(state, "seeding") == 0)
+            f->repl = GW_LIFE_REPL_SEEDING;
+    }
+    f->dir_from = f->repl == GW_LIFE_REPL_NONE ? GW_HOLDER_NONE : v->holder;
+}
+
+static enum gw_tri tri_fact(const json_t *side, const char *name)
+{
+    const json_t *j = site_at(site_at(side, "facts"), name);
+    return json_is_true(j) ? GW_TRI_YES : json_is_false(j) ? GW_TRI_NO : GW_TRI_UNKNOWN;
+}
+
+static void fill_history(struct site_view *v)
+{
+    struct gw_phase_facts *f = &v->facts;
+    const json_t *ours = v->side[v->here], *active = site_view_active(v);
+    const json_t *judge = active != NULL ? active : ours;
+    f->retired = GW_TRI_NO;
+    f->activated = gw_tri_of(site_true(ours, "activated"));
+    f->role_changed = tri_fact(judge, "role_changed");
+    f->synced = tri_fact(judge, "synced");
+    f->committed = gw_tri_of(site_true(judge, "committed"));
+    f->memory_older = GW_TRI_NO;
+    f->suspect = GW_TRI_NO;
+    f->split_brain = gw_tri_of(split(site_view_dp(v, GW_LABEL_HOME)) ||
+                               split(site_view_dp(v, GW_LABEL_DR)));
+    if (v->fresh[other(v->here)])
+        f->memory_older =
+            gw_tri_of(site_number(v->side[other(v->here)], "epoch") > site_number(ours, "epoch"));
+}
+
+static void fill_link(struct site *s, struct site_plan *p, struct site_view *v)
+{
+    struct gw_phase_facts *f = &v->facts;
+    struct site_mate_state mate;
+    site_mate_state(s, p->peer, &mate);
+    f->peer_reachable = gw_tri_of(mate.reachable);
+    f->clock_suspect = mate.clock_known ? gw_tri_of(mate.offset_ns > (int64_t)CLOCK_SUSPECT_NS ||
+                                                    mate.offset_ns < -(int64_t)CLOCK_SUSPECT_NS)
+                                        : GW_TRI_UNKNOWN;
+    const json_t *dp = v->holder == GW_HOLDER_NONE ? NULL : site_view_dp(v, holder_label(v));
+    if (v->fresh[GW_LABEL_HOME] && v->fresh[GW_LABEL_DR])
+        f->drift = gw_tri_of(strcmp(site_text(v->side[GW_LABEL_HOME], "hash"),
+                                    site_text(v->side[GW_LABEL_DR], "hash")) != 0);
+    const json_t *lag = site_at(site_view_active(v), "lag");
+    bool known = dp != NULL && site_true(lag, "known");
+    uint64_t lag_ms = (uint64_t)(site_real(lag, "seconds") * 1000.0);
+    bool follows = site_true(lag, "follows");
+    const struct gw_planfile *plan = v->doc->plan;
+    if (known) {
+        f->lag_ok = gw_tri_of(follows && lag_ms <= plan->rpo_ms);
+        f->cutover_ok = gw_tri_of(follows && lag_ms * 2 <= plan->failback.max_outage_ms);
+    }
+    f->tail_unsigned = dp == NULL ? GW_TRI_UNKNOWN : gw_tri_of(tail_waits(dp));
+    enum gw_label there = other(holder_label(v)); /* nobody holds it yet: DR will stand by */
+    const json_t *standby = v->side[there];
+    if (!v->fresh[there])
+        return;
+    f->preflight_ok = gw_tri_of(site_number(standby, "room_bytes") >= ROOM_BYTES_MIN &&
+                                site_at(standby, "dir_error") != NULL &&
+                                json_is_null(site_at(standby, "dir_error")));
+    f->capacity = gw_tri_of(site_number(standby, "room_bytes") < ROOM_BYTES_MIN);
+    const json_t *replica = site_view_dp(v, there);
+    if (replica != NULL && site_number(replica, "journal_max_bytes") > 0)
+        f->journal_full = gw_tri_of(site_number(replica, "journal_used_bytes") * 10 >=
+                                    site_number(replica, "journal_max_bytes") * 9);
+}
+
+/* What this release does not watch yet cannot be bad: no witness, no fence devices, no tests are
+ * configured that anything acts on. */
+static void fill_not_watched(struct gw_phase_facts *f)
+{
+    f->witness_lost = f->fence_stale = f->test_overdue = GW_TRI_NO;
+}
+
+static void fill_resources(struct site_view *v)
+{
+    v->facts.resource_missing = GW_TRI_NO;
+    for (int l = 0; l < GW_LABEL_MAX; l++) {
+        const json_t *unit = v->fresh[l] ? site_at(v->side[l], "unit") : NULL;
+        bool wanted = v->fresh[l] && strcmp(site_text(v->side[l], "want"), "NONE") != 0;
+        if (wanted && (unit == NULL || json_is_null(unit) ||
+                       (strcmp(site_text(unit, "state"), "up") != 0 &&
+                        strcmp(site_text(unit, "state"), "starting") != 0)))
+            v->facts.resource_missing = GW_TRI_YES;
+    }
+}
+
+static enum gw_mode mode_of(const json_t *side)
+{
+    static const struct {
+        const char *name;
+        enum gw_mode mode;
+    } modes[] = { { "AUTO", GW_MODE_AUTO },
+                  { "APPROVE", GW_MODE_APPROVE },
+                  { "MANUAL", GW_MODE_MANUAL },
+                  { "OBSERVE_ONLY", GW_MODE_OBSERVE_ONLY },
+                  { "HELD", GW_MODE_HELD } };
+    for (size_t i = 0; i < sizeof modes / sizeof *modes; i++) {
+        if (strcmp(site_text(side, "mode"), modes[i].name) == 0)
+            return modes[i].mode;
+    }
+    return GW_MODE_HELD;
+}
+
+void site_view_make(struct site *s, struct site_plan *p, struct site_view *ret)
+{
+    *ret = (struct site_view){ .doc = site_plan_document(s, p) };
+    struct site_view *v = ret;
+    v->here = site_label(v->doc->plan, s->name);
+    v->site[GW_LABEL_HOME] = v->doc->plan->home;
+    v->site[GW_LABEL_DR] = v->doc->plan->dr;
+    site_sides(s, p, &v->side[v->here], &v->side[other(v->here)], &v->peer_age_ns);
+    v->fresh[v->here] = v->side[v->here] != NULL;
+    v->fresh[other(v->here)] = v->side[other(v->here)] != NULL &&
+                               v->peer_age_ns < SITE_MATE_SILENT_MS * GW_NS_PER_MS;
+    find_holder(v);
+    struct gw_phase_facts *f = &v->facts;
+    f->holder = v->holder;
+    f->lease = GW_LEASE_NOT_USED;
+    f->mode = mode_of(v->side[v->here]);
+    fill_repl(v);
+    for (int l = 0; l < GW_LABEL_MAX; l++)
+        f->svc[l] = svc_of(v, (enum gw_label)l);
+    fill_history(v);
+    fill_link(s, p, v);
+    fill_resources(v);
+    fill_not_watched(f);
+    site_runs_fill_view(s, p, v);
+    gw_phase_of(f, &v->phase);
+    struct gw_phase_names names = { .plan = p->name,
+                                    .home = v->site[GW_LABEL_HOME],
+                                    .dr = v->site[GW_LABEL_DR],
+                                    .run = v->run,
+                                    .step = v->step,
+                                    .holder = v->holder,
+                                    .op = f->op };
+    gw_phase_expand(v->phase.sentence, &names, v->sentence, sizeof v->sentence);
+    gw_phase_expand(v->phase.next, &names, v->next, sizeof v->next);
+}
+
+void site_view_done(struct site_view *v)
+{
+    site_document_unref(v->doc);
+    json_decref(v->side[GW_LABEL_HOME]);
+    json_decref(v->side[GW_LABEL_DR]);
+}

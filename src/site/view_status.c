@@ -1,0 +1,227 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright the godwit authors
+/* The status document of a plan, and what would be lost. */
+#include "site/view.h"
+
+#include "base/clock.h"
+#include "control/message.h"
+#include "site/mates.h"
+
+#include <string.h>
+
+/* Their names; what they mean is in reason_details. */
+static json_t *reason_names(const struct site_view *v)
+{
+    json_t *a = json_array();
+    for (int r = 0; r < GW_REASON_MAX; r++) {
+        if ((v->phase.reasons & (1u << r)) != 0)
+            json_array_append_new(a, json_string(gw_reason_name((enum gw_reason)r)));
+    }
+    return a;
+}
+
+static json_t *reasons_json(const struct site_view *v)
+{
+    json_t *a = json_array();
+    for (int r = 0; r < GW_REASON_MAX; r++) {
+        if ((v->phase.reasons & (1u << r)) == 0)
+            continue;
+        const struct gw_reason_row *row = gw_reason_row((enum gw_reason)r);
+        bool unknown = (v->phase.unknown & (1u << r)) != 0;
+        json_array_append_new(a, json_pack("{s:s, s:b, s:s, s:s}", "reason", row->name, "unknown",
+                                           unknown, "sentence",
+                                           unknown ? row->unknown_sentence : row->sentence,
+                                           "way_out", row->way_out != NULL ? row->way_out : ""));
+    }
+    return a;
+}
+
+static json_t *site_json(struct site *s, const struct site_view *v, enum gw_label l)
+{
+    const json_t *side = v->side[l];
+    if (side == NULL)
+        return json_pack("{s:s, s:b}", "label", gw_label_name(l), "reachable", 0);
+    const json_t *dp = site_at(side, "dp"), *dir = site_at(side, "dir");
+    const char *process = site_text(dp, "process");
+    json_t *o = json_pack(
+        "{s:s, s:b, s:s, s:s, s:s, s:s, s:s, s:I, s:I, s:b}", "label", gw_label_name(l),
+        "reachable", v->fresh[l], "role", site_text(dir, "role"), "want", site_text(side, "want"),
+        "process", process, "service",
+        strcmp(process, "source") == 0 ? site_text(dp, "service") : site_text(dp, "state"), "svc",
+        site_text(side, "svc"), "epoch", (json_int_t)site_number(side, "epoch"), "version",
+        (json_int_t)site_number(side, "version"), "consistent", site_true(dir, "consistent"));
+    static const char *const copied[] = { "svc_text", "fenced", "held",     "unit",
+                                          "dp_error", "room_bytes", "dir_error" };
+    for (size_t i = 0; o != NULL && i < sizeof copied / sizeof *copied; i++) {
+        json_t *m = json_object_get(side, copied[i]);
+        if (m != NULL && !json_is_null(m))
+            json_object_set(o, copied[i], m);
+    }
+    const char *reason = site_text(dp, "reason");
+    if (o != NULL && reason[0] != '\0')
+        json_object_set_new(o, "reason", gw_control_text(reason));
+    if (o != NULL && strcmp(v->site[l], s->name) != 0)
+        json_object_set_new(o, "age_ms", json_integer((json_int_t)(v->peer_age_ns / GW_NS_PER_MS)));
+    return o;
+}
+
+static const json_t *active_dp(const struct site_view *v)
+{
+    if (v->holder == GW_HOLDER_NONE)
+        return NULL;
+    return site_view_dp(v, v->holder == GW_HOLDER_HOME ? GW_LABEL_HOME : GW_LABEL_DR);
+}
+
+/* A copy that is under way, with its rate over its whole life so far. */
+static json_t *sync_json(const json_t *dp)
+{
+    const json_t *r = site_at(dp, "resync");
+    const char *repl = site_text(dp, "replication");
+    if (r == NULL || (strcmp(repl, "seeding") != 0 && strcmp(repl, "resync") != 0))
+        return json_null();
+    uint64_t total = site_number(r, "total_bytes"), left = site_number(r, "left_bytes");
+    uint64_t done = total > left ? total - left : 0;
+    uint64_t rate = gw_forecast_rate(done, (uint64_t)(site_real(r, "seconds") * 1000));
+    struct gw_forecast_time eta;
+    gw_forecast_sync(left, rate, 0, &eta);
+    return json_pack("{s:s, s:I, s:I, s:o, s:o}", "what", repl, "done_bytes", (json_int_t)done,
+                     "total_bytes", (json_int_t)total, "rate_bytes",
+                     rate == GW_NOT_KNOWN ? json_null() : json_integer((json_int_t)rate),
+                     "eta_seconds",
+                     eta.kind == GW_FORECAST_KNOWN ? json_real((double)eta.ms / 1000.0)
+                                                   : json_null());
+}
+
+static json_t *divergence_json(const struct site_view *v, const json_t *dp)
+{
+    const json_t *a = site_at(dp, "assess");
+    if (site_number(a, "tail_blocks") == 0 || strcmp(site_text(dp, "replication"), "assessing") != 0)
+        return json_null();
+    return json_pack("{s:s, s:I, s:I, s:b, s:b}", "site",
+                     v->site[v->holder == GW_HOLDER_HOME ? GW_LABEL_DR : GW_LABEL_HOME],
+                     "blocks", (json_int_t)site_number(a, "tail_blocks"), "bytes",
+                     (json_int_t)site_number(a, "tail_blocks") * 4096, "done",
+                     site_true(a, "done"), "signed", 0);
+}
+
+static json_t *run_json(const struct site_view *v)
+{
+    if (v->run[0] == '\0')
+        return json_null();
+    return json_pack("{s:s, s:s, s:s, s:s, s:o}", "id", v->run, "operation", v->operation, "state",
+                     v->run_state, "step", v->step, "why", gw_control_text(v->run_why));
+}
+
+/* What of a volume the other site has not; null if the source does not say. */
+static json_t *dirty_of(const json_t *dp, const char *name)
+{
+    size_t i;
+    json_t *v;
+    json_array_foreach(json_object_get(dp, "volumes"), i, v)
+    {
+        const json_t *blocks = site_at(v, "dirty_blocks");
+        if (strcmp(site_text(v, "name"), name) == 0 && json_is_integer(blocks))
+            return json_integer(json_integer_value(blocks) * 4096);
+    }
+    return json_null();
+}
+
+static json_t *volumes_json(const struct gw_planfile *plan, const json_t *dp)
+{
+    json_t *a = json_array();
+    for (size_t i = 0; i < plan->n_volumes; i++) {
+        const struct gw_planfile_volume *x = &plan->volumes[i];
+        json_array_append_new(a, json_pack("{s:s, s:I, s:{s:s, s:s}, s:o}", "name", x->name,
+                                           "bytes", (json_int_t)x->size_bytes, "at", plan->home,
+                                           x->at.home, plan->dr, x->at.dr, "dirty_bytes",
+                                           dirty_of(dp, x->name)));
+    }
+    return a;
+}
+
+static json_t *lag_json(json_t *o, const struct site_view *v)
+{
+    const json_t *lag = site_at(site_view_active(v), "lag");
+    bool known = active_dp(v) != NULL && site_true(lag, "known");
+    json_object_set_new(o, "lag_seconds", known ? json_real(site_real(lag, "seconds")) : json_null());
+    json_object_set_new(o, "lag_bytes",
+                        known ? json_integer((json_int_t)site_number(lag, "bytes")) : json_null());
+    return o;
+}
+
+json_t *site_view_status(struct site *s, struct site_plan *p, const struct site_view *v)
+{
+    const struct gw_planfile *plan = v->doc->plan;
+    const json_t *dp = active_dp(v);
+    char direction[GW_FORECAST_TEXT_MAX];
+    gw_forecast_direction_text(v->facts.dir_from, GW_HOLDER_NONE, GW_OPERATION_NONE, plan->home, plan->dr,
+                               direction);
+    const char *active = v->holder == GW_HOLDER_HOME ? plan->home
+                         : v->holder == GW_HOLDER_DR ? plan->dr
+                                                     : "";
+    json_t *o = json_pack(
+        "{s:s, s:s, s:s, s:o, s:s, s:s, s:s, s:s, s:I, s:s, s:s, s:s, s:s, s:s}", "plan", p->name,
+        "status", gw_status_name(v->phase.status), "phase", gw_phase_name(v->phase.phase),
+        "reasons", reason_names(v), "sentence", v->sentence, "next", v->next, "active", active,
+        "holder", gw_holder_name(v->holder), "epoch", (json_int_t)v->epoch, "direction", direction,
+        "replication", gw_life_repl_name(v->facts.repl), "mode", gw_mode_name(v->facts.mode),
+        "home", plan->home, "dr", plan->dr);
+    if (o == NULL)
+        return NULL;
+    lag_json(o, v);
+    json_object_set_new(o, "reason_details", reasons_json(v));
+    json_object_set_new(o, "rpo_seconds", json_real((double)plan->rpo_ms / 1000.0));
+    const json_t *facts = site_at(site_view_active(v), "facts");
+    json_t *within = json_object_get(facts, "rpo_within");
+    json_object_set(o, "rpo_within_percent", within != NULL ? within : json_null());
+    json_object_set_new(o, "sync", sync_json(dp));
+    json_object_set_new(o, "divergence", divergence_json(v, dp));
+    const json_t *held = site_at(v->side[v->here], "held");
+    json_object_set(o, "held_reason", held != NULL ? (json_t *)(uintptr_t)held : json_null());
+    json_object_set_new(o, "run", run_json(v));
+    json_object_set_new(o, "volumes", volumes_json(plan, dp));
+    json_object_set_new(o, "version", json_integer((json_int_t)v->doc->version));
+    json_object_set_new(o, "hash", json_string(v->doc->hash));
+    json_object_set_new(o, "committed", json_boolean(v->facts.committed == GW_TRI_YES));
+    json_object_set_new(o, "seen_from", json_string(s->name));
+    json_t *sites = json_object();
+    for (int l = 0; l < GW_LABEL_MAX; l++)
+        json_object_set_new(sites, v->site[l], site_json(s, v, (enum gw_label)l));
+    json_object_set_new(o, "sites", sites);
+    return o;
+}
+
+/* ---- loss ------------------------------------------------------------------------------------- */
+
+void site_view_loss(const struct site_view *v, struct gw_loss *ret)
+{
+    struct gw_loss_facts f = { .repl = v->facts.repl,
+                               .pending_bytes = GW_NOT_KNOWN,
+                               .pending_ms = GW_NOT_KNOWN,
+                               .silent_ms = GW_NOT_KNOWN };
+    const json_t *dp = active_dp(v), *lag = site_at(site_view_active(v), "lag");
+    if (dp != NULL && site_true(lag, "known")) { /* it answers now */
+        f.old_answers = GW_TRI_YES;
+        f.old_quiet = gw_tri_of(strcmp(site_text(dp, "service"), "serving") != 0);
+        f.pending_bytes = site_number(lag, "bytes");
+        f.pending_ms = (uint64_t)(site_real(lag, "seconds") * 1000);
+        f.silent_ms = 0;
+    } else if (v->holder != GW_HOLDER_NONE) { /* its last heartbeat, as the replica has it */
+        f.old_answers = GW_TRI_NO;
+        const json_t *r =
+            site_view_dp(v, v->holder == GW_HOLDER_HOME ? GW_LABEL_DR : GW_LABEL_HOME);
+        const json_t *beat = site_at(r, "source");
+        if (beat != NULL && !json_is_null(beat)) {
+            uint64_t head = site_number(beat, "head_seq");
+            f.pending_bytes = head > site_number(r, "durable_seq")
+                                  ? site_number(beat, "pending_bytes")
+                                  : 0;
+            f.pending_ms = 0;
+            f.silent_ms = (uint64_t)(site_real(beat, "age_seconds") * 1000);
+        }
+    }
+    const json_t *dir = site_at(site_view_standby(v), "dir");
+    f.released_equal = gw_tri_of(site_true(dir, "token_valid"));
+    f.override_since = GW_TRI_NO;
+    gw_forecast_loss(&f, ret);
+}
