@@ -18,7 +18,7 @@
  *     when there is room.
  *   - Any other I/O error while writing is -EIO and sticks: nothing more is written until the
  *     catalog is opened anew (gw_catalog_failed says why), because after a failed fsync nothing may
- *     be assumed. Reading goes on.
+ *     be assumed; whether that last transaction is there, shows then. Reading goes on.
  *
  * Transactions. Every function here is one by itself. Several become one with
  *

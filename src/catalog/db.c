@@ -18,9 +18,12 @@
 
 /* ---- errors ---------------------------------------------------------------------------------- */
 
-/* The operating system's word on an I/O error says more than SQLite's. */
-static int io_code(struct gw_db *db)
+/* The operating system's word on an I/O error says more than SQLite's. But after a failed fsync
+ * nothing may be assumed, whatever the cause was. */
+static int io_code(struct gw_db *db, int extended)
 {
+    if (extended == SQLITE_IOERR_FSYNC || extended == SQLITE_IOERR_DIR_FSYNC)
+        return -EIO;
     int e = sqlite3_system_errno(db->handle);
     return e == ENOSPC || e == EDQUOT ? -ENOSPC : -EIO;
 }
@@ -43,7 +46,7 @@ static int code_of(struct gw_db *db, int extended)
     case SQLITE_FULL:
         return -ENOSPC;
     case SQLITE_IOERR:
-        return extended == SQLITE_IOERR_NOMEM ? -ENOMEM : io_code(db);
+        return extended == SQLITE_IOERR_NOMEM ? -ENOMEM : io_code(db, extended);
     case SQLITE_CONSTRAINT:
         return constraint_code(extended);
     case SQLITE_CORRUPT:

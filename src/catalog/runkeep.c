@@ -17,8 +17,7 @@ static int text_at(sqlite3_stmt *stmt, int column, struct gw_catalog_mem *mem, c
 
 /* The texts of a query's one column. */
 static int texts(struct gw_catalog *c, const char *sql, const struct gw_bind *binds,
-                 struct gw_catalog_mem *mem, const char ***ret, size_t *ret_n,
-                 struct gw_error *err)
+                 struct gw_catalog_mem *mem, const char ***ret, size_t *ret_n, struct gw_error *err)
 {
     CATALOG_READ(c, db);
     CLEANUP_CURSOR struct gw_cursor cur = { 0 };
@@ -46,12 +45,11 @@ static int texts(struct gw_catalog *c, const char *sql, const struct gw_bind *bi
 
 int gw_keep_run_add(struct gw_catalog *c, const struct gw_keep_run *r, struct gw_error *err)
 {
-    int n = gw_catalog_write(c,
-                             "INSERT INTO keep_run (id, plan, fixed, row, open) VALUES "
-                             "(?, ?, ?, ?, ?)",
-                             GW_BINDS(GW_T(r->id), GW_T(r->plan), GW_T(r->fixed), GW_T(r->row),
-                                      GW_U(r->open)),
-                             err);
+    int n = gw_catalog_write(
+        c,
+        "INSERT INTO keep_run (id, plan, fixed, row, open) VALUES "
+        "(?, ?, ?, ?, ?)",
+        GW_BINDS(GW_T(r->id), GW_T(r->plan), GW_T(r->fixed), GW_T(r->row), GW_U(r->open)), err);
     return n < 0 ? n : 0;
 }
 
@@ -161,23 +159,23 @@ int gw_keep_inbox_get(struct gw_catalog *c, const struct gw_keep_inbox *key,
                       struct gw_catalog_mem *mem, const char **ret, struct gw_error *err)
 {
     CATALOG_READ(c, db);
-    return gw_db_text(db,
-                      "SELECT value FROM keep_inbox WHERE run = ? AND step = ? AND attempt = ? AND "
-                      "undo = ?",
-                      GW_BINDS(GW_T(key->run), GW_U(key->step), GW_U(key->attempt),
-                               GW_U(key->undo)),
-                      mem, ret, err);
+    return gw_db_text(
+        db,
+        "SELECT value FROM keep_inbox WHERE run = ? AND step = ? AND attempt = ? AND "
+        "undo = ?",
+        GW_BINDS(GW_T(key->run), GW_U(key->step), GW_U(key->attempt), GW_U(key->undo)), mem, ret,
+        err);
 }
 
 int gw_keep_inbox_put(struct gw_catalog *c, const struct gw_keep_inbox *in, struct gw_error *err)
 {
-    int n = gw_catalog_write(c,
-                             "INSERT INTO keep_inbox (run, step, attempt, undo, value) VALUES "
-                             "(?1, ?2, ?3, ?4, ?5) ON CONFLICT (run, step, attempt, undo) DO "
-                             "UPDATE SET value = ?5",
-                             GW_BINDS(GW_T(in->run), GW_U(in->step), GW_U(in->attempt),
-                                      GW_U(in->undo), GW_T(in->value)),
-                             err);
+    int n = gw_catalog_write(
+        c,
+        "INSERT INTO keep_inbox (run, step, attempt, undo, value) VALUES "
+        "(?1, ?2, ?3, ?4, ?5) ON CONFLICT (run, step, attempt, undo) DO "
+        "UPDATE SET value = ?5",
+        GW_BINDS(GW_T(in->run), GW_U(in->step), GW_U(in->attempt), GW_U(in->undo), GW_T(in->value)),
+        err);
     return n < 0 ? n : 0;
 }
 

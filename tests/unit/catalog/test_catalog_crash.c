@@ -190,6 +190,19 @@ static bool mount_small(const char *dir)
            mount("none", dir, "tmpfs", 0, "size=1m") == 0;
 }
 
+static void fill(const struct fixture *f)
+{
+    char path[128];
+    static const char block[4096];
+    path_of(f, "filler", path);
+    int fd = open(path, O_WRONLY | O_CREAT, 0600);
+    assert_true(fd >= 0);
+    while (write(fd, block, sizeof block) > 0)
+        ;
+    assert_int_equal(errno, ENOSPC);
+    close(fd);
+}
+
 static void child_full_disk(const char *dir)
 {
     struct fixture f = { .dir = "" };
@@ -210,7 +223,19 @@ static void child_full_disk(const char *dir)
     assert_non_null(strstr(f.err.msg, "no room left"));
     assert_int_equal(gw_catalog_failed(f.c, NULL), 0);
     assert_int_equal(look(&f).events, done);
+    /* It opens on a full disk; not without room for its shared memory, which is an I/O error in
+     * SQLite's eyes. */
+    fill(&f);
+    fixture_reopen(&f);
+    gw_catalog_close(f.c);
+    f.c = NULL;
+    char shm[128];
+    path_of(&f, "catalog.db-shm", shm);
+    if (unlink(shm) == 0)
+        fill(&f);
+    refused(&f, -ENOSPC, "no room left", gw_catalog_open(f.dir, &f.c, &f.err));
     assert_int_equal(mount("none", dir, "tmpfs", MS_REMOUNT, "size=4m"), 0);
+    ok(&f, gw_catalog_open(f.dir, &f.c, &f.err));
     ok(&f, commit_one(f.c, &f.err));
     fixture_reopen(&f);
     assert_int_equal(look(&f).events, done + 1);

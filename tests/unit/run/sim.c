@@ -351,6 +351,7 @@ static void override(struct sim *s, struct sim_site *site, const char *id)
     if (s->now_ns < s->doubt_since_ns + s->override_after_ms * SIM_MS)
         return;
     s->override_after_ms = 0;
+    s->overridden = true;
     sim_ask(s, site, id, GW_CHOICE_OVERRIDE);
 }
 
@@ -364,12 +365,11 @@ static void tick_person(struct sim *s, const char *id)
         struct gw_error err;
         const struct gw_run_row *row = memstore_row(site->store, id);
         override(s, site, id);
-        if (!site->daemon || !row || row->state != GW_RUN_HALTED ||
+        if (!site->daemon || !row || row->state != GW_RUN_HALTED || !all_healed(s) ||
             memstore_requests(site->store, id) > 0 ||
-            gw_run_look(&site->env, id, !s->link, &look, &err) < 0)
-            continue;
-        if (look.me != look.view.coordinator || !all_healed(s) ||
-            s->now_ns < s->person_since_ns + PERSON_MS * SIM_MS)
+            s->now_ns < s->person_since_ns + PERSON_MS * SIM_MS ||
+            gw_run_look(&site->env, id, !s->link, &look, &err) < 0 ||
+            look.me != look.view.coordinator)
             continue;
         s->person_since_ns = s->now_ns;
         choose(s, site, &look);

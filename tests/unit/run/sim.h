@@ -110,6 +110,7 @@ struct sim {
     unsigned n_prefers, decided;
     uint64_t override_after_ms; /* 0: never. A person overrides a doubt at NEW after so long */
     uint64_t doubt_since_ns;
+    bool overridden;
     int cancel_at; /* asks for a cancel before the effect of that step; -1: never */
     bool cancel_asked;
     /* counters */

@@ -76,8 +76,8 @@ static void promote(struct sim *s, struct sim_site *site, struct gw_run_outcome 
     struct sim_site *other = sim_other(site);
     uint32_t reign = site->reign > other->reign ? site->reign : other->reign;
     if (site->role != SIM_ACTIVE) {
-        if (other->role == SIM_ACTIVE && !site->revoked)
-            sim_blame(s, "promoted without a release or a revocation (I4)");
+        if (other->role == SIM_ACTIVE && !site->revoked && !s->overridden)
+            sim_blame(s, "promoted without a release, a revocation or an override (I4)");
         site->role = SIM_ACTIVE;
         site->reign = reign + 1;
         sim_unit_stop(site);

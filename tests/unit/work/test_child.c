@@ -264,6 +264,17 @@ static void test_deadline_goodbye(void **state)
     gw_child_result_done(&r);
 }
 
+/* SIGTERM goes to all of the group: a shell would otherwise wait for what it runs. */
+static void test_deadline_group(void **state)
+{
+    struct gw_child_result r =
+        RUN(.argv = SH("trap 'exit 7' TERM; sleep 1000; exit 8"), .timeout_ms = 200);
+    assert_int_equal(r.end, GW_CHILD_TIMED_OUT);
+    assert_int_equal(r.code, 7);
+    assert_int_equal(r.signal, 0);
+    gw_child_result_done(&r);
+}
+
 struct canceller {
     struct world w;
     struct gw_stop *stop;
@@ -420,6 +431,7 @@ int main(void)
         cmocka_unit_test(test_deadline_ignored),
         cmocka_unit_test(test_deadline_member),
         cmocka_unit_test(test_deadline_goodbye),
+        cmocka_unit_test(test_deadline_group),
         cmocka_unit_test(test_cancel),
         cmocka_unit_test(test_daemon),
         cmocka_unit_test(test_daemon_survives_deadline),

@@ -70,6 +70,7 @@ static void test_http(void **state)
     check_url(port, "/silent", 0, NULL, GW_COLOUR_RED, "no answer within 150 ms");
     check_url(port, "/big", 0, "begin", GW_COLOUR_GREEN, "status 200");
     check_url(port, "/big", 0, "end", GW_COLOUR_RED, "in its first 64 KiB");
+    check_url(port, "/endless", 0, "begin", GW_COLOUR_GREEN, "status 200");
     check_url(port, "/here", 0, "well", GW_COLOUR_GREEN, "status 200"); /* stays on the host */
     check_url(port, "/here", 302, NULL, GW_COLOUR_GREEN, "status 302");
     check_url(port, "/away", 0, NULL, GW_COLOUR_RED, "redirected to another host");
@@ -278,6 +279,17 @@ static void test_settle(void **state)
     gw_health_done(&h);
 }
 
+static void test_threshold(void **state)
+{
+    const struct gw_work_check c = {
+        .kind = GW_CHECK_EXEC, .argv = ARGV("true"), .interval_ms = 10, .threshold = 3
+    };
+    struct gw_health h = await(&c, 1, WORLD_WAIT_MS, -1);
+    assert_int_equal(h.colour, GW_COLOUR_GREEN);
+    assert_int_equal(h.check[0].asked, 3);
+    gw_health_done(&h);
+}
+
 /* One bad answer begins the settling anew; with a threshold it does not. */
 static void test_flapping(void **state)
 {
@@ -367,12 +379,19 @@ static void test_many(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_http),          cmocka_unit_test(test_tcp),
-        cmocka_unit_test(test_exec),          cmocka_unit_test(test_incomplete),
-        cmocka_unit_test(test_names),         cmocka_unit_test(test_await_becomes_green),
-        cmocka_unit_test(test_await_nothing), cmocka_unit_test(test_await_red),
-        cmocka_unit_test(test_await_unknown), cmocka_unit_test(test_settle),
-        cmocka_unit_test(test_flapping),      cmocka_unit_test(test_await_cancelled),
+        cmocka_unit_test(test_http),
+        cmocka_unit_test(test_tcp),
+        cmocka_unit_test(test_exec),
+        cmocka_unit_test(test_incomplete),
+        cmocka_unit_test(test_names),
+        cmocka_unit_test(test_await_becomes_green),
+        cmocka_unit_test(test_await_nothing),
+        cmocka_unit_test(test_await_red),
+        cmocka_unit_test(test_await_unknown),
+        cmocka_unit_test(test_settle),
+        cmocka_unit_test(test_threshold),
+        cmocka_unit_test(test_flapping),
+        cmocka_unit_test(test_await_cancelled),
         cmocka_unit_test(test_many),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

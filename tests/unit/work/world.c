@@ -151,15 +151,16 @@ static void count(struct server *s, const char *path)
 }
 
 /* The client may have gone: that is its business. */
-static void say(int fd, const char *text, size_t len)
+static bool say(int fd, const char *text, size_t len)
 {
     while (len > 0) {
         ssize_t n = send(fd, text, len, MSG_NOSIGNAL);
         if (n <= 0)
-            return;
+            return false;
         text += n;
         len -= (size_t)n;
     }
+    return true;
 }
 
 static void answer(int fd, unsigned status, const char *header, const char *body)
@@ -184,6 +185,18 @@ static void answer_big(int fd)
     free(body);
 }
 
+/* Until the client has had enough. */
+static void answer_endlessly(int fd)
+{
+    static const char head[] = "HTTP/1.1 200 X\r\nConnection: close\r\n\r\nbegin";
+    char more[4096];
+    memset(more, 'x', sizeof more);
+    if (!say(fd, head, sizeof head - 1))
+        return;
+    while (say(fd, more, sizeof more))
+        ;
+}
+
 /* True: the connection is kept. */
 static bool serve_path(struct server *s, int fd, const char *path, const char *body)
 {
@@ -206,6 +219,8 @@ static bool serve_path(struct server *s, int fd, const char *path, const char *b
         answer(fd, 200, "", "all is well");
     } else if (strcmp(path, "/big") == 0) {
         answer_big(fd);
+    } else if (strcmp(path, "/endless") == 0) {
+        answer_endlessly(fd);
     } else if (strcmp(path, "/here") == 0 || strcmp(path, "/loop") == 0) {
         snprintf(header, sizeof header, "Location: %s\r\n", path[1] == 'h' ? "/ok" : "/loop");
         answer(fd, 302, header, "");

@@ -35,7 +35,8 @@ void world_fifo(const struct world *w, const char *name);
 void world_await(const struct world *w, const char *name, char *ret, size_t cap);
 void world_signal(const struct world *w, const char *name);
 
-/* The server listens on a free port of 127.0.0.1: /ok, /bad (503), /silent (no answer), /big, /here
+/* The server listens on a free port of 127.0.0.1: /ok, /bad (503), /silent (no answer), /big,
+ * /endless, /here
  * (redirect to /ok), /away (redirect to another port), /loop, /switch (as told), /hook (a POST). */
 unsigned world_serve(struct world *w);
 void world_switch(struct world *w, unsigned status);
