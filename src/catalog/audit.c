@@ -167,9 +167,11 @@ static int export_one(void *arg, const struct gw_audit_entry *e)
     CLEANUP_FREE char *text = NULL;
     struct gw_error err = { 0 };
     int r = gw_audit_canonical(e, &text, &err);
-    if (r < 0)
+    if (r < 0 || text == NULL)
         return r;
-    return fprintf(arg, "%.*s,\"hash\":\"%s\"}\n", (int)strlen(text) - 1, text, e->hash) < 0
+    size_t open_end = strlen(text) - 1; /* without its last brace */
+    return fwrite(text, 1, open_end, arg) != open_end ||
+                   fprintf(arg, ",\"hash\":\"%s\"}\n", e->hash) < 0
                ? -errno
                : 0;
 }

@@ -128,14 +128,14 @@ int gw_catalog_commit(struct gw_catalog_tx *tx, struct gw_error *err)
 
 /* ---- opening --------------------------------------------------------------------------------- */
 
-static int catalog_new(const char *dir, struct gw_catalog **ret, struct gw_error *err)
+static struct gw_catalog *catalog_new(const char *dir)
 {
     struct gw_catalog *c = calloc(1, sizeof *c);
     char *copy = strdup(dir);
     if (c == NULL || copy == NULL) {
         free(c);
         free(copy);
-        return gw_error_set(err, -ENOMEM, "no memory for the catalog of %s", dir);
+        return NULL;
     }
     c->dir = copy;
     pthread_mutexattr_t attr;
@@ -144,8 +144,7 @@ static int catalog_new(const char *dir, struct gw_catalog **ret, struct gw_error
     pthread_mutex_init(&c->writer_lock, &attr);
     pthread_mutexattr_destroy(&attr);
     pthread_mutex_init(&c->reader_lock, NULL);
-    *ret = c;
-    return 0;
+    return c;
 }
 
 void gw_catalog_close(struct gw_catalog *c)
@@ -187,10 +186,9 @@ int gw_catalog_open(const char *dir, struct gw_catalog **ret, struct gw_error *e
                             "there is no catalog %s: a new site makes one; a site that "
                             "lost it is restored from a backup or rebuilt from its peer",
                             path);
-    struct gw_catalog *c;
-    r = catalog_new(dir, &c, err);
-    if (r < 0)
-        return r;
+    struct gw_catalog *c = catalog_new(dir);
+    if (c == NULL)
+        return gw_error_set(err, -ENOMEM, "no memory for the catalog of %s", dir);
     r = connect_both(c, path, err);
     if (r >= 0)
         r = gw_audit_head_start(c, err);

@@ -30,7 +30,8 @@ struct asked {
     struct site_view view;
 };
 
-/* ---- guards ----------------------------------------------------------------------------------- */
+/* ---- guards -----------------------------------------------------------------------------------
+ */
 
 /* An override names the guard; the reason is the request's. */
 static bool has_override(const json_t *params, const char *guard)
@@ -102,8 +103,7 @@ static int check_guards(struct asked *a, struct site_refusal *ret_refusal, struc
         return 0;
     char sentence[400];
     expand(&a->view, a->plan->name, no->sentence, sentence, sizeof sentence);
-    expand(&a->view, a->plan->name, no->way_out, ret_refusal->way_out,
-           sizeof ret_refusal->way_out);
+    expand(&a->view, a->plan->name, no->way_out, ret_refusal->way_out, sizeof ret_refusal->way_out);
     snprintf(ret_refusal->guard, sizeof ret_refusal->guard, "%s", gw_guard_name(no->guard));
     ret_refusal->forceable = no->forceable;
     return gw_error_set(err, -EPERM, "%s", sentence);
@@ -127,17 +127,17 @@ json_t *site_action_explain(struct site *s, struct site_plan *p, enum gw_request
         expand(&v, p->name, c->sentence, sentence, sizeof sentence);
         expand(&v, p->name, c->way_out, way_out, sizeof way_out);
         json_array_append_new(
-            out, json_pack("{s:s, s:s, s:b, s:s, s:s, s:s, s:s, s:s}", "guard",
-                           gw_guard_name(c->guard), "verdict", gw_guard_verdict_name(c->verdict),
-                           "forceable", c->forceable, "looks_at", c->looks_at, "value",
-                           c->value != NULL ? c->value : "", "limit",
-                           c->limit != NULL ? c->limit : "", "sentence", sentence, "way_out",
-                           way_out));
+            out,
+            json_pack("{s:s, s:s, s:b, s:s, s:s, s:s, s:s, s:s}", "guard", gw_guard_name(c->guard),
+                      "verdict", gw_guard_verdict_name(c->verdict), "forceable", c->forceable,
+                      "looks_at", c->looks_at, "value", c->value != NULL ? c->value : "", "limit",
+                      c->limit != NULL ? c->limit : "", "sentence", sentence, "way_out", way_out));
     }
     return out;
 }
 
-/* ---- runs ------------------------------------------------------------------------------------- */
+/* ---- runs -------------------------------------------------------------------------------------
+ */
 
 static int take_time(const json_t *params, const char *key, uint64_t *ret_wall_ns,
                      struct gw_error *err)
@@ -186,9 +186,9 @@ static json_t *run_params(const struct asked *a, const struct site_view *v, enum
         if (m != NULL)
             json_object_set(o, kept[i], m);
     }
-    json_object_set_new(o, "from_epoch",
-                        json_integer((json_int_t)site_number(site_at(v->side[new], "dir"),
-                                                             "epoch")));
+    json_object_set_new(
+        o, "from_epoch",
+        json_integer((json_int_t)site_number(site_at(v->side[new], "dir"), "epoch")));
     const char *first = site_text(site_at(v->side[v->here], "facts"), "first_site");
     json_object_set_new(o, "first_site",
                         json_string(first[0] != '\0' ? first : v->doc->plan->home));
@@ -215,8 +215,8 @@ static int fill_run(struct asked *a, struct gw_run *run, struct gw_error *err)
                             .created_wall_ns = gw_wall_ns(),
                             .approvals = approvals_of(a),
                             .dry_run = site_true(a->params, "dry_run"),
-                            .return_on_unhealthy = v->doc->plan->failback.on_unhealthy ==
-                                                   GW_ON_UNHEALTHY_RETURN };
+                            .return_on_unhealthy =
+                                v->doc->plan->failback.on_unhealthy == GW_ON_UNHEALTHY_RETURN };
     gw_catalog_run_id(run->created_wall_ns, run->id);
     snprintf(run->plan, sizeof run->plan, "%s", a->plan->name);
     snprintf(run->site[GW_SIDE_OLD], sizeof run->site[0], "%s", v->site[old]);
@@ -264,7 +264,8 @@ static int begin_run(struct asked *a, json_t **ret, struct gw_error *err)
     return r;
 }
 
-/* ---- what is done at once --------------------------------------------------------------------- */
+/* ---- what is done at once ---------------------------------------------------------------------
+ */
 
 struct change {
     enum gw_request request;
@@ -282,8 +283,7 @@ static void apply_change(struct gw_catalog_plan *row, void *arg)
         row->held_reason = c->reason;
     }
     if (c->request == GW_REQUEST_RELEASE) {
-        static const enum gw_catalog_mode modes[] = { GW_CATALOG_MODE_AUTO,
-                                                      GW_CATALOG_MODE_APPROVE,
+        static const enum gw_catalog_mode modes[] = { GW_CATALOG_MODE_AUTO, GW_CATALOG_MODE_APPROVE,
                                                       GW_CATALOG_MODE_MANUAL,
                                                       GW_CATALOG_MODE_OBSERVE_ONLY };
         row->mode = modes[c->mode];
@@ -329,7 +329,8 @@ static int do_at_once(struct asked *a, struct gw_error *err)
                         gw_request_name(a->request));
 }
 
-/* ---- where ------------------------------------------------------------------------------------ */
+/* ---- where ------------------------------------------------------------------------------------
+ */
 
 /* The label of the site that has to do it; GW_LABEL_MAX: any. */
 static enum gw_label place_of(const struct asked *a)
@@ -355,19 +356,17 @@ static int pass_on(struct asked *a, const char *to, json_t **ret, struct site_re
     CLEANUP_SITE_JSON json_t *answer = NULL;
     char name[200];
     snprintf(name, sizeof name, "%s@%s", a->who->name, a->site->name);
-    json_t *params = json_pack("{s:s, s:s, s:O, s:s}", "plan", a->plan->name, "request",
-                               gw_request_name(a->request), "params",
-                               json_is_object(a->params) ? (json_t *)(uintptr_t)a->params
-                                                         : json_object(),
-                               "who", name);
+    json_t *params = json_pack(
+        "{s:s, s:s, s:O, s:s}", "plan", a->plan->name, "request", gw_request_name(a->request),
+        "params", json_is_object(a->params) ? (json_t *)(uintptr_t)a->params : json_object(), "who",
+        name);
     int r = site_mate_call(a->site, to, "action", params, PASS_ON_MS, &answer, NULL, err);
     if (r < 0)
         return gw_error_wrap(err, "site %s has to do this, and was asked", to);
     if (site_at(answer, "refused") != NULL) {
         const json_t *no = site_at(answer, "refused");
         snprintf(ret_refusal->guard, sizeof ret_refusal->guard, "%s", site_text(no, "guard"));
-        snprintf(ret_refusal->way_out, sizeof ret_refusal->way_out, "%s",
-                 site_text(no, "way_out"));
+        snprintf(ret_refusal->way_out, sizeof ret_refusal->way_out, "%s", site_text(no, "way_out"));
         ret_refusal->forceable = site_true(no, "forceable");
         return gw_error_set(err, -EPERM, "%s", site_text(no, "sentence"));
     }
@@ -387,8 +386,7 @@ static int act(struct asked *a, bool passed_on, json_t **ret, struct site_refusa
     if (r < 0) {
         struct gw_error ignored = { 0 };
         site_audit(a->site, a->who, gw_request_name(a->request), object, "refused",
-                   json_pack("{s:s, s:s}", "guard", ret_refusal->guard, "why", err->msg),
-                   &ignored);
+                   json_pack("{s:s, s:s}", "guard", ret_refusal->guard, "why", err->msg), &ignored);
         return r;
     }
     r = site_audit(a->site, a->who, gw_request_name(a->request), object, "begun",

@@ -62,7 +62,8 @@ static int may(void *ctx, struct gw_http_call *call, const struct gw_http_route 
                         (unsigned)peer->uid);
 }
 
-/* ---- the table --------------------------------------------------------------------------------- */
+/* ---- the table ---------------------------------------------------------------------------------
+ */
 
 #define P "/api/v1/plans/{plan}"
 const struct gw_http_route site_api_routes[] = {
@@ -86,12 +87,12 @@ const struct gw_http_route site_api_routes[] = {
     { "PUT", P, site_api_plan_put, GW_HTTP_RAW | GW_HTTP_MATCHED, "name",
       "make a plan or change it", NULL, NULL, 0, NULL, MAY_ACT },
     { "GET", P, site_api_plan_get, 0, NULL, "the plan's document", NULL, NULL, 0, NULL, MAY_LOOK },
-    { "DELETE", P, site_api_plan_delete, 0, NULL, "retire a plan; its evidence stays", NULL, NULL, 0,
-      NULL, MAY_ACT },
-    { "GET", P "/versions", site_api_plan_versions, 0, NULL, "every version, by whom and when", NULL,
-      NULL, 0, NULL, MAY_LOOK },
-    { "GET", P "/status", site_api_plan_status, 0, NULL, "phase, lag, sites, run, next action", NULL,
-      NULL, 0, NULL, MAY_LOOK },
+    { "DELETE", P, site_api_plan_delete, 0, NULL, "retire a plan; its evidence stays", NULL, NULL,
+      0, NULL, MAY_ACT },
+    { "GET", P "/versions", site_api_plan_versions, 0, NULL, "every version, by whom and when",
+      NULL, NULL, 0, NULL, MAY_LOOK },
+    { "GET", P "/status", site_api_plan_status, 0, NULL, "phase, lag, sites, run, next action",
+      NULL, NULL, 0, NULL, MAY_LOOK },
     { "GET", P "/guards", site_api_plan_explain, 0, "operation",
       "every guard of an action, as it stands now", NULL, NULL, 0, NULL, MAY_LOOK },
     { "GET", P "/forecast", site_api_plan_forecast, 0, "operation to",
@@ -107,8 +108,8 @@ const struct gw_http_route site_api_routes[] = {
     { "POST", P "/actions/{action}", site_api_action, GW_HTTP_KEYED, NULL,
       "ask for an operation; 202 with a run, or 200 if it is done at once", "Action", NULL, 202,
       NULL, MAY_ACT },
-    { "GET", "/api/v1/runs", site_api_runs, 0, "plan limit unfinished", "runs, the newest first", NULL, NULL, 0,
-      NULL, MAY_LOOK },
+    { "GET", "/api/v1/runs", site_api_runs, 0, "plan limit unfinished", "runs, the newest first",
+      NULL, NULL, 0, NULL, MAY_LOOK },
     { "GET", "/api/v1/runs/{run}", site_api_run, 0, NULL, "one run with its steps", NULL, NULL, 0,
       NULL, MAY_LOOK },
     { "GET", "/api/v1/runs/{run}/log", site_api_run_log, 0, "from", "the step log", NULL, NULL, 0,
@@ -119,9 +120,10 @@ const struct gw_http_route site_api_routes[] = {
       "approve, cancel, resume, retry, skip, revert, abort, override", "Choice", NULL, 0, NULL,
       MAY_APPROVE },
     { "GET", "/api/v1/events", site_api_events, GW_HTTP_STREAM, "after plan follow limit",
-      "what happens, as server-sent events; with follow=no those there are", NULL, NULL, 0, NULL, MAY_LOOK },
-    { "GET", "/api/v1/audit", site_api_audit, 0, "after limit", "the audit log", NULL, NULL, 0, NULL,
+      "what happens, as server-sent events; with follow=no those there are", NULL, NULL, 0, NULL,
       MAY_LOOK },
+    { "GET", "/api/v1/audit", site_api_audit, 0, "after limit", "the audit log", NULL, NULL, 0,
+      NULL, MAY_LOOK },
     { "GET", "/api/v1/audit/verify", site_api_audit_verify, 0, NULL,
       "is the audit log's chain whole?", NULL, NULL, 0, NULL, MAY_LOOK },
 };

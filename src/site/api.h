@@ -29,4 +29,5 @@ gw_http_fn site_api_plans, site_api_plan_put, site_api_plan_get, site_api_plan_d
     site_api_points, site_api_point_create, site_api_divergence, site_api_sign, site_api_action,
     site_api_runs, site_api_run, site_api_run_log, site_api_run_evidence, site_api_run_ask,
     site_api_sites, site_api_site_get, site_api_pair_code, site_api_pair, site_api_site_test,
-    site_api_events, site_api_audit, site_api_audit_verify, site_api_openapi, site_api_plan_versions;
+    site_api_events, site_api_audit, site_api_audit_verify, site_api_openapi,
+    site_api_plan_versions;

@@ -26,7 +26,8 @@ static int plan_of(struct gw_http_call *call, struct site_plan **ret, struct gw_
     return site_plan_find(site_api_site(call), gw_http_call_param(call, "plan"), ret, err);
 }
 
-/* ---- documents -------------------------------------------------------------------------------- */
+/* ---- documents --------------------------------------------------------------------------------
+ */
 
 static enum gw_doc_format format_of(const struct gw_http_call *call)
 {
@@ -44,11 +45,10 @@ static json_t *errors_json(const struct gw_plan_errors *errors)
 {
     json_t *a = json_array();
     for (size_t i = 0; i < errors->n; i++)
-        json_array_append_new(a, json_pack("{s:i, s:i, s:s, s:s}", "line",
-                                           (int)errors->item[i].line, "column",
-                                           (int)errors->item[i].column, "path",
-                                           errors->item[i].path, "message",
-                                           errors->item[i].sentence));
+        json_array_append_new(a,
+                              json_pack("{s:i, s:i, s:s, s:s}", "line", (int)errors->item[i].line,
+                                        "column", (int)errors->item[i].column, "path",
+                                        errors->item[i].path, "message", errors->item[i].sentence));
     return a;
 }
 
@@ -99,12 +99,12 @@ int site_api_plan_put(struct gw_http_call *call, struct gw_error *err)
         gw_http_reply_member(call, "errors", errors_json(&errors));
         r = 0;
     } else if (r == 0) {
-        r = gw_http_reply_json(call, done.created ? 201 : 200,
-                               json_pack("{s:s, s:b, s:b, s:I, s:s, s:o}", "plan", name, "created",
-                                         done.created, "unchanged", done.unchanged, "version",
-                                         (json_int_t)done.version, "hash", done.hash, "changes",
-                                         done.changes != NULL ? json_incref(done.changes)
-                                                              : json_array()));
+        r = gw_http_reply_json(
+            call, done.created ? 201 : 200,
+            json_pack("{s:s, s:b, s:b, s:I, s:s, s:o}", "plan", name, "created", done.created,
+                      "unchanged", done.unchanged, "version", (json_int_t)done.version, "hash",
+                      done.hash, "changes",
+                      done.changes != NULL ? json_incref(done.changes) : json_array()));
     }
     json_decref(done.changes);
     gw_plan_errors_done(&errors);
@@ -121,8 +121,9 @@ int site_api_plan_check(struct gw_http_call *call, struct gw_error *err)
     int r = gw_planfile_parse(name_of(call), body, len, format_of(call), &errors, &plan, err);
     json_t *findings = r == 0 ? site_edit_findings(s, plan, true) : json_array();
     if (r == 0 || errors.n > 0)
-        r = gw_http_reply_json(call, 200, json_pack("{s:o, s:o}", "errors", errors_json(&errors),
-                                                    "findings", findings));
+        r = gw_http_reply_json(
+            call, 200,
+            json_pack("{s:o, s:o}", "errors", errors_json(&errors), "findings", findings));
     else
         json_decref(findings);
     gw_planfile_free(plan);
@@ -175,7 +176,8 @@ int site_api_plan_versions(struct gw_http_call *call, struct gw_error *err)
     return site_api_answer(call, r, json_pack("{s:o}", "versions", a), err);
 }
 
-/* ---- looking ---------------------------------------------------------------------------------- */
+/* ---- looking ----------------------------------------------------------------------------------
+ */
 
 int site_api_plans(struct gw_http_call *call, struct gw_error *err)
 {
@@ -217,11 +219,10 @@ int site_api_plan_explain(struct gw_http_call *call, struct gw_error *err)
         r = gw_error_set(err, -EINVAL, "there is no action '%s'", word);
     if (r < 0)
         return r;
-    return gw_http_reply_json(call, 200,
-                              json_pack("{s:s, s:s, s:o}", "plan", p->name, "request",
-                                        gw_request_name(request), "guards",
-                                        site_action_explain(site_api_site(call), p, request,
-                                                            NULL)));
+    return gw_http_reply_json(
+        call, 200,
+        json_pack("{s:s, s:s, s:o}", "plan", p->name, "request", gw_request_name(request), "guards",
+                  site_action_explain(site_api_site(call), p, request, NULL)));
 }
 
 int site_api_plan_forecast(struct gw_http_call *call, struct gw_error *err)
@@ -279,7 +280,8 @@ int site_api_divergence(struct gw_http_call *call, struct gw_error *err)
     return site_api_answer(call, r, o, err);
 }
 
-/* ---- acting ----------------------------------------------------------------------------------- */
+/* ---- acting -----------------------------------------------------------------------------------
+ */
 
 static int act(struct gw_http_call *call, enum gw_request request, struct gw_error *err)
 {
@@ -308,7 +310,8 @@ static int act(struct gw_http_call *call, enum gw_request request, struct gw_err
     return gw_http_reply_json(call, 200, answer);
 }
 
-/* ---- idempotency keys ------------------------------------------------------------------------- */
+/* ---- idempotency keys -------------------------------------------------------------------------
+ */
 
 static int key_begin(void *ctx, const char *who, const char *key, const char *request,
                      struct gw_http_key_record *ret, struct gw_error *err)
@@ -354,10 +357,9 @@ static int key_forget(void *ctx, const char *who, const char *key, struct gw_err
 
 int site_api_action(struct gw_http_call *call, struct gw_error *err)
 {
-    const struct gw_http_key_store store = { .ctx = site_api_site(call),
-                                             .begin = key_begin,
-                                             .end = key_end,
-                                             .forget = key_forget };
+    const struct gw_http_key_store store = {
+        .ctx = site_api_site(call), .begin = key_begin, .end = key_end, .forget = key_forget
+    };
     enum gw_request request;
     const char *word = gw_http_call_param(call, "action");
     if (!gw_request_parse(word, &request))

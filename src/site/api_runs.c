@@ -23,7 +23,8 @@
 #define PAIR_MS 20000u
 #define LIST_MAX 200u
 
-/* ---- runs ------------------------------------------------------------------------------------- */
+/* ---- runs -------------------------------------------------------------------------------------
+ */
 
 int site_api_runs(struct gw_http_call *call, struct gw_error *err)
 {
@@ -75,8 +76,8 @@ int site_api_run_evidence(struct gw_http_call *call, struct gw_error *err)
 }
 
 /* The coordinator answers a choice, so it is asked there; an override holds where it is said. */
-static int ask(struct site *s, const char *id, enum gw_choice choice,
-               const struct site_person *who, const char *reason, struct gw_error *err)
+static int ask(struct site *s, const char *id, enum gw_choice choice, const struct site_person *who,
+               const char *reason, struct gw_error *err)
 {
     CLEANUP_FREE struct gw_run_look *look = calloc(1, sizeof *look);
     if (look == NULL)
@@ -121,7 +122,8 @@ int site_api_run_ask(struct gw_http_call *call, struct gw_error *err)
     return site_api_answer(call, r, o, err);
 }
 
-/* ---- sites ------------------------------------------------------------------------------------ */
+/* ---- sites ------------------------------------------------------------------------------------
+ */
 
 static json_t *peer_json(struct site *s, const struct gw_catalog_peer *row)
 {
@@ -129,13 +131,13 @@ static json_t *peer_json(struct site *s, const struct gw_catalog_peer *row)
     char when[GW_TIME_TEXT];
     site_mate_state(s, row->site, &m);
     gw_time_format(row->paired_wall_ns, when);
-    json_t *o = json_pack("{s:s, s:b, s:s, s:s, s:s, s:s, s:s, s:s, s:s}", "site", row->site,
-                          "self", 0, "health", m.reachable ? "HEALTHY" : "UNREACHABLE", "link",
-                          row->link_address, "data", row->data_address, "fingerprint",
-                          row->fingerprint, "paired", when, "paired_by", row->paired_by, "version",
-                          m.version);
-    json_object_set_new(o, "rtt_ms", m.clock_known ? json_real((double)m.rtt_ns / 1e6)
-                                                   : json_null());
+    json_t *o =
+        json_pack("{s:s, s:b, s:s, s:s, s:s, s:s, s:s, s:s, s:s}", "site", row->site, "self", 0,
+                  "health", m.reachable ? "HEALTHY" : "UNREACHABLE", "link", row->link_address,
+                  "data", row->data_address, "fingerprint", row->fingerprint, "paired", when,
+                  "paired_by", row->paired_by, "version", m.version);
+    json_object_set_new(o, "rtt_ms",
+                        m.clock_known ? json_real((double)m.rtt_ns / 1e6) : json_null());
     json_object_set_new(o, "clock_offset_ms",
                         m.clock_known ? json_real((double)m.offset_ns / 1e6) : json_null());
     if (!m.reachable)
@@ -195,9 +197,9 @@ int site_api_pair_code(struct gw_http_call *call, struct gw_error *err)
     if (r < 0)
         return r;
     gw_time_format(expires, when);
-    return gw_http_reply_json(call, 200, json_pack("{s:s, s:s, s:s, s:s}", "code", code, "expires",
-                                                   when, "site", s->name, "link",
-                                                   gw_link_address(s->link)));
+    return gw_http_reply_json(call, 200,
+                              json_pack("{s:s, s:s, s:s, s:s}", "code", code, "expires", when,
+                                        "site", s->name, "link", gw_link_address(s->link)));
 }
 
 int site_api_pair(struct gw_http_call *call, struct gw_error *err)
@@ -222,8 +224,9 @@ int site_api_pair(struct gw_http_call *call, struct gw_error *err)
         r = site_paired(s, &peer, who.name, err);
     if (r < 0)
         return r;
-    return gw_http_reply_json(call, 200, json_pack("{s:s, s:s, s:s}", "paired", peer.site, "link",
-                                                   peer.link, "data", peer.data));
+    return gw_http_reply_json(
+        call, 200,
+        json_pack("{s:s, s:s, s:s}", "paired", peer.site, "link", peer.link, "data", peer.data));
 }
 
 int site_api_site_test(struct gw_http_call *call, struct gw_error *err)
@@ -251,12 +254,13 @@ int site_api_site_test(struct gw_http_call *call, struct gw_error *err)
     return gw_http_reply_json(call, 200, gw_probe_report_json(report));
 }
 
-/* ---- events and audit ------------------------------------------------------------------------- */
+/* ---- events and audit -------------------------------------------------------------------------
+ */
 
 int site_api_events(struct gw_http_call *call, struct gw_error *err)
 {
-    return gw_http_reply_events(call, site_api_site(call)->events,
-                                gw_http_call_query(call, "plan"), err);
+    return gw_http_reply_events(call, site_api_site(call)->events, gw_http_call_query(call, "plan"),
+                                err);
 }
 
 int site_api_audit(struct gw_http_call *call, struct gw_error *err)
@@ -290,8 +294,8 @@ int site_api_audit_verify(struct gw_http_call *call, struct gw_error *err)
     int r = gw_audit_verify(site_api_site(call)->catalog, &v, err);
     if (r < 0)
         return r;
-    return gw_http_reply_json(call, 200, json_pack("{s:b, s:I, s:s, s:I, s:s}", "intact",
-                                                   v.bad_seq == 0, "count", (json_int_t)v.count,
-                                                   "head", v.head, "bad_seq", (json_int_t)v.bad_seq,
-                                                   "what", v.what));
+    return gw_http_reply_json(call, 200,
+                              json_pack("{s:b, s:I, s:s, s:I, s:s}", "intact", v.bad_seq == 0,
+                                        "count", (json_int_t)v.count, "head", v.head, "bad_seq",
+                                        (json_int_t)v.bad_seq, "what", v.what));
 }

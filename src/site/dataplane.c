@@ -68,11 +68,9 @@ int site_dp_start(struct site *s, struct site_plan *p, const struct gw_planfile 
     struct gw_unit_status now;
     if (gw_units_get(s->units, p->name, &now) == 0 && now.pid != 0 && now.kind != kind)
         r = gw_units_stop(s->units, p->name, 0, err);
-    struct gw_unit_spec unit = { .plan = p->name,
-                                 .kind = kind,
-                                 .command = &command,
-                                 .control = at.control,
-                                 .nbd = c.nbd };
+    struct gw_unit_spec unit = {
+        .plan = p->name, .kind = kind, .command = &command, .control = at.control, .nbd = c.nbd
+    };
     if (r == 0)
         r = gw_units_start(s->units, &unit, err);
     gw_command_done(&command);

@@ -34,8 +34,8 @@ int site_document_new(const char *canonical, uint64_t version, const char *hash,
     struct site_document *d = calloc(1, sizeof *d);
     if (d == NULL)
         return gw_error_set(err, -ENOMEM, "out of memory");
-    int r = gw_planfile_parse("plan", canonical, strlen(canonical), GW_DOC_JSON, NULL, &d->plan,
-                              err);
+    int r =
+        gw_planfile_parse("plan", canonical, strlen(canonical), GW_DOC_JSON, NULL, &d->plan, err);
     if (r < 0) {
         free(d);
         return gw_error_wrap(err, "the kept plan document is not what this godwit reads");

@@ -42,6 +42,7 @@ struct site_plan {
     struct site_lag lag;
     struct site_workload_seen seen;
     bool look_now, looking; /* at the workload */
+    char fence_why[256];    /* deposed: to be fenced by a look thread; "": not */
 
     /* The monitor's own: */
     char headline[32];      /* last phase that was told as an event */

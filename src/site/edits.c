@@ -15,7 +15,8 @@
 #define SEND_MS 10000u
 #define SEND_AGAIN_NS (5 * GW_NS_PER_S)
 
-/* ---- sending ---------------------------------------------------------------------------------- */
+/* ---- sending ----------------------------------------------------------------------------------
+ */
 
 static json_t *document_json(const struct gw_catalog_plan *row)
 {
@@ -48,7 +49,8 @@ void site_edits_send(struct site *s, struct site_plan *p, const json_t *ours, co
         gw_log(GW_LOG_WARNING, "%s: sending the plan to '%s': %s", p->name, p->peer, err.msg);
 }
 
-/* ---- storing ---------------------------------------------------------------------------------- */
+/* ---- storing ----------------------------------------------------------------------------------
+ */
 
 static int store_new(struct site *s, const struct gw_planfile *plan, const char *uuid,
                      const char *canonical, const char *original, const char *hash,
@@ -100,8 +102,7 @@ static int store_edit(struct site *s, struct site_plan *p, const char *canonical
     return r;
 }
 
-int site_edit_received(struct site *s, const char *from, const json_t *params,
-                       struct gw_error *err)
+int site_edit_received(struct site *s, const char *from, const json_t *params, struct gw_error *err)
 {
     const char *name = site_text(params, "name"), *canonical = site_text(params, "document");
     const char *hash = site_text(params, "hash"), *uuid_text = site_text(params, "uuid");
@@ -138,14 +139,15 @@ int site_edit_received(struct site *s, const char *from, const json_t *params,
     return r;
 }
 
-/* ---- applying --------------------------------------------------------------------------------- */
+/* ---- applying ---------------------------------------------------------------------------------
+ */
 
 static json_t *changes_json(const struct gw_planfile_changes *c)
 {
     json_t *a = json_array();
     for (size_t i = 0; i < c->n; i++)
-        json_array_append_new(a, json_pack("{s:s, s:s}", "path", c->item[i].path, "sentence",
-                                           c->item[i].sentence));
+        json_array_append_new(
+            a, json_pack("{s:s, s:s}", "path", c->item[i].path, "sentence", c->item[i].sentence));
     return a;
 }
 
@@ -240,9 +242,8 @@ static int create(struct site *s, const struct gw_planfile *plan, const char *ca
     struct site_mate_address address;
     const char *peer = gw_planfile_other(plan, s->name);
     if (peer == NULL)
-        return gw_error_set(err, -EINVAL,
-                            "this site is '%s'; the plan is between '%s' and '%s'", s->name,
-                            plan->home, plan->dr);
+        return gw_error_set(err, -EINVAL, "this site is '%s'; the plan is between '%s' and '%s'",
+                            s->name, plan->home, plan->dr);
     int r = site_mate_address(s, peer, &address, err);
     if (r < 0)
         return r;
@@ -288,7 +289,8 @@ int site_edit_apply(struct site *s, const char *name, const char *bytes, size_t 
     return r;
 }
 
-/* ---- what is done without a person, or in one step -------------------------------------------- */
+/* ---- what is done without a person, or in one step --------------------------------------------
+ */
 
 static void set_committed(struct gw_catalog_plan *row, void *arg)
 {

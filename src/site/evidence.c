@@ -45,8 +45,8 @@ static void stamp(json_t *o, const char *name, uint64_t wall_ns)
         return;
     }
     gw_time_format(wall_ns, text);
-    json_object_set_new(o, name, json_pack("{s:s, s:I}", "time", text, "wall_ns",
-                                           (json_int_t)wall_ns));
+    json_object_set_new(o, name,
+                        json_pack("{s:s, s:I}", "time", text, "wall_ns", (json_int_t)wall_ns));
 }
 
 /* The transitions that a run of this kind has; those that it has not are null. */

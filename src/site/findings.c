@@ -8,12 +8,12 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/fs.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
-#include <linux/fs.h>
 
 static void add(json_t *out, const char *check, bool ok, const char *value, const char *fix)
 {
@@ -82,8 +82,7 @@ json_t *site_edit_findings(struct site *s, const struct gw_planfile *plan, bool 
         return out;
     }
     for (size_t i = 0; i < plan->n_volumes; i++)
-        check_volume(out, &plan->volumes[i],
-                     gw_planfile_path(plan, &plan->volumes[i], s->name),
+        check_volume(out, &plan->volumes[i], gw_planfile_path(plan, &plan->volumes[i], s->name),
                      strcmp(plan->home, s->name) == 0);
     check_room(out, s, plan);
     if (ask_peer)

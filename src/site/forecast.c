@@ -56,9 +56,9 @@ json_t *site_loss_json(const struct gw_loss *loss)
 static bool in_outage(enum gw_operation_id op, enum gw_step_id id)
 {
     static const enum gw_step_id always[] = {
-        GW_STEP_STOP,    GW_STEP_QUIESCE, GW_STEP_FINAL_SYNC, GW_STEP_EQUAL,  GW_STEP_HANDOVER,
-        GW_STEP_DEMOTE,  GW_STEP_PROMOTE, GW_STEP_SERVE,      GW_STEP_START,  GW_STEP_VERIFY,
-        GW_STEP_ROUTE,
+        GW_STEP_STOP,     GW_STEP_QUIESCE, GW_STEP_FINAL_SYNC, GW_STEP_EQUAL,
+        GW_STEP_HANDOVER, GW_STEP_DEMOTE,  GW_STEP_PROMOTE,    GW_STEP_SERVE,
+        GW_STEP_START,    GW_STEP_VERIFY,  GW_STEP_ROUTE,
     };
     for (size_t i = 0; i < sizeof always / sizeof *always; i++) {
         if (id == always[i])
@@ -68,7 +68,8 @@ static bool in_outage(enum gw_operation_id op, enum gw_step_id id)
            (id == GW_STEP_PRECHECK || id == GW_STEP_REVOKE || id == GW_STEP_ESTIMATE);
 }
 
-static json_t *outage_json(struct site *s, struct site_plan *p, enum gw_operation_id id, uint64_t *ret_ms)
+static json_t *outage_json(struct site *s, struct site_plan *p, enum gw_operation_id id,
+                           uint64_t *ret_ms)
 {
     const struct gw_operation *op = gw_operation_get(id);
     struct gw_forecast_step steps[GW_OPERATION_STEPS_MAX];
@@ -88,12 +89,12 @@ static json_t *outage_json(struct site *s, struct site_plan *p, enum gw_operatio
             .p90_ms = t.n > 0 ? t.p90_ms : GW_NOT_KNOWN,
             .target_ms = op->steps[i].target_ms > 0 ? op->steps[i].target_ms : GW_NOT_KNOWN,
         };
-        json_array_append_new(list, json_pack("{s:s, s:b, s:I, s:o, s:o, s:o}", "step", name,
-                                              "in_outage", steps[i].in_outage, "runs",
-                                              (json_int_t)t.n, "median_ms",
-                                              number_or_null(steps[i].median_ms), "p90_ms",
-                                              number_or_null(steps[i].p90_ms), "target_ms",
-                                              number_or_null(steps[i].target_ms)));
+        json_array_append_new(list,
+                              json_pack("{s:s, s:b, s:I, s:o, s:o, s:o}", "step", name, "in_outage",
+                                        steps[i].in_outage, "runs", (json_int_t)t.n, "median_ms",
+                                        number_or_null(steps[i].median_ms), "p90_ms",
+                                        number_or_null(steps[i].p90_ms), "target_ms",
+                                        number_or_null(steps[i].target_ms)));
     }
     gw_forecast_outage(steps, op->n_steps, &o);
     if (o.typical.kind == GW_FORECAST_KNOWN)
@@ -130,7 +131,8 @@ json_t *site_forecast(struct site *s, struct site_plan *p, enum gw_operation_id 
     enum gw_holder to = v.holder == GW_HOLDER_HOME ? GW_HOLDER_DR
                         : v.holder == GW_HOLDER_DR ? GW_HOLDER_HOME
                                                    : GW_HOLDER_NONE;
-    bool moves = op == GW_OPERATION_FAILOVER || op == GW_OPERATION_SWITCHOVER || op == GW_OPERATION_FAILBACK;
+    bool moves =
+        op == GW_OPERATION_FAILOVER || op == GW_OPERATION_SWITCHOVER || op == GW_OPERATION_FAILBACK;
     delta(&v, &bytes, &rate);
     if (bytes == GW_NOT_KNOWN)
         sync = (struct gw_forecast_time){ .kind = GW_FORECAST_UNKNOWN };
@@ -143,10 +145,10 @@ json_t *site_forecast(struct site *s, struct site_plan *p, enum gw_operation_id 
     gw_forecast_direction_text(v.facts.dir_from, moves ? to : GW_HOLDER_NONE, op,
                                v.site[GW_LABEL_HOME], v.site[GW_LABEL_DR], direction);
     const json_t *tail = NULL;
-    const json_t *dp = v.holder == GW_HOLDER_NONE
-                           ? NULL
-                           : site_view_dp(&v, v.holder == GW_HOLDER_HOME ? GW_LABEL_HOME
-                                                                         : GW_LABEL_DR);
+    const json_t *dp =
+        v.holder == GW_HOLDER_NONE
+            ? NULL
+            : site_view_dp(&v, v.holder == GW_HOLDER_HOME ? GW_LABEL_HOME : GW_LABEL_DR);
     tail = site_at(site_at(dp, "assess"), "tail_blocks");
     json_t *outage = outage_json(s, p, op, &outage_ms);
     return json_pack("{s:s, s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:I}", "plan", p->name,

@@ -96,7 +96,8 @@ int site_mate_call(struct site *s, const char *name, const char *method, json_t 
     return gw_peer_call(m->peer, method, params, timeout_ms, ret, ret_outcome, NULL, err);
 }
 
-/* ---- beats ------------------------------------------------------------------------------------ */
+/* ---- beats ------------------------------------------------------------------------------------
+ */
 
 /* Our sides of the plans that are shared with a mate. */
 static json_t *sides_for(struct site *s, const char *mate)
@@ -193,10 +194,13 @@ static void *beat_main(void *arg)
 {
     struct site_mate *m = arg;
     struct site *s = m->site;
-    while (!gw_stop_wanted(gw_stop_fd(s->stop)) && !m->replaced) {
+    for (;;) {
         pthread_mutex_lock(&s->mu);
         uint64_t seen = s->changes;
+        bool over = m->replaced || gw_stop_wanted(gw_stop_fd(s->stop));
         pthread_mutex_unlock(&s->mu);
+        if (over)
+            return NULL;
         beat(m);
         LOCK_SCOPE(&s->mu);
         uint64_t until = gw_boot_ns() + SITE_BEAT_MS * GW_NS_PER_MS, now;
@@ -204,7 +208,6 @@ static void *beat_main(void *arg)
                (now = gw_boot_ns()) < until)
             gw_cond_wait_ms(&s->changed, &s->mu, (unsigned)((until - now) / GW_NS_PER_MS) + 1);
     }
-    return NULL;
 }
 
 void site_mates_wake(struct site *s)

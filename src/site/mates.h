@@ -28,8 +28,8 @@ int site_mates_load(struct site *s, struct gw_error *err);
 void site_mates_stop(struct site *s);
 
 struct site_mate_state {
-    bool paired, reachable;   /* reachable: it answered or beat within SITE_MATE_SILENT_MS */
-    uint64_t heard_boot_ns;   /* 0: never since we started */
+    bool paired, reachable; /* reachable: it answered or beat within SITE_MATE_SILENT_MS */
+    uint64_t heard_boot_ns; /* 0: never since we started */
     uint64_t rtt_ns;
     int64_t offset_ns; /* its wall clock minus ours */
     bool clock_known;

@@ -43,7 +43,8 @@ static bool ending(const struct site *s)
     return gw_stop_wanted(gw_stop_fd(s->stop));
 }
 
-/* ---- workloads -------------------------------------------------------------------------------- */
+/* ---- workloads --------------------------------------------------------------------------------
+ */
 
 static enum gw_svc judge(const struct site_workload_state *st, const char *service, bool fenced)
 {
@@ -103,8 +104,7 @@ static void look_at(struct site *s, struct site_plan *p)
         site_workload_look(w, &st, &report, &err);
     site_workload_free(w);
     const json_t *dp = site_true(ours, "dp_known") ? site_at(ours, "dp") : NULL;
-    enum gw_svc svc = judge(&st, site_text(dp, "service"),
-                            json_is_string(site_at(ours, "fenced")));
+    enum gw_svc svc = judge(&st, site_text(dp, "service"), json_is_string(site_at(ours, "fenced")));
     LOCK_SCOPE(&s->mu);
     p->seen.svc = svc;
     p->seen.boot_ns = gw_boot_ns();
@@ -123,7 +123,8 @@ static struct site_plan *next_look(struct site *s, uint64_t *ret_wait_ms)
             continue;
         bool here = strcmp(site_text(p->side, "want"), "SOURCE") == 0;
         uint64_t every = (here ? SITE_LOOK_MS : 3ull * SITE_LOOK_MS) * GW_NS_PER_MS;
-        if (p->look_now || p->seen.boot_ns == 0 || now - p->seen.boot_ns >= every) {
+        if (p->look_now || p->fence_why[0] != '\0' || p->seen.boot_ns == 0 ||
+            now - p->seen.boot_ns >= every) {
             p->look_now = false;
             p->looking = true;
             return p;
@@ -131,6 +132,8 @@ static struct site_plan *next_look(struct site *s, uint64_t *ret_wait_ms)
     }
     return NULL;
 }
+
+static void fence_deposed(struct site *s, struct site_plan *p);
 
 static void *look_main(void *arg)
 {
@@ -144,6 +147,7 @@ static void *look_main(void *arg)
         pthread_mutex_unlock(&s->mu);
         if (p == NULL)
             continue;
+        fence_deposed(s, p);
         look_at(s, p);
         LOCK_SCOPE(&s->mu);
         p->looking = false;
@@ -151,7 +155,8 @@ static void *look_main(void *arg)
     return NULL;
 }
 
-/* ---- fencing ---------------------------------------------------------------------------------- */
+/* ---- fencing ----------------------------------------------------------------------------------
+ */
 
 static void set_fenced(struct gw_catalog_plan *row, void *arg)
 {
@@ -197,7 +202,8 @@ int site_fence_plan(struct site *s, struct site_plan *p, const char *reason, str
     return stopped;
 }
 
-/* ---- what the sides say ----------------------------------------------------------------------- */
+/* ---- what the sides say -----------------------------------------------------------------------
+ */
 
 struct learnt {
     const char *holder;
@@ -237,9 +243,24 @@ static void obey(struct site *s, struct site_plan *p, const json_t *ours)
         strcmp(site_text(dp, "service"), "fenced") != 0 ||
         strcmp(site_text(ours, "want"), "SOURCE") != 0)
         return;
-    struct gw_error err = { 0 };
     const char *why = site_text(dp, "reason");
-    if (site_fence_plan(s, p, why[0] != '\0' ? why : "its source was deposed", &err) < 0)
+    LOCK_SCOPE(&s->mu);
+    snprintf(p->fence_why, sizeof p->fence_why, "%.255s",
+             why[0] != '\0' ? why : "its source was deposed");
+    s->changes++;
+    pthread_cond_broadcast(&s->changed);
+}
+
+/* In a look thread: stopping a workload may take minutes. Tried until it is done. */
+static void fence_deposed(struct site *s, struct site_plan *p)
+{
+    char why[256];
+    struct gw_error err = { 0 };
+    pthread_mutex_lock(&s->mu);
+    memcpy(why, p->fence_why, sizeof why);
+    p->fence_why[0] = '\0';
+    pthread_mutex_unlock(&s->mu);
+    if (why[0] != '\0' && site_fence_plan(s, p, why, &err) < 0)
         site_event(s, "plan.fence_failed", p->name, NULL, SITE_ERROR, NULL,
                    "the workload could not be stopped: %s", err.msg);
 }
@@ -272,7 +293,8 @@ static void note_headline(struct site *s, struct site_plan *p)
     snprintf(p->headline, sizeof p->headline, "%s", now);
 }
 
-/* ---- units ------------------------------------------------------------------------------------ */
+/* ---- units ------------------------------------------------------------------------------------
+ */
 
 static void reconcile(struct site *s, struct site_plan *p, const json_t *ours)
 {

@@ -17,7 +17,8 @@
 #define POINT_MS 60000u
 #define MATE_MS 20000u
 
-/* ---- points ----------------------------------------------------------------------------------- */
+/* ---- points -----------------------------------------------------------------------------------
+ */
 
 int site_points_here(struct site *s, struct site_plan *p, json_t **ret, struct gw_error *err)
 {
@@ -46,15 +47,17 @@ int site_point_create(struct site *s, struct site_plan *p, const char *id, const
         }
         id = made;
     }
-    int r = site_dp_call(s, p, json_pack("{s:s, s:s, s:s, s:i}", "cmd", "point", "id", id, "tag",
-                                         tag, "timeout_ms", (int)POINT_MS),
+    int r = site_dp_call(s, p,
+                         json_pack("{s:s, s:s, s:s, s:i}", "cmd", "point", "id", id, "tag", tag,
+                                   "timeout_ms", (int)POINT_MS),
                          POINT_MS + 5000, NULL, err);
     if (r == 0)
         *ret = json_pack("{s:s, s:s}", "point", id, "tag", tag);
     return r;
 }
 
-/* ---- tails ------------------------------------------------------------------------------------ */
+/* ---- tails ------------------------------------------------------------------------------------
+ */
 
 struct collect {
     struct gw_meta *meta;
@@ -72,13 +75,13 @@ static int collect_undo(void *arg, const char *id)
     if (m == NULL)
         return -ENOMEM;
     if (gw_undo_open(io, c->dir, id, true, &u, m, &err) < 0) {
-        json_array_append_new(c->out, json_pack("{s:s, s:o}", "id", id, "damage",
-                                                gw_control_text(err.msg)));
+        json_array_append_new(
+            c->out, json_pack("{s:s, s:o}", "id", id, "damage", gw_control_text(err.msg)));
         return 0;
     }
-    json_array_append_new(c->out, gw_describe_undo(c->meta, id, m,
-                                                   gw_undo_is_finished(io, c->dir, id),
-                                                   gw_undo_blocks(u), gw_undo_file_bytes(u)));
+    json_array_append_new(c->out,
+                          gw_describe_undo(c->meta, id, m, gw_undo_is_finished(io, c->dir, id),
+                                           gw_undo_blocks(u), gw_undo_file_bytes(u)));
     gw_undo_close(u);
     return 0;
 }
@@ -111,7 +114,8 @@ int site_divergence_here(struct site *s, struct site_plan *p, json_t **ret, stru
     return *ret != NULL ? 0 : gw_error_set(err, -ENOMEM, "out of memory");
 }
 
-/* ---- both sites ------------------------------------------------------------------------------- */
+/* ---- both sites -------------------------------------------------------------------------------
+ */
 
 static int both(struct site *s, struct site_plan *p, const char *method,
                 int (*here)(struct site *, struct site_plan *, json_t **, struct gw_error *),

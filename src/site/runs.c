@@ -30,7 +30,8 @@ struct site_runner {
     bool runs, wake, done; /* site.mu */
 };
 
-/* ---- the world -------------------------------------------------------------------------------- */
+/* ---- the world --------------------------------------------------------------------------------
+ */
 
 static void do_effect(void *ctx, const struct gw_run_call *call, struct gw_run_outcome *ret)
 {
@@ -63,8 +64,8 @@ static int call_peer(void *ctx, const struct gw_run_message *m, struct gw_run_re
     const char *to = m->run.site[m->from == GW_SIDE_OLD ? GW_SIDE_NEW : GW_SIDE_OLD];
     enum gw_http_outcome outcome = GW_HTTP_NOT_SENT;
     CLEANUP_SITE_JSON json_t *answer = NULL;
-    int r = site_mate_call(s, to, "run", site_run_message_json(m), peer_ms(m), &answer, &outcome,
-                           err);
+    int r =
+        site_mate_call(s, to, "run", site_run_message_json(m), peer_ms(m), &answer, &outcome, err);
     if (r == 0)
         return site_run_reply_read(answer, ret, err);
     return outcome == GW_HTTP_NOT_SENT ? -ENOTCONN : r;
@@ -171,7 +172,8 @@ const struct gw_run_env *site_run_env(struct site *s)
     return &env;
 }
 
-/* ---- threads ---------------------------------------------------------------------------------- */
+/* ---- threads ----------------------------------------------------------------------------------
+ */
 
 static void *run_main(void *arg)
 {
@@ -256,7 +258,8 @@ void site_runs_stop(struct site *s)
     }
 }
 
-/* ---- requests --------------------------------------------------------------------------------- */
+/* ---- requests ---------------------------------------------------------------------------------
+ */
 
 int site_run_create(struct site *s, const struct gw_run *run, struct gw_error *err)
 {
@@ -297,7 +300,8 @@ int site_run_received(struct site *s, const char *from, const json_t *params, js
     return *ret != NULL ? 0 : gw_error_set(err, -ENOMEM, "out of memory");
 }
 
-/* ---- the headline ----------------------------------------------------------------------------- */
+/* ---- the headline -----------------------------------------------------------------------------
+ */
 
 void site_runs_fill_view(struct site *s, struct site_plan *p, struct site_view *v)
 {
@@ -311,10 +315,10 @@ void site_runs_fill_view(struct site *s, struct site_plan *p, struct site_view *
     if (look->run.dry_run || op == NULL)
         return;
     v->facts.op = look->run.operation;
-    v->facts.run = look->shown == GW_RUN_WAITING_APPROVAL &&
-                           look->view.approvals >= look->run.approvals
-                       ? GW_RUN_RUNNING
-                       : look->shown;
+    v->facts.run =
+        look->shown == GW_RUN_WAITING_APPROVAL && look->view.approvals >= look->run.approvals
+            ? GW_RUN_RUNNING
+            : look->shown;
     v->choices = look->choices;
     snprintf(v->run, sizeof v->run, "%s", id);
     snprintf(v->operation, sizeof v->operation, "%s", gw_operation_name(look->run.operation));

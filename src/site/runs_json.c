@@ -22,7 +22,8 @@ static json_t *time_json(uint64_t wall_ns)
     return json_string(when);
 }
 
-/* ---- the log folded by step ------------------------------------------------------------------- */
+/* ---- the log folded by step -------------------------------------------------------------------
+ */
 
 struct times {
     uint64_t began_ns, ended_ns, took_ns;
@@ -144,8 +145,8 @@ static int look(struct site *s, const char *id, struct gw_run_look *ret, struct 
     int r = site_run_store.load(s->catalog, id, &run, err);
     if (r < 0)
         return r;
-    const char *peer = run.site[strcmp(run.site[GW_SIDE_OLD], s->name) == 0 ? GW_SIDE_NEW
-                                                                            : GW_SIDE_OLD];
+    const char *peer =
+        run.site[strcmp(run.site[GW_SIDE_OLD], s->name) == 0 ? GW_SIDE_NEW : GW_SIDE_OLD];
     struct site_mate_state mate;
     site_mate_state(s, peer, &mate);
     return gw_run_look(site_run_env(s), id, !mate.reachable, ret, err);
@@ -169,8 +170,8 @@ int site_run_json(struct site *s, const char *id, json_t **ret, struct gw_error 
     json_t *params = json_loads(l->run.params, 0, NULL);
     json_t *o = json_pack(
         "{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:o, s:o, s:I, s:I, s:s, s:b, s:o, s:I, s:o}",
-        "id", l->run.id, "plan", l->run.plan, "operation", gw_operation_name(l->run.operation), "state",
-        gw_run_state_name(shown(l)), "old_site", l->run.site[GW_SIDE_OLD], "new_site",
+        "id", l->run.id, "plan", l->run.plan, "operation", gw_operation_name(l->run.operation),
+        "state", gw_run_state_name(shown(l)), "old_site", l->run.site[GW_SIDE_OLD], "new_site",
         l->run.site[GW_SIDE_NEW], "coordinator", l->run.site[l->view.coordinator], "requester",
         l->run.requester, "created", time_json(l->run.created_wall_ns), "scheduled",
         time_json(l->run.start_wall_ns), "created_wall_ns", (json_int_t)l->run.created_wall_ns,
@@ -204,8 +205,8 @@ int site_run_log_json(struct site *s, const char *id, uint64_t from, json_t **re
     json_t *a = json_array();
     for (unsigned i = 0; i < n; i++) {
         if (e[i].number >= from)
-            json_array_append_new(a, site_run_entry_json(&run, gw_operation_get(run.operation),
-                                                         &e[i]));
+            json_array_append_new(
+                a, site_run_entry_json(&run, gw_operation_get(run.operation), &e[i]));
     }
     *ret = json_pack("{s:s, s:o}", "run", run.id, "log", a);
     return 0;
@@ -214,7 +215,7 @@ int site_run_log_json(struct site *s, const char *id, uint64_t from, json_t **re
 int site_run_list_json(struct site *s, const char *plan, uint64_t limit, json_t **ret,
                        struct gw_error *err)
 {
-    char (*ids)[GW_RUN_ID_MAX] = NULL;
+    char(*ids)[GW_RUN_ID_MAX] = NULL;
     size_t n = 0;
     int r = site_runstore_list(s->catalog, plan, limit, &ids, &n, err);
     json_t *a = json_array();

@@ -14,7 +14,8 @@
 
 #define PREFIX_MIN 4
 
-/* ---- texts ------------------------------------------------------------------------------------ */
+/* ---- texts ------------------------------------------------------------------------------------
+ */
 
 static char *dump(json_t *o)
 {
@@ -37,7 +38,8 @@ static int no_memory(struct gw_error *err)
     return gw_error_set(err, -ENOMEM, "out of memory");
 }
 
-/* ---- writing ---------------------------------------------------------------------------------- */
+/* ---- writing ----------------------------------------------------------------------------------
+ */
 
 /* Entries, row, request and epoch of one append; in the caller's transaction. */
 static int write_append(struct gw_catalog *c, const struct gw_run_append *a, const char *plan,
@@ -46,14 +48,12 @@ static int write_append(struct gw_catalog *c, const struct gw_run_append *a, con
     int r = 0;
     for (unsigned i = 0; r == 0 && i < a->n; i++) {
         CLEANUP_FREE char *entry = dump(site_run_entry_store(&a->entries[i]));
-        r = entry == NULL ? no_memory(err)
-                          : gw_keep_entry_add(c, a->run, a->at + i, entry, err);
+        r = entry == NULL ? no_memory(err) : gw_keep_entry_add(c, a->run, a->at + i, entry, err);
     }
     if (r == 0 && a->row != NULL) {
         CLEANUP_FREE char *row = row_text(a->row);
-        r = row == NULL
-                ? no_memory(err)
-                : gw_keep_run_set(c, a->run, row, !gw_run_state_ended(a->row->state), err);
+        r = row == NULL ? no_memory(err)
+                        : gw_keep_run_set(c, a->run, row, !gw_run_state_ended(a->row->state), err);
     }
     if (r == 0 && a->takes_request != 0)
         r = gw_keep_request_take(c, a->takes_request, err);
@@ -133,7 +133,8 @@ static int create(void *ctx, const struct gw_run *run, const struct gw_run_appen
     return r < 0 ? r : gw_catalog_commit(&tx, err);
 }
 
-/* ---- reading ---------------------------------------------------------------------------------- */
+/* ---- reading ----------------------------------------------------------------------------------
+ */
 
 static int load(void *ctx, const char *id, struct gw_run *ret, struct gw_error *err)
 {
@@ -190,7 +191,8 @@ static int plan_epoch(void *ctx, const char *plan, uint64_t *ret, struct gw_erro
     return gw_keep_epoch_get(ctx, plan, ret, err);
 }
 
-/* ---- inbox, requests -------------------------------------------------------------------------- */
+/* ---- inbox, requests --------------------------------------------------------------------------
+ */
 
 static int inbox_get(void *ctx, const char *run, uint32_t step, uint32_t attempt, bool undo,
                      struct gw_run_inbox *ret, struct gw_error *err)
@@ -202,10 +204,9 @@ static int inbox_get(void *ctx, const char *run, uint32_t step, uint32_t attempt
     if (r <= 0)
         return r;
     CLEANUP_SITE_JSON json_t *o = json_loads(value, 0, NULL);
-    *ret = (struct gw_run_inbox){ .step = step,
-                                  .attempt = attempt,
-                                  .undo = undo,
-                                  .begun_only = site_true(o, "begun_only") };
+    *ret = (struct gw_run_inbox){
+        .step = step, .attempt = attempt, .undo = undo, .begun_only = site_true(o, "begun_only")
+    };
     ret->outcome.outcome = (enum gw_outcome)site_number(o, "outcome");
     snprintf(ret->run, sizeof ret->run, "%s", run);
     snprintf(ret->outcome.detail, sizeof ret->outcome.detail, "%s", site_text(o, "detail"));
@@ -219,11 +220,9 @@ static int inbox_put(void *ctx, const struct gw_run_inbox *in, struct gw_error *
                        (int)in->outcome.outcome, "detail", gw_control_text(in->outcome.detail)));
     if (value == NULL)
         return no_memory(err);
-    const struct gw_keep_inbox x = { .run = in->run,
-                                     .step = in->step,
-                                     .attempt = in->attempt,
-                                     .undo = in->undo,
-                                     .value = value };
+    const struct gw_keep_inbox x = {
+        .run = in->run, .step = in->step, .attempt = in->attempt, .undo = in->undo, .value = value
+    };
     return gw_keep_inbox_put(ctx, &x, err);
 }
 
@@ -267,7 +266,8 @@ const struct gw_run_store site_run_store = {
     .request_next = request_next,
 };
 
-/* ---- for people ------------------------------------------------------------------------------- */
+/* ---- for people -------------------------------------------------------------------------------
+ */
 
 int site_runstore_list(struct gw_catalog *c, const char *plan, uint64_t limit,
                        char (**ret)[GW_RUN_ID_MAX], size_t *ret_n, struct gw_error *err)
@@ -278,7 +278,7 @@ int site_runstore_list(struct gw_catalog *c, const char *plan, uint64_t limit,
     int r = gw_keep_run_list(c, plan, false, NULL, limit, &mem, &ids, &n, err);
     if (r < 0)
         return r;
-    char (*out)[GW_RUN_ID_MAX] = calloc(n + 1, sizeof *out);
+    char(*out)[GW_RUN_ID_MAX] = calloc(n + 1, sizeof *out);
     if (out == NULL)
         return no_memory(err);
     for (size_t i = 0; i < n; i++)

@@ -10,7 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* ---- writing ---------------------------------------------------------------------------------- */
+/* ---- writing ----------------------------------------------------------------------------------
+ */
 
 static void hex(const uint8_t *b, size_t n, char *ret)
 {
@@ -128,7 +129,8 @@ json_t *site_run_entry_json(const struct gw_run *run, const struct gw_operation 
                      detail != NULL ? detail : gw_control_text(e->detail), "hash", hash);
 }
 
-/* ---- reading ---------------------------------------------------------------------------------- */
+/* ---- reading ----------------------------------------------------------------------------------
+ */
 
 struct reader {
     const json_t *o;
@@ -145,8 +147,7 @@ static void bad(struct reader *x, const char *key)
 static uint64_t take_number(struct reader *x, const char *key, uint64_t max)
 {
     const json_t *j = json_object_get(x->o, key);
-    if (!json_is_integer(j) || json_integer_value(j) < 0 ||
-        (uint64_t)json_integer_value(j) > max) {
+    if (!json_is_integer(j) || json_integer_value(j) < 0 || (uint64_t)json_integer_value(j) > max) {
         bad(x, key);
         return 0;
     }

@@ -14,7 +14,8 @@
 void site_lag_look(struct site_lag *lag, uint64_t head_seq, uint64_t durable_seq, uint64_t now_ns)
 {
     lag->known = true;
-    if (lag->n == 0 || head_seq != lag->sample[(lag->at + SITE_LAG_SAMPLES - 1) % SITE_LAG_SAMPLES].seq) {
+    if (lag->n == 0 ||
+        head_seq != lag->sample[(lag->at + SITE_LAG_SAMPLES - 1) % SITE_LAG_SAMPLES].seq) {
         lag->sample[lag->at].seq = head_seq;
         lag->sample[lag->at].boot_ns = now_ns;
         lag->at = (lag->at + 1) % SITE_LAG_SAMPLES;
@@ -76,10 +77,10 @@ static void add_service(struct site *s, struct site_plan *p, json_t *side)
     bool known = p->seen.boot_ns != 0;
     json_object_set_new(side, "svc", json_string(gw_svc_name(p->seen.svc)));
     json_object_set_new(side, "svc_text", gw_control_text(p->seen.text));
-    json_object_set_new(side, "svc_age_ms",
-                        known ? json_integer((json_int_t)((gw_boot_ns() - p->seen.boot_ns) /
-                                                          GW_NS_PER_MS))
-                              : json_null());
+    json_object_set_new(
+        side, "svc_age_ms",
+        known ? json_integer((json_int_t)((gw_boot_ns() - p->seen.boot_ns) / GW_NS_PER_MS))
+              : json_null());
 }
 
 static void add_dir(struct site *s, const struct site_plan *p, json_t *side)

@@ -118,7 +118,8 @@ static void unit_changed(void *arg, const char *plan)
     site_monitor_wake(arg);
 }
 
-/* ---- the data port ---------------------------------------------------------------------------- */
+/* ---- the data port ----------------------------------------------------------------------------
+ */
 
 static int route_plan(void *arg, const struct gw_uuid *plan, char ret_path[GW_PASSED_PATH_MAX])
 {
@@ -139,7 +140,8 @@ static void answer_probe(void *arg, int fd)
         gw_log(GW_LOG_NOTICE, "a probe of the data port failed: %s", err.msg);
 }
 
-/* ---- events ----------------------------------------------------------------------------------- */
+/* ---- events -----------------------------------------------------------------------------------
+ */
 
 static int read_events(void *ctx, uint64_t after, gw_http_events_emit_fn *emit, void *emit_ctx)
 {
@@ -164,7 +166,8 @@ static int start_events(struct site *s, struct gw_error *err)
     return r < 0 ? r : gw_http_events_new(&config, &s->events, err);
 }
 
-/* ---- pairing ---------------------------------------------------------------------------------- */
+/* ---- pairing ----------------------------------------------------------------------------------
+ */
 
 int site_paired(struct site *s, const struct gw_pair_site *peer, const char *by,
                 struct gw_error *err)
@@ -198,7 +201,8 @@ static int accept_pair(void *ctx, const struct gw_pair_site *peer, struct gw_err
     return site_paired(ctx, peer, "a one-time code", err);
 }
 
-/* ---- start ------------------------------------------------------------------------------------ */
+/* ---- start ------------------------------------------------------------------------------------
+ */
 
 static int start_files(struct site *s, const struct site_options *o, struct gw_error *err)
 {
@@ -242,10 +246,9 @@ static int start_parts(struct site *s, struct gw_error *err)
 
 static int start_doors(struct site *s, struct gw_error *err)
 {
-    struct gw_dataport_config d = { .listen = s->file->listen.data,
-                                    .arg = s,
-                                    .route = route_plan,
-                                    .probe = answer_probe };
+    struct gw_dataport_config d = {
+        .listen = s->file->listen.data, .arg = s, .route = route_plan, .probe = answer_probe
+    };
     int r = gw_dataport_start(&d, &s->data, err);
     /* A port 0 means any: the peer is told what it became. */
     struct gw_pair_config pair = { .identity = s->identity,

@@ -77,7 +77,7 @@ struct site {
     struct gw_stop *stop; /* set once: every thread ends */
 
     pthread_mutex_t mu;
-    pthread_cond_t changed; /* something in the lists below changed; base/cond.h clock */
+    pthread_cond_t changed;  /* something in the lists below changed; base/cond.h clock */
     struct site_plan *plans; /* living plans of the catalog, never removed before site_stop */
     struct site_mate *mates;
     struct site_runner *runners;
@@ -129,11 +129,11 @@ int site_audit(struct site *s, const struct site_person *who, const char *action
 /* ---- JSON ------------------------------------------------------------------------------------ */
 
 /* Members of objects with a default where they are missing or of another type. Borrowed. */
-const char *site_text(const json_t *o, const char *key);      /* "" */
-uint64_t site_number(const json_t *o, const char *key);       /* 0 */
-double site_real(const json_t *o, const char *key);           /* 0 */
-bool site_true(const json_t *o, const char *key);             /* false */
-const json_t *site_at(const json_t *o, const char *key);      /* NULL-safe json_object_get */
+const char *site_text(const json_t *o, const char *key); /* "" */
+uint64_t site_number(const json_t *o, const char *key);  /* 0 */
+double site_real(const json_t *o, const char *key);      /* 0 */
+bool site_true(const json_t *o, const char *key);        /* false */
+const json_t *site_at(const json_t *o, const char *key); /* NULL-safe json_object_get */
 static inline void site_cleanup_json(json_t **j)
 {
     json_decref(*j);

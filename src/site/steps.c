@@ -44,7 +44,8 @@ int site_step_pause(struct site_step *t, uint64_t deadline_ns, unsigned ms, cons
     return 0;
 }
 
-/* ---- children of steps are on record ---------------------------------------------------------- */
+/* ---- children of steps are on record ----------------------------------------------------------
+ */
 
 int site_step_workload(struct site_step *t, struct site_workload **ret, struct gw_error *err)
 {
@@ -57,8 +58,7 @@ int site_step_workload(struct site_step *t, struct site_workload **ret, struct g
     if (r < 0)
         return r;
     char direction[2 * GW_RUN_NAME_MAX + 2];
-    snprintf(direction, sizeof direction, "%s>%s", run->site[GW_SIDE_OLD],
-             run->site[GW_SIDE_NEW]);
+    snprintf(direction, sizeof direction, "%s>%s", run->site[GW_SIDE_OLD], run->site[GW_SIDE_NEW]);
     struct site_workload_facts facts = {
         .run = run->id,
         .operation = gw_operation_name(run->operation),
@@ -73,7 +73,8 @@ int site_step_workload(struct site_step *t, struct site_workload **ret, struct g
                              ret, err);
 }
 
-/* ---- authority -------------------------------------------------------------------------------- */
+/* ---- authority --------------------------------------------------------------------------------
+ */
 
 struct reign {
     const char *holder;
@@ -111,7 +112,8 @@ int site_step_learn_reign(struct site_step *t, struct gw_error *err)
     return r;
 }
 
-/* ---- calling ---------------------------------------------------------------------------------- */
+/* ---- calling ----------------------------------------------------------------------------------
+ */
 
 static int begin(struct site *s, const struct gw_run_call *call, struct site_step *ret,
                  struct gw_error *err)

@@ -22,7 +22,8 @@
 
 #define FENCE_MS 60000u
 
-/* ---- precheck --------------------------------------------------------------------------------- */
+/* ---- precheck ---------------------------------------------------------------------------------
+ */
 
 static bool overridden(const struct site_step *t, enum gw_guard g)
 {
@@ -34,6 +35,12 @@ static bool overridden(const struct site_step *t, enum gw_guard g)
             return true;
     }
     return false;
+}
+
+static void set_committed(struct gw_catalog_plan *row, void *arg)
+{
+    (void)arg;
+    row->committed = true;
 }
 
 static json_t *checks_json(const struct gw_guard_check *c, size_t n)
@@ -85,9 +92,12 @@ static int precheck(struct site_step *t, struct gw_error *err)
     size_t n = gw_guards_check(request, &facts, checks);
     json_object_set_new(t->detail, "guards", checks_json(checks, n));
     const struct gw_guard_check *no = gw_guards_refusal(checks, n);
-    return no == NULL ? 0
-                      : gw_error_set(err, -EPERM, "guard %s: %s", gw_guard_name(no->guard),
-                                     no->sentence);
+    if (no != NULL)
+        return gw_error_set(err, -EPERM, "guard %s: %s", gw_guard_name(no->guard), no->sentence);
+    /* To begin the reverse is to commit the failover: from here on there is no way back. */
+    return t->call->run->operation == GW_OPERATION_REVERSE && !t->call->dry
+               ? site_plan_update(t->site, t->plan, set_committed, NULL, err)
+               : 0;
 }
 
 static int forecast(struct site_step *t, struct gw_error *err)
@@ -99,7 +109,8 @@ static int forecast(struct site_step *t, struct gw_error *err)
     return 0;
 }
 
-/* ---- failover --------------------------------------------------------------------------------- */
+/* ---- failover ---------------------------------------------------------------------------------
+ */
 
 /* The old site fences itself if it can be asked; else a person's word is the evidence. */
 static int revoke_old(struct site_step *t, struct gw_error *err)
@@ -134,10 +145,10 @@ static int revoke_old(struct site_step *t, struct gw_error *err)
 
 static int unfence(struct site_step *t, struct gw_error *err)
 {
-    return site_mate_call(t->site, site_step_site(t, GW_SIDE_OLD), "unfence",
-                          json_pack("{s:s, s:s}", "plan", t->plan->name, "uuid",
-                                    t->plan->uuid_text),
-                          FENCE_MS, NULL, NULL, err);
+    return site_mate_call(
+        t->site, site_step_site(t, GW_SIDE_OLD), "unfence",
+        json_pack("{s:s, s:s}", "plan", t->plan->name, "uuid", t->plan->uuid_text), FENCE_MS, NULL,
+        NULL, err);
 }
 
 static int estimate(struct site_step *t, struct gw_error *err)
@@ -154,7 +165,8 @@ static int estimate(struct site_step *t, struct gw_error *err)
     return 0;
 }
 
-/* ---- data check ------------------------------------------------------------------------------- */
+/* ---- data check -------------------------------------------------------------------------------
+ */
 
 static int clone_file(const char *from, const char *to, struct gw_error *err)
 {
@@ -178,8 +190,8 @@ static int clone_file(const char *from, const char *to, struct gw_error *err)
 static int clone_all(struct site_step *t, char **paths, struct gw_error *err)
 {
     const struct gw_planfile *plan = t->doc->plan;
-    int r = site_dp_call(t->site, t->plan, json_pack("{s:s, s:i}", "cmd", "quiesce", "timeout_ms",
-                                                     10000),
+    int r = site_dp_call(t->site, t->plan,
+                         json_pack("{s:s, s:i}", "cmd", "quiesce", "timeout_ms", 10000),
                          SITE_DP_CALL_MS, NULL, err);
     if (r < 0)
         return r;

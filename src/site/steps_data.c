@@ -42,7 +42,8 @@ static int service(struct site_step *t, char ret[32], json_t **ret_status, struc
     return r;
 }
 
-/* ---- directories ------------------------------------------------------------------------------ */
+/* ---- directories ------------------------------------------------------------------------------
+ */
 
 static int fill_spec(struct site_step *t, bool active, struct gw_plan_spec *spec,
                      struct gw_error *err)
@@ -110,7 +111,8 @@ static int created(struct site_step *t, struct gw_error *err)
     return dir.exists ? SITE_SEEN_DESIRED : SITE_SEEN_EARLIER;
 }
 
-/* ---- processes -------------------------------------------------------------------------------- */
+/* ---- processes --------------------------------------------------------------------------------
+ */
 
 static void set_active(struct gw_catalog_plan *row, void *arg)
 {
@@ -130,13 +132,11 @@ static int note_activation(struct site_step *t, struct gw_error *err)
 {
     if (t->call->run->operation != GW_OPERATION_ACTIVATE)
         return 0;
-    CLEANUP_SITE_JSON json_t *facts =
-        json_pack("{s:b, s:b, s:s}", "synced", 0, "role_changed", 0, "first_site",
-                  site_step_site(t, GW_SIDE_OLD));
+    CLEANUP_SITE_JSON json_t *facts = json_pack("{s:b, s:b, s:s}", "synced", 0, "role_changed", 0,
+                                                "first_site", site_step_site(t, GW_SIDE_OLD));
     CLEANUP_FREE char *text = json_dumps(facts, JSON_COMPACT);
-    return text == NULL
-               ? gw_error_set(err, -ENOMEM, "out of memory")
-               : gw_catalog_plan_note(t->site->catalog, t->plan->uuid_text, text, err);
+    return text == NULL ? gw_error_set(err, -ENOMEM, "out of memory")
+                        : gw_catalog_plan_note(t->site->catalog, t->plan->uuid_text, text, err);
 }
 
 static int replica_on(struct site_step *t, struct gw_error *err)
@@ -242,7 +242,8 @@ static int source_back(struct site_step *t, struct gw_error *err)
     return r < 0 ? r : serve(t, err);
 }
 
-/* ---- quiesce, equal, release ------------------------------------------------------------------ */
+/* ---- quiesce, equal, release ------------------------------------------------------------------
+ */
 
 static int quiesce(struct site_step *t, struct gw_error *err)
 {
@@ -360,11 +361,13 @@ static int not_released(struct site_step *t, struct gw_error *err)
     int seen = released(t, err);
     if (seen == SITE_SEEN_EARLIER)
         return 0;
-    return seen < 0 ? seen
-                    : gw_error_set(err, -EPERM, "the release is durable: it is not taken back here");
+    return seen < 0
+               ? seen
+               : gw_error_set(err, -EPERM, "the release is durable: it is not taken back here");
 }
 
-/* ---- promote ---------------------------------------------------------------------------------- */
+/* ---- promote ----------------------------------------------------------------------------------
+ */
 
 static int promote_process(struct site_step *t, const char *point, json_t **ret,
                            struct gw_error *err)
@@ -457,7 +460,8 @@ static int unpromote(struct site_step *t, struct gw_error *err)
     return process_off(t, err);
 }
 
-/* ---- following -------------------------------------------------------------------------------- */
+/* ---- following --------------------------------------------------------------------------------
+ */
 
 static int reverse_ok(struct site_step *t, struct gw_error *err)
 {
@@ -517,15 +521,15 @@ static int assess_seen(struct site_step *t, struct gw_error *err)
     return r == 0 ? SITE_SEEN_DESIRED : r;
 }
 
-/* ---- revert: what DR wrote is kept ------------------------------------------------------------ */
+/* ---- revert: what DR wrote is kept ------------------------------------------------------------
+ */
 
 static int keep(struct site_step *t, struct gw_error *err)
 {
     CLEANUP_SITE_JSON json_t *status = NULL;
     struct gw_error ignored = { 0 };
     if (site_dp_status(t->site, t->plan, &status, &ignored) == 0)
-        json_object_set_new(t->detail, "seq",
-                            json_integer((json_int_t)site_number(status, "seq")));
+        json_object_set_new(t->detail, "seq", json_integer((json_int_t)site_number(status, "seq")));
     return process_off(t, err);
 }
 

@@ -8,8 +8,8 @@
 
 #include <errno.h>
 
-static int with_workload(struct site_step *t, int (*fn)(struct site_workload *, json_t **,
-                                                         struct gw_error *),
+static int with_workload(struct site_step *t,
+                         int (*fn)(struct site_workload *, json_t **, struct gw_error *),
                          const char *name, struct gw_error *err)
 {
     struct site_workload *w = NULL;
@@ -71,7 +71,8 @@ static int started(struct site_step *t, struct gw_error *err)
     return !st.any || (st.all_running && st.healthy) ? SITE_SEEN_DESIRED : SITE_SEEN_EARLIER;
 }
 
-/* ---- hooks ------------------------------------------------------------------------------------ */
+/* ---- hooks ------------------------------------------------------------------------------------
+ */
 
 static int hooks(struct site_step *t, enum gw_hook_point point, struct gw_error *err)
 {
@@ -116,7 +117,8 @@ static int notify(struct site_step *t, struct gw_error *err)
     snprintf(subject, sizeof subject, "%s of plan %s: %s to %s, run %s", op, t->plan->name,
              site_step_site(t, GW_SIDE_OLD), site_step_site(t, GW_SIDE_NEW), t->call->run->id);
     tell_contacts(t, event, subject);
-    return t->call->run->operation == GW_OPERATION_FAILBACK ? hooks(t, GW_HOOK_PRE_FAILBACK, err) : 0;
+    return t->call->run->operation == GW_OPERATION_FAILBACK ? hooks(t, GW_HOOK_PRE_FAILBACK, err)
+                                                            : 0;
 }
 
 static int verify(struct site_step *t, struct gw_error *err)
@@ -127,7 +129,8 @@ static int verify(struct site_step *t, struct gw_error *err)
     return r < 0 ? r : with_workload(t, site_workload_health, "health", err);
 }
 
-/* ---- routes ----------------------------------------------------------------------------------- */
+/* ---- routes -----------------------------------------------------------------------------------
+ */
 
 static int route(struct site_step *t, struct gw_error *err)
 {
@@ -156,10 +159,7 @@ static int routed(struct site_step *t, struct gw_error *err)
 }
 
 const struct site_step_row site_steps_work[] = {
-    { GW_STEP_NOTIFY, notify, NULL, NULL },
-    { GW_STEP_STOP, stop, start, stopped },
-    { GW_STEP_START, start, stop, started },
-    { GW_STEP_VERIFY, verify, NULL, NULL },
-    { GW_STEP_ROUTE, route, NULL, routed },
-    { .effect = NULL },
+    { GW_STEP_NOTIFY, notify, NULL, NULL },  { GW_STEP_STOP, stop, start, stopped },
+    { GW_STEP_START, start, stop, started }, { GW_STEP_VERIFY, verify, NULL, NULL },
+    { GW_STEP_ROUTE, route, NULL, routed },  { .effect = NULL },
 };

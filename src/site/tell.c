@@ -20,10 +20,10 @@ static const enum gw_log_level level_of[] = { GW_LOG_INFO, GW_LOG_NOTICE, GW_LOG
 
 char *site_event_text(const struct gw_catalog_event *e)
 {
-    CLEANUP_SITE_JSON json_t *o = json_pack(
-        "{s:I, s:s, s:s?, s:s?, s:s, s:o}", "id", (json_int_t)e->id, "kind", e->kind, "plan", e->plan,
-        "run", e->run, "severity", gw_catalog_severity_name(e->severity), "text",
-        gw_control_text(e->text));
+    CLEANUP_SITE_JSON json_t *o =
+        json_pack("{s:I, s:s, s:s?, s:s?, s:s, s:o}", "id", (json_int_t)e->id, "kind", e->kind,
+                  "plan", e->plan, "run", e->run, "severity", gw_catalog_severity_name(e->severity),
+                  "text", gw_control_text(e->text));
     char when[GW_TIME_TEXT];
     gw_time_format(e->wall_ns, when);
     json_object_set_new(o, "time", json_string(when));

@@ -13,7 +13,8 @@
 #define CLOCK_SUSPECT_NS (2 * GW_NS_PER_S)
 #define ROOM_BYTES_MIN (256ull << 20)
 
-/* ---- reading sides ---------------------------------------------------------------------------- */
+/* ---- reading sides ----------------------------------------------------------------------------
+ */
 
 const json_t *site_view_dp(const struct site_view *v, enum gw_label label)
 {
@@ -33,16 +34,16 @@ static enum gw_label other(enum gw_label l)
 
 const json_t *site_view_active(const struct site_view *v)
 {
-    return v->holder == GW_HOLDER_NONE ? NULL
-                                       : v->side[v->holder == GW_HOLDER_HOME ? GW_LABEL_HOME
-                                                                             : GW_LABEL_DR];
+    return v->holder == GW_HOLDER_NONE
+               ? NULL
+               : v->side[v->holder == GW_HOLDER_HOME ? GW_LABEL_HOME : GW_LABEL_DR];
 }
 
 const json_t *site_view_standby(const struct site_view *v)
 {
-    return v->holder == GW_HOLDER_NONE ? NULL
-                                       : v->side[v->holder == GW_HOLDER_HOME ? GW_LABEL_DR
-                                                                             : GW_LABEL_HOME];
+    return v->holder == GW_HOLDER_NONE
+               ? NULL
+               : v->side[v->holder == GW_HOLDER_HOME ? GW_LABEL_DR : GW_LABEL_HOME];
 }
 
 static enum gw_label holder_label(const struct site_view *v)
@@ -69,12 +70,13 @@ static void find_holder(struct site_view *v)
         v->holder = GW_HOLDER_NONE;
 }
 
-/* ---- the tables' values ----------------------------------------------------------------------- */
+/* ---- the tables' values -----------------------------------------------------------------------
+ */
 
 static enum gw_svc svc_of(const struct site_view *v, enum gw_label l)
 {
-    static const enum gw_svc all[] = { GW_SVC_STOPPED,   GW_SVC_STARTING, GW_SVC_RUNNING,
-                                       GW_SVC_DEGRADED,  GW_SVC_QUIESCING, GW_SVC_FENCED };
+    static const enum gw_svc all[] = { GW_SVC_STOPPED,  GW_SVC_STARTING,  GW_SVC_RUNNING,
+                                       GW_SVC_DEGRADED, GW_SVC_QUIESCING, GW_SVC_FENCED };
     if (!v->fresh[l])
         return GW_SVC_UNKNOWN;
     for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
@@ -141,8 +143,8 @@ static void fill_history(struct site_view *v)
     f->committed = gw_tri_of(site_true(judge, "committed"));
     f->memory_older = GW_TRI_NO;
     f->suspect = GW_TRI_NO;
-    f->split_brain = gw_tri_of(split(site_view_dp(v, GW_LABEL_HOME)) ||
-                               split(site_view_dp(v, GW_LABEL_DR)));
+    f->split_brain =
+        gw_tri_of(split(site_view_dp(v, GW_LABEL_HOME)) || split(site_view_dp(v, GW_LABEL_DR)));
     if (v->fresh[other(v->here)])
         f->memory_older =
             gw_tri_of(site_number(v->side[other(v->here)], "epoch") > site_number(ours, "epoch"));
@@ -231,8 +233,8 @@ void site_view_make(struct site *s, struct site_plan *p, struct site_view *ret)
     v->site[GW_LABEL_DR] = v->doc->plan->dr;
     site_sides(s, p, &v->side[v->here], &v->side[other(v->here)], &v->peer_age_ns);
     v->fresh[v->here] = v->side[v->here] != NULL;
-    v->fresh[other(v->here)] = v->side[other(v->here)] != NULL &&
-                               v->peer_age_ns < SITE_MATE_SILENT_MS * GW_NS_PER_MS;
+    v->fresh[other(v->here)] =
+        v->side[other(v->here)] != NULL && v->peer_age_ns < SITE_MATE_SILENT_MS * GW_NS_PER_MS;
     find_holder(v);
     struct gw_phase_facts *f = &v->facts;
     f->holder = v->holder;

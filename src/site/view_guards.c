@@ -43,8 +43,7 @@ static void say_lag(struct gw_guard_facts *f, const struct site_view *v,
     gw_forecast_duration(v->doc->plan->failback.max_outage_ms, limit);
     snprintf(store->text[GW_GUARD_LAG_IN_BUDGET], sizeof store->text[0], "%.1f s, %s",
              site_real(lag, "seconds"), bytes);
-    snprintf(store->text[GW_GUARD_ROOM], sizeof store->text[0], "outage at most %s",
-             limit);
+    snprintf(store->text[GW_GUARD_ROOM], sizeof store->text[0], "outage at most %s", limit);
     f->value[GW_GUARD_LAG_IN_BUDGET] = store->text[GW_GUARD_LAG_IN_BUDGET];
     f->limit[GW_GUARD_LAG_IN_BUDGET] = store->text[GW_GUARD_ROOM];
 }

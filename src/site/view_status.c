@@ -50,7 +50,7 @@ static json_t *site_json(struct site *s, const struct site_view *v, enum gw_labe
         strcmp(process, "source") == 0 ? site_text(dp, "service") : site_text(dp, "state"), "svc",
         site_text(side, "svc"), "epoch", (json_int_t)site_number(side, "epoch"), "version",
         (json_int_t)site_number(side, "version"), "consistent", site_true(dir, "consistent"));
-    static const char *const copied[] = { "svc_text", "fenced", "held",     "unit",
+    static const char *const copied[] = { "svc_text", "fenced",     "held",     "unit",
                                           "dp_error", "room_bytes", "dir_error" };
     for (size_t i = 0; o != NULL && i < sizeof copied / sizeof *copied; i++) {
         json_t *m = json_object_get(side, copied[i]);
@@ -84,24 +84,24 @@ static json_t *sync_json(const json_t *dp)
     uint64_t rate = gw_forecast_rate(done, (uint64_t)(site_real(r, "seconds") * 1000));
     struct gw_forecast_time eta;
     gw_forecast_sync(left, rate, 0, &eta);
-    return json_pack("{s:s, s:I, s:I, s:o, s:o}", "what", repl, "done_bytes", (json_int_t)done,
-                     "total_bytes", (json_int_t)total, "rate_bytes",
-                     rate == GW_NOT_KNOWN ? json_null() : json_integer((json_int_t)rate),
-                     "eta_seconds",
-                     eta.kind == GW_FORECAST_KNOWN ? json_real((double)eta.ms / 1000.0)
-                                                   : json_null());
+    return json_pack(
+        "{s:s, s:I, s:I, s:o, s:o}", "what", repl, "done_bytes", (json_int_t)done, "total_bytes",
+        (json_int_t)total, "rate_bytes",
+        rate == GW_NOT_KNOWN ? json_null() : json_integer((json_int_t)rate), "eta_seconds",
+        eta.kind == GW_FORECAST_KNOWN ? json_real((double)eta.ms / 1000.0) : json_null());
 }
 
 static json_t *divergence_json(const struct site_view *v, const json_t *dp)
 {
     const json_t *a = site_at(dp, "assess");
-    if (site_number(a, "tail_blocks") == 0 || strcmp(site_text(dp, "replication"), "assessing") != 0)
+    if (site_number(a, "tail_blocks") == 0 ||
+        strcmp(site_text(dp, "replication"), "assessing") != 0)
         return json_null();
     return json_pack("{s:s, s:I, s:I, s:b, s:b}", "site",
-                     v->site[v->holder == GW_HOLDER_HOME ? GW_LABEL_DR : GW_LABEL_HOME],
-                     "blocks", (json_int_t)site_number(a, "tail_blocks"), "bytes",
-                     (json_int_t)site_number(a, "tail_blocks") * 4096, "done",
-                     site_true(a, "done"), "signed", 0);
+                     v->site[v->holder == GW_HOLDER_HOME ? GW_LABEL_DR : GW_LABEL_HOME], "blocks",
+                     (json_int_t)site_number(a, "tail_blocks"), "bytes",
+                     (json_int_t)site_number(a, "tail_blocks") * 4096, "done", site_true(a, "done"),
+                     "signed", 0);
 }
 
 static json_t *run_json(const struct site_view *v)
@@ -131,10 +131,10 @@ static json_t *volumes_json(const struct gw_planfile *plan, const json_t *dp)
     json_t *a = json_array();
     for (size_t i = 0; i < plan->n_volumes; i++) {
         const struct gw_planfile_volume *x = &plan->volumes[i];
-        json_array_append_new(a, json_pack("{s:s, s:I, s:{s:s, s:s}, s:o}", "name", x->name,
-                                           "bytes", (json_int_t)x->size_bytes, "at", plan->home,
-                                           x->at.home, plan->dr, x->at.dr, "dirty_bytes",
-                                           dirty_of(dp, x->name)));
+        json_array_append_new(a,
+                              json_pack("{s:s, s:I, s:{s:s, s:s}, s:o}", "name", x->name, "bytes",
+                                        (json_int_t)x->size_bytes, "at", plan->home, x->at.home,
+                                        plan->dr, x->at.dr, "dirty_bytes", dirty_of(dp, x->name)));
     }
     return a;
 }
@@ -143,7 +143,8 @@ static json_t *lag_json(json_t *o, const struct site_view *v)
 {
     const json_t *lag = site_at(site_view_active(v), "lag");
     bool known = active_dp(v) != NULL && site_true(lag, "known");
-    json_object_set_new(o, "lag_seconds", known ? json_real(site_real(lag, "seconds")) : json_null());
+    json_object_set_new(o, "lag_seconds",
+                        known ? json_real(site_real(lag, "seconds")) : json_null());
     json_object_set_new(o, "lag_bytes",
                         known ? json_integer((json_int_t)site_number(lag, "bytes")) : json_null());
     return o;
@@ -154,18 +155,18 @@ json_t *site_view_status(struct site *s, struct site_plan *p, const struct site_
     const struct gw_planfile *plan = v->doc->plan;
     const json_t *dp = active_dp(v);
     char direction[GW_FORECAST_TEXT_MAX];
-    gw_forecast_direction_text(v->facts.dir_from, GW_HOLDER_NONE, GW_OPERATION_NONE, plan->home, plan->dr,
-                               direction);
+    gw_forecast_direction_text(v->facts.dir_from, GW_HOLDER_NONE, GW_OPERATION_NONE, plan->home,
+                               plan->dr, direction);
     const char *active = v->holder == GW_HOLDER_HOME ? plan->home
                          : v->holder == GW_HOLDER_DR ? plan->dr
                                                      : "";
-    json_t *o = json_pack(
-        "{s:s, s:s, s:s, s:o, s:s, s:s, s:s, s:s, s:I, s:s, s:s, s:s, s:s, s:s}", "plan", p->name,
-        "status", gw_status_name(v->phase.status), "phase", gw_phase_name(v->phase.phase),
-        "reasons", reason_names(v), "sentence", v->sentence, "next", v->next, "active", active,
-        "holder", gw_holder_name(v->holder), "epoch", (json_int_t)v->epoch, "direction", direction,
-        "replication", gw_life_repl_name(v->facts.repl), "mode", gw_mode_name(v->facts.mode),
-        "home", plan->home, "dr", plan->dr);
+    json_t *o = json_pack("{s:s, s:s, s:s, s:o, s:s, s:s, s:s, s:s, s:I, s:s, s:s, s:s, s:s, s:s}",
+                          "plan", p->name, "status", gw_status_name(v->phase.status), "phase",
+                          gw_phase_name(v->phase.phase), "reasons", reason_names(v), "sentence",
+                          v->sentence, "next", v->next, "active", active, "holder",
+                          gw_holder_name(v->holder), "epoch", (json_int_t)v->epoch, "direction",
+                          direction, "replication", gw_life_repl_name(v->facts.repl), "mode",
+                          gw_mode_name(v->facts.mode), "home", plan->home, "dr", plan->dr);
     if (o == NULL)
         return NULL;
     lag_json(o, v);
@@ -191,7 +192,8 @@ json_t *site_view_status(struct site *s, struct site_plan *p, const struct site_
     return o;
 }
 
-/* ---- loss ------------------------------------------------------------------------------------- */
+/* ---- loss -------------------------------------------------------------------------------------
+ */
 
 void site_view_loss(const struct site_view *v, struct gw_loss *ret)
 {
@@ -213,9 +215,8 @@ void site_view_loss(const struct site_view *v, struct gw_loss *ret)
         const json_t *beat = site_at(r, "source");
         if (beat != NULL && !json_is_null(beat)) {
             uint64_t head = site_number(beat, "head_seq");
-            f.pending_bytes = head > site_number(r, "durable_seq")
-                                  ? site_number(beat, "pending_bytes")
-                                  : 0;
+            f.pending_bytes =
+                head > site_number(r, "durable_seq") ? site_number(beat, "pending_bytes") : 0;
             f.pending_ms = 0;
             f.silent_ms = (uint64_t)(site_real(beat, "age_seconds") * 1000);
         }

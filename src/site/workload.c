@@ -17,7 +17,8 @@ struct site_workload {
     struct gw_work_group *group; /* as many as the plan has */
 };
 
-/* ---- from the plan's words -------------------------------------------------------------------- */
+/* ---- from the plan's words --------------------------------------------------------------------
+ */
 
 static unsigned ms32(uint64_t ms)
 {
@@ -27,7 +28,9 @@ static unsigned ms32(uint64_t ms)
 static struct gw_work_check check_of(const struct gw_planfile_check *c)
 {
     struct gw_work_check out = {
-        .kind = c->tcp != NULL ? GW_CHECK_TCP : c->http != NULL ? GW_CHECK_HTTP : GW_CHECK_EXEC,
+        .kind = c->tcp != NULL    ? GW_CHECK_TCP
+                : c->http != NULL ? GW_CHECK_HTTP
+                                  : GW_CHECK_EXEC,
         .address = c->tcp,
         .argv = c->exec.item,
         .interval_ms = ms32(c->interval_ms),
@@ -152,7 +155,8 @@ void site_workload_free(struct site_workload *w)
     free(w);
 }
 
-/* ---- reports ---------------------------------------------------------------------------------- */
+/* ---- reports ----------------------------------------------------------------------------------
+ */
 
 static json_t *text_json(const char *t)
 {
@@ -177,18 +181,17 @@ static json_t *report_json(const struct gw_groups_report *r)
         const struct gw_group_report *g = &r->group[i];
         json_t *members = json_array();
         for (size_t k = 0; k < g->n_instances; k++)
-            json_array_append_new(
-                members, json_pack("{s:o, s:s, s:s, s:o, s:I}", "instance",
-                                   text_json(g->instance[k].name), "outcome",
-                                   gw_work_outcome_name(g->instance[k].outcome), "state",
-                                   gw_instance_state_name(g->instance[k].state), "text",
-                                   text_json(g->instance[k].text), "ms",
-                                   (json_int_t)(g->instance[k].took_ns / 1000000)));
-        json_array_append_new(groups, json_pack("{s:o, s:i, s:s, s:o, s:o}", "group",
-                                                text_json(g->name), "priority", g->priority,
-                                                "outcome", gw_work_outcome_name(g->outcome),
-                                                "instances", members, "health",
-                                                health_json(&g->health)));
+            json_array_append_new(members,
+                                  json_pack("{s:o, s:s, s:s, s:o, s:I}", "instance",
+                                            text_json(g->instance[k].name), "outcome",
+                                            gw_work_outcome_name(g->instance[k].outcome), "state",
+                                            gw_instance_state_name(g->instance[k].state), "text",
+                                            text_json(g->instance[k].text), "ms",
+                                            (json_int_t)(g->instance[k].took_ns / 1000000)));
+        json_array_append_new(
+            groups, json_pack("{s:o, s:i, s:s, s:o, s:o}", "group", text_json(g->name), "priority",
+                              g->priority, "outcome", gw_work_outcome_name(g->outcome), "instances",
+                              members, "health", health_json(&g->health)));
     }
     return json_pack("{s:s, s:o, s:o}", "outcome", gw_work_outcome_name(r->outcome), "text",
                      text_json(r->text), "groups", groups);
@@ -312,10 +315,9 @@ static int run_hook(struct site_workload *w, const struct gw_planfile_group *g,
                     enum gw_hook_point point, const struct gw_command *c, json_t *out,
                     struct gw_error *err)
 {
-    struct gw_work_hook hook = { .point = point,
-                                 .group = g->name,
-                                 .argv = c->exec.item,
-                                 .timeout_ms = ms32(c->timeout_ms) };
+    struct gw_work_hook hook = {
+        .point = point, .group = g->name, .argv = c->exec.item, .timeout_ms = ms32(c->timeout_ms)
+    };
     struct gw_child_result result = { 0 };
     int r = gw_hook_run(&hook, &w->work, &result, err);
     if (r < 0)
@@ -374,10 +376,10 @@ int site_workload_route(struct site_workload *w, const char *site, json_t **ret,
         struct gw_work_route route = route_of(w->plan, i, name);
         struct gw_route_report report = { 0 };
         gw_route_apply(&route, site, &w->work, &report);
-        json_array_append_new(out, json_pack("{s:s, s:s, s:o, s:o}", "route", name, "outcome",
-                                             gw_work_outcome_name(report.outcome), "site",
-                                             text_json(report.site), "text",
-                                             text_json(report.text)));
+        json_array_append_new(out,
+                              json_pack("{s:s, s:s, s:o, s:o}", "route", name, "outcome",
+                                        gw_work_outcome_name(report.outcome), "site",
+                                        text_json(report.site), "text", text_json(report.text)));
         if (report.cancelled)
             r = gw_error_set(err, -ECANCELED, "route %s: cancelled", name);
         else if (report.outcome == GW_WORK_UNKNOWN)
@@ -409,8 +411,7 @@ int site_workload_routed(struct site_workload *w, const char *site, struct gw_er
 }
 
 static int run_data_check(struct site_workload *w, const struct gw_command *c,
-                          const struct gw_template_value *values, json_t *out,
-                          struct gw_error *err)
+                          const struct gw_template_value *values, json_t *out, struct gw_error *err)
 {
     char **argv = NULL;
     int r = gw_template_argv(c->exec.item, values, &argv, err);

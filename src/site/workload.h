@@ -62,7 +62,8 @@ struct site_workload_state {
 int site_workload_look(struct site_workload *w, struct site_workload_state *ret, json_t **ret_json,
                        struct gw_error *err);
 
-/* All hooks of that point, group after group in ascending priority; the first that fails ends it. */
+/* All hooks of that point, group after group in ascending priority; the first that fails ends it.
+ */
 int site_workload_hooks(struct site_workload *w, enum gw_hook_point point, json_t **ret,
                         struct gw_error *err);
 /* Lead clients to `site`; 0: each route was observed to do so. */
