@@ -6,7 +6,6 @@
 #include "base/cleanup.h"
 #include "base/log.h"
 #include "catalog/audit_internal.h"
-#include "catalog/digest.h"
 #include "catalog/rows.h"
 #include "catalog/text.h"
 
@@ -25,28 +24,6 @@ static const struct gw_column columns[] = {
 const struct gw_table gw_audit_table = GW_TABLE("audit", struct gw_audit_entry, columns);
 
 /* ---- entries --------------------------------------------------------------------------------- */
-
-int gw_audit_canonical(const struct gw_audit_entry *e, char **ret, struct gw_error *err)
-{
-    CLEANUP_CATALOG_MEM struct gw_catalog_mem mem = { 0 };
-    const char *detail = NULL;
-    int r = gw_text_json(&mem, e->detail, &detail, err);
-    if (r == -ENOMEM)
-        return r;
-    if (r < 0 || strcmp(detail, e->detail) != 0)
-        return gw_error_set(err, -EBADMSG, "its detail is not as the log writes it");
-    json_t *j = json_pack(
-        "{s:I, s:I, s:s, s:I, s:s?, s:s, s:s, s:s, s:s, s:o?, s:s}", "seq", (json_int_t)e->seq,
-        "wall_ns", (json_int_t)e->wall_ns, "who", e->who, "uid", (json_int_t)e->uid, "certificate",
-        e->certificate, "origin", e->origin, "action", e->action, "object", e->object, "outcome",
-        e->outcome, "detail", json_loads(detail, JSON_DECODE_ANY, NULL), "prev", e->prev);
-    char *text = j == NULL ? NULL : json_dumps(j, JSON_SORT_KEYS | JSON_COMPACT);
-    json_decref(j);
-    if (text == NULL)
-        return gw_error_set(err, -EBADMSG, "it holds text that is not UTF-8");
-    *ret = text;
-    return 0;
-}
 
 /* What is hashed must be what is stored: no NULL, UTF-8, canonical JSON. */
 static int clean(struct gw_catalog_mem *mem, struct gw_audit_entry *e, struct gw_error *err)
@@ -82,7 +59,6 @@ int gw_audit_insert(struct gw_db *db, const struct gw_audit_entry *entry, uint64
                     struct gw_error *err)
 {
     CLEANUP_CATALOG_MEM struct gw_catalog_mem mem = { 0 };
-    CLEANUP_FREE char *text = NULL;
     char prev[GW_CATALOG_HASH_TEXT], hash[GW_CATALOG_HASH_TEXT];
     struct gw_audit_entry e = *entry;
     uint64_t last = 0;
@@ -94,9 +70,7 @@ int gw_audit_insert(struct gw_db *db, const struct gw_audit_entry *entry, uint64
     e.seq = last + 1;
     e.prev = prev;
     e.hash = hash;
-    r = gw_audit_canonical(&e, &text, err);
-    if (r >= 0)
-        r = gw_sha256_hex(text, strlen(text), hash, err);
+    r = gw_audit_hash(&e, hash, err);
     if (r >= 0)
         r = gw_table_insert(db, &gw_audit_table, &e, false, err);
     if (r >= 0 && ret_seq != NULL)

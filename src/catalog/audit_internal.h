@@ -26,6 +26,9 @@ int gw_audit_insert(struct gw_db *db, const struct gw_audit_entry *entry, uint64
                     struct gw_error *err);
 /* The canonical JSON that is hashed; to be freed. -EBADMSG: detail is not in canonical form. */
 int gw_audit_canonical(const struct gw_audit_entry *e, char **ret, struct gw_error *err);
+/* SHA-256 of it. */
+int gw_audit_hash(const struct gw_audit_entry *e, char ret[GW_CATALOG_HASH_TEXT],
+                  struct gw_error *err);
 int gw_audit_last(struct gw_db *db, uint64_t *ret_seq, char ret_hash[GW_CATALOG_HASH_TEXT],
                   struct gw_error *err);
 /* Does the log go on from what audit.head says (`head`, or its absence: `problem` -ENOENT,

@@ -3,7 +3,6 @@
 #include "catalog/audit_internal.h"
 
 #include "base/cleanup.h"
-#include "catalog/digest.h"
 
 #include <errno.h>
 #include <stdarg.h>
@@ -27,14 +26,6 @@ static void finding(struct gw_audit_verdict *v, uint64_t seq, const char *fmt, .
 
 /* ---- the chain ------------------------------------------------------------------------------- */
 
-static int entry_hash(const struct gw_audit_entry *e, char ret[GW_CATALOG_HASH_TEXT],
-                      struct gw_error *err)
-{
-    CLEANUP_FREE char *text = NULL;
-    int r = gw_audit_canonical(e, &text, err);
-    return r < 0 ? r : gw_sha256_hex(text, strlen(text), ret, err);
-}
-
 /* The entry that must be number v->count + 1 and follow v->head. 1: it is bad. */
 static int verify_entry(void *arg, const struct gw_audit_entry *e)
 {
@@ -47,7 +38,7 @@ static int verify_entry(void *arg, const struct gw_audit_entry *e)
                 (ull)e->seq);
         return 1;
     }
-    int r = entry_hash(e, hash, &err);
+    int r = gw_audit_hash(e, hash, &err);
     if (r < 0 && r != -EBADMSG)
         return r;
     if (r < 0 || strcmp(hash, e->hash) != 0) {

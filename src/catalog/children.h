@@ -18,6 +18,7 @@ struct gw_catalog_child {
     uint64_t start_ticks; /* of /proc/PID/stat */
     const char *boot_id;
     uint64_t wall_ns;
+    const char *record; /* as who started it knows it again, opaque; or NULL */
 };
 
 int gw_catalog_child_add(struct gw_catalog *c, const struct gw_catalog_child *row, uint64_t *ret_id,

@@ -145,6 +145,7 @@ static const char version_2[] =
 
 /* Runs as the executor keeps them (runkeep.h). */
 static const char version_3[] =
+    "ALTER TABLE children ADD COLUMN record TEXT;"
     "CREATE TABLE keep_run ("
     "  id TEXT PRIMARY KEY, plan TEXT NOT NULL, fixed TEXT NOT NULL, row TEXT NOT NULL,"
     "  open INTEGER NOT NULL) STRICT, WITHOUT ROWID;"

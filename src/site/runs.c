@@ -13,6 +13,7 @@
 #include "site/runstore.h"
 #include "site/runwire.h"
 #include "site/steps.h"
+#include "site/trial.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -154,6 +155,7 @@ static const struct gw_run_world world = {
     .wait = wait_until,
     .stopping = stopping,
     .changed = on_change,
+    .crash = site_trial,
 };
 
 const struct gw_run_env *site_run_env(struct site *s)

@@ -5,6 +5,7 @@
 #include "base/clock.h"
 #include "base/cond.h"
 #include "base/log.h"
+#include "catalog/children.h"
 #include "catalog/events.h"
 #include "catalog/idempotency.h"
 #include "catalog/identity.h"
@@ -100,6 +101,8 @@ static int open_catalog(struct site *s, bool make, struct gw_error *err)
     bool rebooted = false;
     if (r == 0)
         r = gw_catalog_identity_boot(s->catalog, s->boot_id, &rebooted, err);
+    if (r == 0)
+        r = gw_catalog_child_prune(s->catalog, s->boot_id, err);
     return r < 0 ? r : gw_catalog_idempotency_reset(s->catalog, err);
 }
 

@@ -69,8 +69,12 @@ int site_step_workload(struct site_step *t, struct site_workload **ret, struct g
     };
     const char *point = site_text(t->params, "point");
     facts.recovery_point = point[0] != '\0' ? point : NULL;
-    return site_workload_new(t->doc->plan, t->site->name, &facts, NULL, gw_stop_fd(t->site->stop),
-                             ret, err);
+    struct site_workload_children hooks = { 0 };
+    if (t->children != NULL)
+        hooks = site_children_hooks(t->children);
+    return site_workload_new(t->doc->plan, t->site->name, &facts,
+                             t->children != NULL ? &hooks : NULL, gw_stop_fd(t->site->stop), ret,
+                             err);
 }
 
 /* ---- authority --------------------------------------------------------------------------------
@@ -207,9 +211,17 @@ static void run_with(struct site *s, const struct gw_run_call *call, struct gw_r
                          gw_step_name(call->step->id));
     if (r == 0) {
         site_step_fn *fn = undo ? row->undo : row->effect;
+        struct site_children children;
+        site_children_init(&children, s, call->run->plan, call->run->id,
+                           gw_step_name(call->step->id), call->attempt);
+        t.children = &children;
         pthread_mutex_lock(&t.plan->plan_mu);
-        r = fn != NULL ? fn(&t, &err) : 0;
+        r = site_children_settle(s, call->run->id, &err);
+        if (r == 0 && fn != NULL)
+            r = fn(&t, &err);
         pthread_mutex_unlock(&t.plan->plan_mu);
+        t.children = NULL;
+        site_children_done(&children);
     }
     if (t.detail == NULL)
         snprintf(ret->detail, sizeof ret->detail, "{\"sentence\":\"%.200s\"}", err.msg);

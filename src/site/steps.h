@@ -12,6 +12,7 @@
 #pragma once
 
 #include "run/world.h"
+#include "site/children.h"
 #include "site/documents.h"
 #include "site/workload.h"
 
@@ -23,6 +24,7 @@ struct site_step {
     json_t *params; /* of the run, an object */
     bool old_here;  /* this site is OLD */
     json_t *detail; /* to be filled: an object */
+    struct site_children *children;
     char waits_for[256];
 };
 

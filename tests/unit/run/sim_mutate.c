@@ -43,7 +43,7 @@ static struct gw_step rows[GW_OPERATION_ID_MAX][GW_OPERATION_STEPS_MAX];
 
 static void spoil(struct gw_step *s)
 {
-    if (sim_mutation == SIM_REDO_ONCE)
+    if (sim_mutation == SIM_REDO_ONCE && s->id == GW_STEP_NOTIFY)
         s->class = GW_CLASS_IDEMPOTENT;
     if (sim_mutation == SIM_UNDO_AFTER_PONR && s->id != GW_STEP_HANDOVER)
         s->flags &= ~(unsigned)GW_STEP_PONR;

@@ -6,7 +6,7 @@
 #include <string.h>
 
 #define RESTART_MS 2000u
-#define WRITES_A_TICK 8u
+#define WRITES_A_TICK 100u
 
 void sim_unit_start(struct sim_site *site, enum sim_unit unit)
 {

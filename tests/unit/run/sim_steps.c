@@ -428,8 +428,8 @@ static enum gw_outcome look(struct sim *s, struct sim_site *site, enum gw_step_i
     case GW_STEP_START_STANDBY:
     case GW_STEP_FOLLOW:
         return seen(site->unit == SIM_REPLICA);
-    case GW_STEP_NOTIFY:
-        return seen(site->notified);
+    case GW_STEP_NOTIFY: /* hooks: how far did they come? */
+        return site->notified ? GW_OUTCOME_NEITHER : GW_OUTCOME_EARLIER;
     case GW_STEP_STOP:
         return seen(!site->workload);
     case GW_STEP_QUIESCE:
