@@ -6,7 +6,8 @@
 #include "base/clock.h"
 #include "demo/interrupt.h"
 #include "demo/report.h"
-#include "demo/tree.h"
+#include "demo/shop.h"
+#include "demo/stage.h"
 #include "demo/world.h"
 
 #include <errno.h>
@@ -18,71 +19,6 @@
 #include <unistd.h>
 
 #define EXIT_INTERRUPTED 130
-
-struct stage { /* the directory that it all happens in */
-    char path[PATH_MAX];
-    bool made; /* by us: it goes with its content */
-};
-
-/* ---- the directory ------------------------------------------------------------------------- */
-
-static int named_dir(const char *dir, struct stage *st, struct gw_error *err)
-{
-    if (mkdir(dir, 0700) == 0)
-        st->made = true;
-    else if (errno != EEXIST)
-        return gw_error_errno(err, -errno, "cannot make the directory \"%s\"", dir);
-    else if (!tree_is_empty(dir))
-        return gw_error_set(err, -ENOTEMPTY,
-                            "\"%s\" is not an empty directory; name a new or an empty one", dir);
-    if (realpath(dir, st->path) == NULL)
-        return gw_error_errno(err, -errno, "cannot find \"%s\"", dir);
-    return 0;
-}
-
-static int private_dir(struct stage *st, struct gw_error *err)
-{
-    const char *tmp = getenv("TMPDIR");
-    int n = snprintf(st->path, sizeof st->path, "%s/godwit-demo-XXXXXX",
-                     tmp != NULL && tmp[0] == '/' ? tmp : "/tmp");
-    if (n >= (int)sizeof st->path || mkdtemp(st->path) == NULL) {
-        st->path[0] = '\0';
-        return gw_error_errno(err, -errno, "cannot make a directory in %s",
-                              tmp != NULL ? tmp : "/tmp");
-    }
-    st->made = true;
-    return 0;
-}
-
-/* The demo is the whole process, so that it may sit down where it works: all names are short then,
- * in the commands that it tells too. */
-static int set_stage(const struct demo_options *o, struct stage *st, struct gw_error *err)
-{
-    int r = o->dir != NULL ? named_dir(o->dir, st, err) : private_dir(st, err);
-    if (r < 0)
-        return r;
-    if (chdir(st->path) < 0)
-        return gw_error_errno(err, -errno, "cannot enter \"%s\"", st->path);
-    return tree_make("log", err);
-}
-
-/* What was there before us stays: an empty directory that was named. */
-static void clear_stage(struct world *w, const struct stage *st)
-{
-    struct gw_error err;
-    if (st->path[0] == '\0')
-        return;
-    if (w->options->keep) {
-        story_say(&w->story, "Kept: %s", st->path);
-        return;
-    }
-    int r = chdir("/") < 0 ? gw_error_errno(&err, -errno, "cannot leave \"%s\"", st->path)
-                           : tree_remove(st->path, &err);
-    if (r == 0 && !st->made)
-        r = tree_make(st->path, &err);
-    if (r < 0)
-        story_error(&w->story, "%s", err.msg);
-}
 
 /* ---- the world ----------------------------------------------------------------------------- */
 
@@ -144,23 +80,6 @@ static int play(struct world *w, struct gw_error *err)
     return 0;
 }
 
-/* What the sites' processes said last, for whoever must find out why it went wrong. */
-static void show_log(struct world *w, const char *path)
-{
-    char buf[2500];
-    FILE *f = fopen(path, "re");
-    if (f == NULL)
-        return;
-    fseek(f, 0, SEEK_END);
-    long size = ftell(f), begin = size > (long)sizeof buf - 1 ? size - (long)sizeof buf + 1 : 0;
-    fseek(f, begin, SEEK_SET);
-    size_t n = fread(buf, 1, sizeof buf - 1, f);
-    fclose(f);
-    buf[n] = '\0';
-    const char *first = begin > 0 ? strchr(buf, '\n') : NULL;
-    fprintf(w->story.out, "\n--- the end of %s\n%s\n", path, first != NULL ? first + 1 : buf);
-}
-
 static void close_story(struct world *w, int r, const struct gw_error *err, double seconds)
 {
     struct story *s = &w->story;
@@ -175,8 +94,8 @@ static void close_story(struct world *w, int r, const struct gw_error *err, doub
     else
         fprintf(s->out, "\n   All %u checks held, in %.0f s.\n", s->n_checks, seconds);
     if (r != -ECANCELED && (r < 0 || s->n_failed > 0)) {
-        show_log(w, w->home.log);
-        show_log(w, w->dr.log);
+        stage_show_log(s, w->home.log);
+        stage_show_log(s, w->dr.log);
     }
     if (w->options->json) {
         json_t *o = report_json(w, r < 0 ? err->msg : NULL, seconds);
@@ -186,7 +105,7 @@ static void close_story(struct world *w, int r, const struct gw_error *err, doub
     }
 }
 
-int demo_run(const struct demo_options *options)
+static int engine_run(const struct demo_options *options)
 {
     struct world *w = calloc(1, sizeof *w);
     struct stage stage = { .made = false };
@@ -200,7 +119,7 @@ int demo_run(const struct demo_options *options)
     if (r == 0)
         r = programs_find(options->programs, &w->programs, &err);
     if (r == 0)
-        r = set_stage(options, &stage, &err);
+        r = stage_set(options, &stage, &err);
     if (r == 0)
         r = world_make(w, &err);
     if (r == 0) {
@@ -214,11 +133,16 @@ int demo_run(const struct demo_options *options)
         gw_error_wrap(&err, "%s; and so", dead.msg);
     world_end(w);
     close_story(w, r, &err, (double)(gw_boot_ns() - begin) / (double)GW_NS_PER_S);
-    clear_stage(w, &stage);
+    stage_clear(&stage, options, &w->story);
     int code = r == -ECANCELED ? EXIT_INTERRUPTED
                                : (r < 0 || w->story.n_failed > 0 ? EXIT_FAILURE : EXIT_SUCCESS);
     free(w);
     if (fflush(stdout) != 0 && code == EXIT_SUCCESS)
         code = EXIT_FAILURE;
     return code;
+}
+
+int demo_run(const struct demo_options *options)
+{
+    return options->engine ? engine_run(options) : shop_run(options);
 }

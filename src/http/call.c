@@ -39,7 +39,7 @@ const char *gw_http_call_param(const struct gw_http_call *call, const char *name
         if (strlen(name) == p->name_len && memcmp(p->name, name, p->name_len) == 0)
             return p->value;
     }
-    assert(!"the route has no such parameter");
+    assert(false); /* the route has no such parameter */
     return "";
 }
 

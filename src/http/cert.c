@@ -111,6 +111,18 @@ int gw_cert_read_der(const void *der, size_t len, struct gw_cert_info *ret, stru
     return 0;
 }
 
+static int copy_der(const gnutls_datum_t *der, uint8_t **ret, size_t *ret_bytes,
+                    struct gw_error *err)
+{
+    uint8_t *copy = malloc(der->size);
+    if (copy == NULL)
+        return gw_error_set(err, -ENOMEM, "out of memory for a certificate");
+    memcpy(copy, der->data, der->size);
+    *ret = copy;
+    *ret_bytes = der->size;
+    return 0;
+}
+
 int gw_cert_read_pem(const char *pem, size_t len, struct gw_cert_info *ret, uint8_t **ret_der,
                      size_t *ret_der_bytes, struct gw_error *err)
 {
@@ -129,17 +141,10 @@ int gw_cert_read_pem(const char *pem, size_t len, struct gw_cert_info *ret, uint
         return gw_error_set(err, -EBADMSG, "not a certificate in PEM: %s", gnutls_strerror(r));
     struct gw_cert_info info;
     r = gw_cert_read_der(der.data, der.size, &info, err);
-    uint8_t *copy = r == 0 && ret_der != NULL ? malloc(der.size) : NULL;
-    if (r == 0 && ret_der != NULL && copy == NULL)
-        r = gw_error_set(err, -ENOMEM, "out of memory for a certificate");
-    if (r == 0) {
+    if (r == 0 && ret_der != NULL)
+        r = copy_der(&der, ret_der, ret_der_bytes, err);
+    if (r == 0)
         *ret = info;
-        if (copy != NULL) {
-            memcpy(copy, der.data, der.size);
-            *ret_der = copy;
-            *ret_der_bytes = der.size;
-        }
-    }
     gnutls_free(der.data);
     return r;
 }

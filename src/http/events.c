@@ -16,10 +16,12 @@
 
 static void free_recent(struct gw_http_recent *e)
 {
+    if (e == NULL)
+        return;
     free(e->kind);
     free(e->topic);
     free(e->json);
-    *e = (struct gw_http_recent){ 0 };
+    free(e);
 }
 
 int gw_http_events_new(const struct gw_http_events_config *config, struct gw_http_events **ret,
@@ -55,47 +57,56 @@ static void changed(struct gw_http_events *hub)
     pthread_cond_signal(&hub->changed);
 }
 
-static bool copy_event(struct gw_http_recent *e, uint64_t id, const char *kind, const char *topic,
-                       const char *json)
+/* NULL: no memory. */
+static struct gw_http_recent *new_recent(uint64_t id, const char *kind, const char *topic,
+                                         const char *json)
 {
+    struct gw_http_recent *e = calloc(1, sizeof *e);
+    if (e == NULL)
+        return NULL;
     if (strlen(json) > GW_HTTP_FEED_EVENT_BYTES_MAX || strchr(json, '\n') != NULL)
         json = "{\"truncated\":true}";
     e->id = id;
     e->kind = strndup(kind, KIND_BYTES_MAX);
     e->topic = topic != NULL ? strdup(topic) : NULL;
     e->json = strdup(json);
-    return e->kind != NULL && e->json != NULL && (topic == NULL || e->topic != NULL);
+    if (e->kind != NULL && e->json != NULL && (topic == NULL || e->topic != NULL))
+        return e;
+    free_recent(e);
+    return NULL;
+}
+
+/* Under the lock: the oldest one that is remembered is not any more. */
+static void forget_one(struct gw_http_events *hub)
+{
+    struct gw_http_recent *e = hub->recent[hub->first];
+    hub->forgotten_id = e->id;
+    hub->recent[hub->first] = NULL;
+    hub->first = (hub->first + 1) % GW_HTTP_FEED_RECENT_MAX;
+    hub->n_recent--;
+    free_recent(e);
 }
 
 void gw_http_events_publish(struct gw_http_events *hub, uint64_t id, const char *kind,
                             const char *topic, const char *json)
 {
-    struct gw_http_recent e = { 0 };
-    bool copied = copy_event(&e, id, kind, topic, json);
+    struct gw_http_recent *e = new_recent(id, kind, topic, json);
     LOCK_SCOPE(&hub->lock);
     if (id <= hub->head_id || hub->closed) {
-        free_recent(&e);
+        free_recent(e);
         return;
     }
     hub->head_id = id;
-    if (!copied) { /* no memory: all that is remembered is behind it now, and read from the store */
-        free_recent(&e);
-        while (hub->n_recent > 0) {
-            free_recent(&hub->recent[hub->first]);
-            hub->first = (hub->first + 1) % GW_HTTP_FEED_RECENT_MAX;
-            hub->n_recent--;
-        }
+    if (hub->n_recent == GW_HTTP_FEED_RECENT_MAX)
+        forget_one(hub);
+    if (e != NULL) {
+        hub->recent[(hub->first + hub->n_recent++) % GW_HTTP_FEED_RECENT_MAX] = e;
+    } else {
+        /* It is in the store, if at all: so is all before it then. */
+        while (hub->n_recent > 0)
+            forget_one(hub);
         hub->forgotten_id = id;
-        changed(hub);
-        return;
     }
-    if (hub->n_recent == GW_HTTP_FEED_RECENT_MAX) {
-        hub->forgotten_id = hub->recent[hub->first].id;
-        free_recent(&hub->recent[hub->first]);
-        hub->first = (hub->first + 1) % GW_HTTP_FEED_RECENT_MAX;
-        hub->n_recent--;
-    }
-    hub->recent[(hub->first + hub->n_recent++) % GW_HTTP_FEED_RECENT_MAX] = e;
     changed(hub);
 }
 
@@ -128,7 +139,7 @@ void gw_http_events_free(struct gw_http_events *hub)
         return;
     gw_http_events_close(hub);
     for (size_t i = 0; i < GW_HTTP_FEED_RECENT_MAX; i++)
-        free_recent(&hub->recent[i]);
+        free_recent(hub->recent[i]);
     pthread_cond_destroy(&hub->changed);
     pthread_mutex_destroy(&hub->lock);
     free(hub);

@@ -77,7 +77,7 @@ static int know_certificate(struct gw_http_call *call, struct gw_error *err)
 static int identify(struct gw_http_call *call, struct gw_error *err)
 {
     const struct gw_http_config *config = &call->server->config;
-    if (config->unix_path != NULL) {
+    if (call->server->unix_path != NULL) {
         know_local(call);
         return 0;
     }
@@ -230,11 +230,13 @@ static enum MHD_Result on_request(void *ctx, struct MHD_Connection *mhd, const c
     return MHD_NO;
 }
 
+static void on_log(void *ctx, const char *fmt, va_list ap) __attribute__((format(printf, 2, 0)));
+
 static void on_log(void *ctx, const char *fmt, va_list ap)
 {
     const struct gw_http_server *s = ctx;
     char line[512];
-    vsnprintf(line, sizeof line, fmt, ap); // NOLINT: the format is the library's
+    vsnprintf(line, sizeof line, fmt, ap);
     line[strcspn(line, "\n")] = '\0';
     gw_log(GW_LOG_DEBUG, "%s: http: %s", s->name, line);
 }
@@ -302,7 +304,7 @@ static int load_pem(const char *file, char **ret, size_t *ret_bytes, struct gw_e
 
 static int load_tls(struct gw_http_server *s, struct gw_error *err)
 {
-    size_t cert_bytes;
+    size_t cert_bytes = 0;
     struct gw_cert_info info;
     int r = load_pem(s->config.cert_file, &s->cert_pem, &cert_bytes, err);
     if (r == 0)
@@ -388,10 +390,6 @@ int gw_http_start(const struct gw_http_config *config, struct gw_http_server **r
         gw_http_stop(s);
         return r;
     }
-    /* The caller's texts are not looked at any more; this one only says what kind of server it is.
-     */
-    s->config.name = s->config.address = s->config.cert_file = s->config.key_file = NULL;
-    s->config.unix_path = s->unix_path;
     *ret = s;
     return 0;
 }

@@ -83,7 +83,7 @@ struct gw_http_call {
 };
 
 struct gw_http_server {
-    struct gw_http_config config;
+    struct gw_http_config config; /* its texts are the caller's: for the start only */
     char *name, *unix_path, *lock_path, *address_text;
     char *key_pem, *cert_pem;
     size_t key_bytes;

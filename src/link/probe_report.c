@@ -37,7 +37,7 @@ json_t *gw_probe_port_json(const struct gw_probe_port *port)
 
 static int read_layer(const json_t *j, struct gw_probe_layer *ret, struct gw_error *err)
 {
-    const char *layer = NULL, *state = NULL, *detail = NULL;
+    const char *layer = "", *state = "", *detail = "";
     int r = gw_http_json_text(j, "layer", true, &layer, err);
     if (r == 0)
         r = gw_http_json_text(j, "state", true, &state, err);
@@ -75,7 +75,7 @@ static int read_layers(json_t *list, struct gw_probe_port *ret, struct gw_error 
 
 int gw_probe_port_read(const json_t *object, struct gw_probe_port *ret, struct gw_error *err)
 {
-    const char *from = NULL, *to = NULL, *port = NULL, *address = NULL;
+    const char *from = "", *to = "", *port = "", *address = "";
     json_t *layers = NULL;
     struct gw_probe_port p = { 0 };
     int r = gw_http_json_text(object, "from", true, &from, err);

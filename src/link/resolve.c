@@ -26,6 +26,7 @@
 struct lookup {
     atomic_int refs;
     int done_fd;
+    atomic_bool done; /* the rest is set */
     char host[HOST_MAX], port[PORT_MAX];
     int result, sys_errno;
     struct addrinfo *list;
@@ -47,6 +48,7 @@ static void *lookup_main(void *arg)
     const struct addrinfo hints = { .ai_socktype = SOCK_STREAM, .ai_flags = AI_NUMERICSERV };
     l->result = getaddrinfo(l->host, l->port, &hints, &l->list);
     l->sys_errno = errno;
+    atomic_store(&l->done, true);
     eventfd_write(l->done_fd, 1);
     drop(l);
     return NULL;
@@ -103,7 +105,7 @@ int gw_await(int fd, short events, uint64_t deadline_ns)
 
 static int wait_lookup(const struct lookup *l, uint64_t deadline_ns, struct gw_error *err)
 {
-    if (gw_await(l->done_fd, POLLIN, deadline_ns) < 0)
+    if (gw_await(l->done_fd, POLLIN, deadline_ns) < 0 || !atomic_load(&l->done))
         return gw_error_set(err, -ETIMEDOUT, "the name server does not answer for \"%s\"", l->host);
     if (l->result == 0)
         return 0;

@@ -279,10 +279,9 @@ static bool fresh(const struct entry *e, unsigned max_age_ms)
 
 /* Until it was asked once more after now: an answer to a question from before does not count. Its
  * entry, or NULL: it was removed. */
-static struct entry *ask_now(struct gw_polls *p, const char *plan)
+static struct entry *ask_now(struct gw_polls *p, struct entry *e, const char *plan)
 {
     const uint64_t end_ns = gw_boot_ns() + 2 * p->cfg.timeout_ms * GW_NS_PER_MS;
-    struct entry *e = lookup(p, plan);
     const uint64_t enough = e->asked + (e->busy ? 2 : 1);
 
     while (e != NULL && e->asked < enough && gw_boot_ns() < end_ns) {
@@ -304,7 +303,7 @@ int gw_polls_get(struct gw_polls *p, const char *plan, unsigned max_age_ms,
     LOCK_SCOPE(&p->mu);
     struct entry *e = lookup(p, plan);
     if (e != NULL && !fresh(e, max_age_ms))
-        e = ask_now(p, plan);
+        e = ask_now(p, e, plan);
     if (e == NULL)
         return gw_error_set(err, -ENOENT, "plan %s is not asked", plan);
     *ret = (struct gw_poll_answer){ .known = e->known,

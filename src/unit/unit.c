@@ -30,27 +30,23 @@ const char *gw_unit_state_name(enum gw_unit_state s)
 
 /* ---- one unit -------------------------------------------------------------------------------- */
 
-static void texts_free(char **texts)
-{
-    for (char **t = texts; t != NULL && *t != NULL; t++)
-        free(*t);
-    free(texts);
-}
-
+/* In one piece: the array, which ends with NULL, and the texts behind it. */
 static char **texts_copy(char *const *from)
 {
-    size_t n = 0;
+    size_t n = 0, bytes = 0;
 
-    while (from != NULL && from[n] != NULL)
-        n++;
-    char **to = calloc(n + 1, sizeof *to);
-    for (size_t i = 0; to != NULL && i < n; i++) {
-        to[i] = strdup(from[i]);
-        if (to[i] == NULL) {
-            texts_free(to);
-            return NULL;
-        }
+    for (; from != NULL && from[n] != NULL; n++)
+        bytes += strlen(from[n]) + 1;
+    char **to = malloc((n + 1) * sizeof *to + bytes);
+    if (to == NULL)
+        return NULL;
+    char *at = (char *)(to + n + 1);
+    for (size_t i = 0; i < n; i++) {
+        const size_t len = strlen(from[i]) + 1;
+        to[i] = memcpy(at, from[i], len);
+        at += len;
     }
+    to[n] = NULL;
     return to;
 }
 
@@ -58,8 +54,8 @@ static void unit_free(struct unit *n)
 {
     if (n == NULL)
         return;
-    texts_free(n->argv);
-    texts_free(n->env);
+    free(n->argv);
+    free(n->env);
     free(n->control);
     free(n->nbd);
     if (n->pidfd >= 0)
@@ -87,14 +83,14 @@ static bool unit_define(struct unit *n, const struct gw_unit_spec *spec)
     char *control = strdup(spec->control), *nbd = spec->nbd != NULL ? strdup(spec->nbd) : NULL;
 
     if (argv == NULL || env == NULL || control == NULL || (spec->nbd != NULL && nbd == NULL)) {
-        texts_free(argv);
-        texts_free(env);
+        free(argv);
+        free(env);
         free(control);
         free(nbd);
         return false;
     }
-    texts_free(n->argv);
-    texts_free(n->env);
+    free(n->argv);
+    free(n->env);
     free(n->control);
     free(n->nbd);
     n->kind = spec->kind;
@@ -305,6 +301,14 @@ int gw_unit_launch(struct gw_units *u, struct unit *n, struct gw_error *err)
     return 0;
 }
 
+static int other_kind(enum gw_unit_kind kind, const char *plan, pid_t pid, struct gw_error *err)
+{
+    return gw_error_set(err, -EBUSY,
+                        "the %s of plan %s still runs (process %d): a change of role is a change "
+                        "of process, stop it first",
+                        gw_unit_kind_name(kind), plan, (int)pid);
+}
+
 /* Take over what is on record. 1: done; 0: nothing runs. */
 static int adopt(struct gw_units *u, struct unit *n, const struct gw_unit_spec *spec,
                  struct gw_error *err)
@@ -317,10 +321,7 @@ static int adopt(struct gw_units *u, struct unit *n, const struct gw_unit_spec *
         return r;
     if (rec.kind != spec->kind) {
         close(pidfd);
-        return gw_error_set(err, -EBUSY,
-                            "the %s of plan %s still runs (process %d): a change of role is a "
-                            "change of process, stop it first",
-                            gw_unit_kind_name(rec.kind), n->plan, (int)rec.id.pid);
+        return other_kind(rec.kind, n->plan, rec.id.pid, err);
     }
     begin(u, n, &rec, pidfd, true);
     gw_log(GW_LOG_INFO, "%s of plan %s runs already, process %d", gw_unit_kind_name(n->kind),
@@ -333,44 +334,40 @@ static bool alive(const struct unit *n)
     return n->pidfd >= 0 && !gw_pid_ended(n->pidfd);
 }
 
-/* With mu. The unit of this plan as spec says, not running yet, or -EBUSY. */
-static int define(struct gw_units *u, const struct gw_unit_spec *spec, struct unit **ret,
-                  struct gw_error *err)
+/* With mu. The unit of this plan, which is not of the other kind and alive; NULL: the error. */
+static struct unit *unit_of(struct gw_units *u, const struct gw_unit_spec *spec,
+                            struct gw_error *err)
 {
     struct unit *n = gw_units_take(u, spec->plan);
 
-    if (n != NULL && alive(n) && n->kind != spec->kind)
-        return gw_error_set(err, -EBUSY,
-                            "the %s of plan %s still runs (process %d): a change of role is a "
-                            "change of process, stop it first",
-                            gw_unit_kind_name(n->kind), n->plan, (int)n->rec.id.pid);
-    if (n == NULL) {
-        if (u->n == GW_UNITS_MAX)
-            return gw_error_set(err, -EAGAIN, "no more than %u plans can run", GW_UNITS_MAX);
-        n = unit_new(spec->plan, spec->kind);
-        if (n == NULL)
-            return gw_error_set(err, -ENOMEM, "out of memory");
-        u->unit[u->n++] = n;
+    if (n != NULL && alive(n) && n->kind != spec->kind) {
+        other_kind(n->kind, n->plan, n->rec.id.pid, err);
+        return NULL;
     }
-    if (!unit_define(n, spec))
-        return gw_error_set(err, -ENOMEM, "out of memory");
-    *ret = n;
-    return 0;
+    if (n == NULL && u->n < GW_UNITS_MAX) {
+        n = unit_new(spec->plan, spec->kind);
+        if (n != NULL)
+            u->unit[u->n++] = n;
+    }
+    if (n == NULL || !unit_define(n, spec)) {
+        gw_error_set(err, -ENOMEM, "out of memory, or more than %u plans", GW_UNITS_MAX);
+        return NULL;
+    }
+    return n;
 }
 
 static int start_locked(struct gw_units *u, const struct gw_unit_spec *spec, struct gw_error *err)
 {
-    struct unit *n = NULL;
-    int r = define(u, spec, &n, err);
+    struct unit *n = unit_of(u, spec, err);
 
-    if (r < 0)
-        return r;
+    if (n == NULL)
+        return err->code;
     n->wanted = true;
     n->ending = false;
     if (alive(n))
         return 0; /* it goes on; what it was defined as is for its next start */
     n->restarts = n->quick_ends = 0;
-    r = adopt(u, n, spec, err);
+    int r = adopt(u, n, spec, err);
     if (r == 0)
         r = gw_unit_launch(u, n, err);
     if (r < 0) {
@@ -386,9 +383,12 @@ int gw_units_start(struct gw_units *u, const struct gw_unit_spec *spec, struct g
         return gw_error_set(err, -EINVAL, "\"%s\" is not the name of a plan", spec->plan);
     if (strlen(spec->control) >= GW_UNIT_CONTROL_MAX)
         return gw_error_set(err, -ENAMETOOLONG, "socket path %s is too long", spec->control);
+    struct gw_error why = { .code = 0 };
     pthread_mutex_lock(&u->mu);
-    int r = start_locked(u, spec, err);
+    int r = start_locked(u, spec, &why);
     pthread_mutex_unlock(&u->mu);
+    if (r < 0)
+        gw_error_set(err, r, "%s", why.msg);
     gw_units_wake(u);
     gw_units_tell(u, spec->plan);
     return r;
@@ -512,15 +512,13 @@ int gw_units_get(struct gw_units *u, const char *plan, struct gw_unit_status *re
 
 int gw_units_list(struct gw_units *u, char ***ret, unsigned *ret_n, struct gw_error *err)
 {
+    char *name[GW_UNITS_MAX + 1];
+
     LOCK_SCOPE(&u->mu);
-    char **names = calloc(u->n + 1, sizeof *names);
-    for (unsigned i = 0; names != NULL && i < u->n; i++) {
-        names[i] = strdup(u->unit[i]->plan);
-        if (names[i] == NULL) {
-            texts_free(names);
-            names = NULL;
-        }
-    }
+    for (unsigned i = 0; i < u->n; i++)
+        name[i] = u->unit[i]->plan;
+    name[u->n] = NULL;
+    char **names = texts_copy(name);
     if (names == NULL)
         return gw_error_set(err, -ENOMEM, "out of memory");
     *ret = names;

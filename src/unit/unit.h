@@ -150,7 +150,7 @@ int gw_units_stop(struct gw_units *u, const char *plan, unsigned timeout_ms, str
 
 /* -ENOENT: no such unit. */
 int gw_units_get(struct gw_units *u, const char *plan, struct gw_unit_status *ret);
-/* Names of all units, a new array of n texts, each free()d by the caller, and the array. */
+/* Names of all units: n texts and a NULL, in one piece that the caller free()s. */
 int gw_units_list(struct gw_units *u, char ***ret, unsigned *ret_n, struct gw_error *err);
 /* Forget a unit that does not run, and remove its files (a plan is deleted). -EBUSY: it runs. */
 int gw_units_forget(struct gw_units *u, const char *plan, struct gw_error *err);

@@ -202,7 +202,6 @@ static void names(void **state)
     assert_int_equal(n, 1);
     assert_string_equal(list[0], PLAN);
     assert_null(list[1]);
-    free(list[0]);
     free(list);
     OK(gw_units_stop(units, PLAN, 0, &err));
     assert_int_equal(gw_units_stop(units, "../x", 0, &err), -EINVAL);
