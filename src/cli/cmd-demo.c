@@ -22,6 +22,7 @@ int cli_cmd_demo(struct gw_term *t)
     const struct gw_term_args *a = &t->args;
     const char *seconds = gw_term_arg(a, "seconds");
     struct demo_options o = {
+        .engine = gw_term_flag(a, "engine"),
         .sync = gw_term_flag(a, "sync"),
         .json = t->json,
         .keep = gw_term_flag(a, "keep"),

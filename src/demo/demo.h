@@ -2,16 +2,19 @@
 // Copyright the godwit authors
 /*
  * godwit demo: two sites on this machine, a failover, and the way home by delta; told as a story,
- * with every claim checked.
+ * with every claim checked. Two stories: an application under a plan of two godwitd (shop.h), and
+ * the data plane alone (world.h).
  *
- * It drives the shipped programs (nbdkit with the plugin, godwit-replica, godwit-ctl) and holds no
- * second implementation of anything they do. It needs no privilege and leaves nothing behind.
+ * It drives the shipped programs (godwitd and godwit, resp. nbdkit with the plugin, godwit-replica
+ * and godwit-ctl) and holds no second implementation of anything they do. It needs no privilege and
+ * leaves nothing behind.
  */
 #pragma once
 
 #include <stdbool.h>
 
 struct demo_options {
+    bool engine;          /* the data plane alone, without godwitd */
     bool sync;            /* sync mode: home is killed without the cut, and nothing may be lost */
     bool json;            /* results on standard output as JSON; the story goes to standard error */
     bool keep;            /* leave the directory */

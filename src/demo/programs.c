@@ -111,3 +111,20 @@ int programs_find(const char *dir, struct programs *ret, struct gw_error *err)
         return 0;
     return find_installed(ret, err);
 }
+
+int programs_find_site(struct programs *p, struct gw_error *err)
+{
+    static const char *const layout[][2] = { { "src/site/godwitd", "src/cli/godwit" },
+                                             { "godwitd", "godwit" } };
+    for (size_t i = 0; p->build_dir[0] != '\0' && i < sizeof layout / sizeof layout[0]; i++) {
+        if (join(p->godwitd, p->build_dir, layout[i][0]) && executable(p->godwitd) &&
+            join(p->godwit, p->build_dir, layout[i][1]) && executable(p->godwit))
+            return 0;
+    }
+    if (p->build_dir[0] == '\0' && program_on_path("godwitd", p->godwitd) &&
+        program_on_path("godwit", p->godwit))
+        return 0;
+    return gw_error_set(err, -ENOENT,
+                        "godwitd and godwit were not found beside godwit-replica; say where all "
+                        "are with --programs, or tell the story without them: --engine");
+}

@@ -15,10 +15,14 @@ struct programs {
     char replica[PATH_MAX], ctl[PATH_MAX], nbdkit[PATH_MAX];
     char plugin[PATH_MAX];    /* the file; "godwit" if nbdkit knows it by name */
     char build_dir[PATH_MAX]; /* where they were found; "" = installed */
+    char godwitd[PATH_MAX], godwit[PATH_MAX]; /* of programs_find_site */
 };
 
 /* dir: NULL, or where to look first: a build directory, or one that holds the programs. */
 int programs_find(const char *dir, struct programs *ret, struct gw_error *err);
+
+/* godwitd and godwit, which are beside those that programs_find found. */
+int programs_find_site(struct programs *p, struct gw_error *err);
 
 /* The path of a program that is executable: on the PATH or where administrators' tools are, or
  * name itself if it has a slash. */

@@ -430,6 +430,7 @@ void gw_source_free(struct gw_source *s)
     for (unsigned i = 0; i < GW_ARRAY_SIZE(cvs); i++)
         pthread_cond_destroy(cvs[i]);
     gw_listener_close(s->guard);
+    gw_tls_free(s->new_tls);
     gw_ring_free(s->ring);
     free(s->ses.read_buf);
     free(s->ses.frame_buf);

@@ -146,6 +146,13 @@ int gw_source_resync(struct gw_source *s, bool all, struct gw_error *err);
 int gw_source_point(struct gw_source *s, const char *id, const char *tag, unsigned timeout_ms,
                     struct gw_error *err);
 void gw_source_bandwidth(struct gw_source *s, uint64_t bytes_per_s);
+/*
+ * The peer is another machine from now on: its address, and credentials that believe it (NULL:
+ * plain; a reference is taken). A session that is on ends. Who may serve is not changed by it: the
+ * next verdict says what the new one holds. -ENAMETOOLONG.
+ */
+int gw_source_set_peer(struct gw_source *s, const char *address, struct gw_tls *tls,
+                       struct gw_error *err);
 
 struct gw_verify_status {
     bool running, done;

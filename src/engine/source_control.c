@@ -5,6 +5,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "engine/source_internal.h"
+#include "engine/tls.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -370,6 +371,23 @@ void gw_source_bandwidth(struct gw_source *s, uint64_t bytes_per_s)
     LOCK_SCOPE(s->mu);
     gw_bucket_rate(&s->bucket, bytes_per_s, gw_io_boot_ns(s->plan->io));
     pthread_cond_signal(&s->cv_link);
+}
+
+int gw_source_set_peer(struct gw_source *s, const char *address, struct gw_tls *tls,
+                       struct gw_error *err)
+{
+    if (strlen(address) >= sizeof s->peer_address)
+        return gw_error_set(err, -ENAMETOOLONG, "the peer's address '%s' is too long", address);
+    LOCK_SCOPE(s->mu);
+    struct gw_tls *old = s->new_tls;
+    snprintf(s->peer_address, sizeof s->peer_address, "%s", address);
+    s->cfg.peer = s->peer_address;
+    s->new_tls = s->cfg.tls = tls != NULL ? gw_tls_ref(tls) : NULL;
+    gw_tls_free(old);
+    if (s->ses.conn != NULL)
+        gw_session_kill(s, GW_GOODBYE_RETRY, "the peer is another machine now: %s", address);
+    pthread_cond_broadcast(&s->cv_link);
+    return 0;
 }
 
 void gw_source_get_status(struct gw_source *s, struct gw_source_status *ret)

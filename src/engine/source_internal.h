@@ -77,12 +77,15 @@ struct gw_answer {
     struct gw_answer *next;
 };
 
+#define GW_PEER_ADDRESS_MAX 256u
+
 struct gw_source {
     struct gw_plan *plan;
     pthread_mutex_t *mu; /* = &plan->mu: guards everything below; never held over I/O or a copy,
                             except the small meta store */
     struct gw_source_config cfg;
-    char peer_address[256];
+    char peer_address[GW_PEER_ADDRESS_MAX];
+    struct gw_tls *new_tls; /* of gw_source_set_peer; cfg.tls is this one, or the caller's */
     pthread_cond_t cv_write;  /* writers: hot set, ring, service */
     pthread_cond_t cv_range;  /* writers: a range was released; each request does, few wait */
     pthread_cond_t cv_link;   /* the sender: something to send */

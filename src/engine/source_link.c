@@ -8,6 +8,7 @@
 #include "engine/frame_io.h"
 #include "engine/server_name.h"
 #include "engine/source_internal.h"
+#include "engine/tls.h"
 
 #include <errno.h>
 #include <stdarg.h>
@@ -340,14 +341,21 @@ void *gw_source_link_main(void *arg)
         while (!s->stop && (s->cfg.peer == NULL || is_over(s)))
             gw_source_wait(s, &s->cv_link, 1000);
         bool stop = s->stop;
+        char address[GW_PEER_ADDRESS_MAX] = ""; /* both may be changed while we connect */
+        struct gw_tls *tls = NULL;
+        if (!stop) {
+            memcpy(address, s->peer_address, sizeof address);
+            tls = s->cfg.tls != NULL ? gw_tls_ref(s->cfg.tls) : NULL;
+        }
         pthread_mutex_unlock(s->mu);
         if (stop)
             return NULL;
 
         struct gw_error err = { .code = 0 };
         struct gw_conn *conn = NULL;
-        int r = gw_conn_connect(s->cfg.peer, s->cfg.tls, name, s->cfg.link_timeout_ms, s->stop_fd,
-                                &conn, &err);
+        int r = gw_conn_connect(address, tls, name, s->cfg.link_timeout_ms, s->stop_fd, &conn,
+                                &err);
+        gw_tls_free(tls); /* the connection has its own reference */
         if (r == 0) {
             pthread_mutex_lock(s->mu);
             s->ses.conn = conn;

@@ -36,6 +36,7 @@ int gw_http_events_new(const struct gw_http_events_config *config, struct gw_htt
     hub->buffer_bytes = config->buffer_bytes != 0 ? config->buffer_bytes : GW_HTTP_FEED_BYTES_MAX;
     hub->buffer_bytes = hub->buffer_bytes > least ? hub->buffer_bytes : least;
     hub->head_id = hub->forgotten_id = config->head_id;
+    hub->newest = &hub->oldest;
     pthread_mutex_init(&hub->lock, NULL);
     gw_cond_init(&hub->changed);
     int r = pthread_create(&hub->feeder, NULL, gw_http_feeder_main, hub);
@@ -79,10 +80,11 @@ static struct gw_http_recent *new_recent(uint64_t id, const char *kind, const ch
 /* Under the lock: the oldest one that is remembered is not any more. */
 static void forget_one(struct gw_http_events *hub)
 {
-    struct gw_http_recent *e = hub->recent[hub->first];
+    struct gw_http_recent *e = hub->oldest;
     hub->forgotten_id = e->id;
-    hub->recent[hub->first] = NULL;
-    hub->first = (hub->first + 1) % GW_HTTP_FEED_RECENT_MAX;
+    hub->oldest = e->next;
+    if (hub->oldest == NULL)
+        hub->newest = &hub->oldest;
     hub->n_recent--;
     free_recent(e);
 }
@@ -97,13 +99,15 @@ void gw_http_events_publish(struct gw_http_events *hub, uint64_t id, const char 
         return;
     }
     hub->head_id = id;
-    if (hub->n_recent == GW_HTTP_FEED_RECENT_MAX)
+    if (hub->oldest != NULL && hub->n_recent == GW_HTTP_FEED_RECENT_MAX)
         forget_one(hub);
     if (e != NULL) {
-        hub->recent[(hub->first + hub->n_recent++) % GW_HTTP_FEED_RECENT_MAX] = e;
+        *hub->newest = e;
+        hub->newest = &e->next;
+        hub->n_recent++;
     } else {
         /* It is in the store, if at all: so is all before it then. */
-        while (hub->n_recent > 0)
+        while (hub->oldest != NULL)
             forget_one(hub);
         hub->forgotten_id = id;
     }
@@ -138,8 +142,8 @@ void gw_http_events_free(struct gw_http_events *hub)
     if (hub == NULL)
         return;
     gw_http_events_close(hub);
-    for (size_t i = 0; i < GW_HTTP_FEED_RECENT_MAX; i++)
-        free_recent(hub->recent[i]);
+    while (hub->oldest != NULL)
+        forget_one(hub);
     pthread_cond_destroy(&hub->changed);
     pthread_mutex_destroy(&hub->lock);
     free(hub);

@@ -87,8 +87,7 @@ static bool feed_recent(struct gw_http_feed *f)
 {
     struct gw_http_events *hub = f->hub;
     uint64_t before = f->last_id;
-    for (size_t i = 0; i < hub->n_recent; i++) {
-        const struct gw_http_recent *e = hub->recent[(hub->first + i) % GW_HTTP_FEED_RECENT_MAX];
+    for (const struct gw_http_recent *e = hub->oldest; e != NULL; e = e->next) {
         if (e->id <= f->last_id)
             continue;
         if (wanted(f, e->topic) && !put_event(f, e->id, e->kind, e->json))

@@ -36,6 +36,7 @@ struct gw_http_feed {
 };
 
 struct gw_http_recent {
+    struct gw_http_recent *next;
     uint64_t id;
     char *kind, *topic, *json;
 };
@@ -47,8 +48,8 @@ struct gw_http_events {
     pthread_t feeder;
     pthread_mutex_t lock; /* innermost, but for the library's */
     pthread_cond_t changed;
-    struct gw_http_recent *recent[GW_HTTP_FEED_RECENT_MAX]; /* a ring of n_recent from first */
-    size_t first, n_recent;
+    struct gw_http_recent *oldest, **newest; /* a queue: what is remembered; newest: its end */
+    size_t n_recent;
     uint64_t head_id, forgotten_id; /* newest; newest that recent does not have any more */
     struct gw_http_feed *feeds;
     unsigned n_feeds;

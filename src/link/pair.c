@@ -26,7 +26,7 @@ struct offer {
 
 struct gw_pair_book {
     struct gw_pair_config config;
-    char *link, *data;
+    char *link, *data;       /* of ours, under lock */
     pthread_mutex_t lock;    /* guards offer; innermost */
     pthread_mutex_t pairing; /* one pairing is completed after the other; before lock and trust's */
     struct offer offer;
@@ -87,6 +87,31 @@ int gw_pair_offer(struct gw_pair_book *book, const char *expect_site, bool repla
     gw_pair_code_format(&code, ret_code);
     gnutls_memset(&code, 0, sizeof code);
     return 0;
+}
+
+int gw_pair_addresses(struct gw_pair_book *book, const char *link, const char *data,
+                      struct gw_error *err)
+{
+    char *new_link = strdup(link), *new_data = strdup(data);
+    if (new_link == NULL || new_data == NULL) {
+        free(new_link);
+        free(new_data);
+        return gw_error_set(err, -ENOMEM, "out of memory");
+    }
+    LOCK_SCOPE(&book->lock);
+    free(book->link);
+    free(book->data);
+    book->link = new_link;
+    book->data = new_data;
+    return 0;
+}
+
+static void own_addresses(struct gw_pair_book *book, char ret_link[GW_PAIR_ADDRESS_MAX],
+                          char ret_data[GW_PAIR_ADDRESS_MAX])
+{
+    LOCK_SCOPE(&book->lock);
+    snprintf(ret_link, GW_PAIR_ADDRESS_MAX, "%s", book->link);
+    snprintf(ret_data, GW_PAIR_ADDRESS_MAX, "%s", book->data);
 }
 
 void gw_pair_withdraw(struct gw_pair_book *book)
@@ -203,6 +228,8 @@ int gw_pair_serve(struct gw_pair_book *book, struct gw_http_call *call, struct g
     struct gw_cert_info info;
     uint8_t key[GW_PAIR_KEY_BYTES];
     char proof[GW_PAIR_PROOF_TEXT];
+    char link[GW_PAIR_ADDRESS_MAX], data[GW_PAIR_ADDRESS_MAX];
+    own_addresses(book, link, data);
     int r = gw_pair_message_read(gw_http_call_json(call), &m, &info, err);
     if (r == 0)
         r = check_caller(book, peer, &m, &info, err);
@@ -212,8 +239,8 @@ int gw_pair_serve(struct gw_pair_book *book, struct gw_http_call *call, struct g
                                     .b = info.fingerprint,
                                     .a_site = gw_identity_site(own),
                                     .b_site = m.site,
-                                    .a_link = book->link,
-                                    .a_data = book->data,
+                                    .a_link = link,
+                                    .a_data = data,
                                     .b_link = m.link,
                                     .b_data = m.data,
                                     .nonce = m.nonce };
@@ -226,8 +253,8 @@ int gw_pair_serve(struct gw_pair_book *book, struct gw_http_call *call, struct g
     gnutls_memset(key, 0, sizeof key);
     const struct gw_pair_message answer = { .site = t.a_site,
                                             .certificate = gw_identity_pem(own),
-                                            .link = book->link,
-                                            .data = book->data,
+                                            .link = link,
+                                            .data = data,
                                             .nonce = m.nonce,
                                             .proof = proof };
     return gw_http_reply_json(call, 200, gw_pair_message_new(&answer));

@@ -66,6 +66,9 @@ void gw_pair_book_free(struct gw_pair_book *book);
 int gw_pair_offer(struct gw_pair_book *book, const char *expect_site, bool replace,
                   char ret_code[GW_PAIR_CODE_TEXT], uint64_t *ret_expires_wall_ns,
                   struct gw_error *err);
+/* Where the peer of the next code shall reach us, in place of what the book was made with. */
+int gw_pair_addresses(struct gw_pair_book *book, const char *link, const char *data,
+                      struct gw_error *err);
 /* Void the code, if there is one. */
 void gw_pair_withdraw(struct gw_pair_book *book);
 

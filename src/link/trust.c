@@ -57,46 +57,64 @@ static struct pin *find_certificate(struct gw_trust *t, const struct gw_cert_fin
     return p;
 }
 
-static int make_pin(const char *site, const char *pem, struct pin **ret, struct gw_error *err)
+static int read_certificate(const char *site, const char *pem, struct gw_cert_info *ret,
+                            struct gw_error *err)
 {
     if (!gw_site_name_valid(site))
         return gw_error_set(err, -EINVAL, "\"%.80s\" is not a name for a site", site);
+    int r = gw_cert_read_pem(pem, strlen(pem), ret, NULL, NULL, err);
+    if (r == -EBADMSG)
+        return gw_error_set(err, -EINVAL, "%s", err != NULL ? err->msg : "");
+    if (r == 0 && strcmp(ret->name, site) != 0)
+        return gw_error_set(err, -EINVAL, "the certificate is of site \"%s\", not of \"%s\"",
+                            ret->name, site);
+    return r;
+}
+
+/* A new pin, not in the table; NULL: *ret_r says why. */
+static struct pin *make_pin(const char *site, const char *pem, int *ret_r, struct gw_error *err)
+{
+    struct gw_cert_info info = { 0 };
+    *ret_r = read_certificate(site, pem, &info, err);
+    if (*ret_r < 0)
+        return NULL;
     struct pin *p = calloc(1, sizeof *p);
     char *copy = strdup(pem);
-    int r = p != NULL && copy != NULL ? 0 : gw_error_set(err, -ENOMEM, "out of memory");
-    if (r == 0)
-        r = gw_cert_read_pem(pem, strlen(pem), &p->info, NULL, NULL, err);
-    if (r == 0 && strcmp(p->info.name, site) != 0)
-        r = gw_error_set(err, -EINVAL, "the certificate is of site \"%s\", not of \"%s\"",
-                         p->info.name, site);
-    if (r < 0) {
-        free(copy);
+    if (p == NULL || copy == NULL) {
         free(p);
-        return r == -EBADMSG ? gw_error_set(err, -EINVAL, "%s", err != NULL ? err->msg : "") : r;
+        free(copy);
+        *ret_r = gw_error_set(err, -ENOMEM, "out of memory");
+        return NULL;
     }
     snprintf(p->site, sizeof p->site, "%s", site);
+    p->info = info;
     p->pem = copy;
-    *ret = p;
-    return 0;
+    return p;
 }
 
 /* ---- opening --------------------------------------------------------------------------------- */
 
+static struct pin *read_pin(const char *path, const char *site, int *ret_r, struct gw_error *err)
+{
+    char *pem = NULL;
+    size_t len;
+    *ret_r = gw_link_file_read(path, &pem, &len, err);
+    if (*ret_r < 0)
+        return NULL;
+    struct pin *p = make_pin(site, pem, ret_r, err);
+    free(pem);
+    return p;
+}
+
 static int load_file(struct gw_trust *t, const char *name, struct gw_error *err)
 {
-    CLEANUP_FREE char *path = NULL;
-    CLEANUP_FREE char *pem = NULL;
     CLEANUP_FREE char *site = strndup(name, strlen(name) - strlen(SUFFIX));
-    size_t len;
-    struct pin *p = NULL;
-    if (site == NULL || asprintf(&path, "%s/%s", t->dir, name) < 0) {
-        path = NULL;
+    CLEANUP_FREE char *path = site != NULL ? gw_trust_file(t, site) : NULL;
+    int r;
+    if (path == NULL)
         return gw_error_set(err, -ENOMEM, "out of memory");
-    }
-    int r = gw_link_file_read(path, &pem, &len, err);
-    if (r == 0)
-        r = make_pin(site, pem, &p, err);
-    if (r < 0)
+    struct pin *p = read_pin(path, site, &r, err);
+    if (p == NULL)
         return gw_error_wrap(err, "pinned certificate \"%s\"", path);
     p->next = t->pins;
     t->pins = p;
@@ -171,9 +189,9 @@ static int may_pin(struct gw_trust *t, const struct pin *p, bool replace, struct
 int gw_trust_pin(struct gw_trust *t, const char *site, const char *pem, bool replace,
                  struct gw_error *err)
 {
-    struct pin *p = NULL;
-    int r = make_pin(site, pem, &p, err);
-    if (r < 0)
+    int r;
+    struct pin *p = make_pin(site, pem, &r, err);
+    if (p == NULL)
         return r;
     CLEANUP_FREE char *path = gw_trust_file(t, site);
     LOCK_SCOPE(&t->lock);

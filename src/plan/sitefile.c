@@ -30,6 +30,14 @@ static const struct gw_field listening[] = {
 };
 SCHEMA(listening, "where the daemon listens", gw_sitefile_listen);
 
+static const struct gw_field advertised[] = {
+    { "link", GW_FIELD_ADDRESS, AT(gw_sitefile_advertise, link),
+      .help = "Our link port, as other sites reach it; left out: what `listen` says" },
+    { "data", GW_FIELD_ADDRESS, AT(gw_sitefile_advertise, data),
+      .help = "Our data port, as other sites reach it; left out: what `listen` says" },
+};
+SCHEMA(advertised, "where other sites reach this one", gw_sitefile_advertise);
+
 static const struct gw_field peer[] = {
     { "site", GW_FIELD_NAME, AT(gw_sitefile_peer, site), .required = true, .help = "Its name" },
     { "link", GW_FIELD_ADDRESS, AT(gw_sitefile_peer, link), .required = true,
@@ -58,8 +66,13 @@ static const struct gw_field site_keys[] = {
     { "site", GW_FIELD_NAME, AT(gw_sitefile, site), .required = true, .help = "Its name" },
     { "state_dir", GW_FIELD_PATH, AT(gw_sitefile, state_dir), .fallback = "/var/lib/godwit",
       .help = "Identity, catalog, plan directories, evidence" },
+    { "api_group", GW_FIELD_TEXT, AT(gw_sitefile, api_group), .min = 1, .max = 32,
+      .help = "A group of this machine whose members may look, and approve runs, over the socket; "
+              "left out: root and the daemon's user alone" },
     { "listen", GW_FIELD_OBJECT, AT(gw_sitefile, listen), .sub = &listening_schema,
       .help = "Where the daemon listens" },
+    { "advertise", GW_FIELD_OBJECT, AT(gw_sitefile, advertise), .sub = &advertised_schema,
+      .help = "Where other sites reach this one, if not where it listens" },
     { "peers", GW_FIELD_LIST, AT(gw_sitefile, peers),
       .offset_n = offsetof(struct gw_sitefile, n_peers), .max = GW_SITEFILE_PEERS_MAX,
       .sub = &peer_schema,

@@ -23,6 +23,11 @@ struct gw_sitefile_listen {
     const char *data;  /* host:port, default 0.0.0.0:7000; port 0: any */
 };
 
+/* Where other sites reach us, where that is not what we listen on (0.0.0.0, NAT). */
+struct gw_sitefile_advertise {
+    const char *link, *data; /* host:port; NULL: not given */
+};
+
 struct gw_sitefile_peer {
     const char *site;
     const char *link, *data; /* host:port */
@@ -41,7 +46,9 @@ struct gw_sitefile_alerts {
 struct gw_sitefile {
     const char *site;
     const char *state_dir; /* default /var/lib/godwit */
+    const char *api_group; /* whose members may look and approve; NULL: nobody but the owner */
     struct gw_sitefile_listen listen;
+    struct gw_sitefile_advertise advertise;
     size_t n_peers;
     struct gw_sitefile_peer *peers;
     struct gw_sitefile_witness *witness; /* NULL: pair mode */

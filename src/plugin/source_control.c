@@ -5,6 +5,7 @@
 #include "base/checked.h"
 #include "base/clock.h"
 #include "control/describe.h"
+#include "engine/address.h"
 
 #include <errno.h>
 
@@ -15,6 +16,7 @@
 struct served {
     struct gw_plan *plan;
     struct gw_source *source;
+    const struct gw_tls_files *tls;
     void (*stop)(void);
 };
 
@@ -206,6 +208,24 @@ static int on_bandwidth(void *ctx, json_t *request, struct gw_control_reply *rep
     return r;
 }
 
+/* The files are read again: the machine that the peer is now has another certificate. */
+static int on_peer(void *ctx, json_t *request, struct gw_control_reply *reply, struct gw_error *err)
+{
+    const struct served *s = ctx;
+    struct gw_tls *tls = NULL;
+    const char *address = NULL;
+    (void)reply;
+    int r = gw_control_arg_text(request, "address", true, &address, err);
+    if (r == 0)
+        r = gw_address_check(address, s->tls->ca != NULL, err);
+    if (r == 0 && s->tls->ca != NULL)
+        r = gw_tls_load(s->tls, &tls, err);
+    if (r == 0)
+        r = gw_source_set_peer(s->source, address, tls, err);
+    gw_tls_free(tls);
+    return r;
+}
+
 static int on_stop(void *ctx, json_t *request, struct gw_control_reply *reply, struct gw_error *err)
 {
     const struct served *s = ctx;
@@ -230,14 +250,17 @@ static const struct gw_control_command commands[] = {
     { "resync", "all", "resync what is dirty; all: compare everything", on_resync },
     { "point", "id tag timeout_ms", "a recovery point at the peer, exactly here", on_point },
     { "bandwidth", "bytes_per_second", "limit the link; 0: no limit", on_bandwidth },
+    { "peer", "address", "the peer is another machine: its address; TLS files are read again",
+      on_peer },
     { "stop", NULL, "stop this process cleanly", on_stop },
 };
 
 int source_control_start(const char *path, struct gw_plan *plan, struct gw_source *source,
-                         void (*stop)(void), struct gw_control **ret, struct gw_error *err)
+                         const struct gw_tls_files *tls, void (*stop)(void),
+                         struct gw_control **ret, struct gw_error *err)
 {
     static struct served served; /* one plan a process */
-    served = (struct served){ .plan = plan, .source = source, .stop = stop };
+    served = (struct served){ .plan = plan, .source = source, .tls = tls, .stop = stop };
     const struct gw_control_config config = {
         .path = path,
         .commands = commands,

@@ -9,7 +9,9 @@
 #include "control/server.h"
 #include "engine/source.h"
 
-/* The plan and the source must outlive the server. One a process. `stop` begins the end of the
+/* The plan, the source and the names of `tls` (read again by `peer`; no ca: plain) must outlive the
+ * server. One a process. `stop` begins the end of the
  * process and returns at once. */
 int source_control_start(const char *path, struct gw_plan *plan, struct gw_source *source,
-                         void (*stop)(void), struct gw_control **ret, struct gw_error *err);
+                         const struct gw_tls_files *tls, void (*stop)(void),
+                         struct gw_control **ret, struct gw_error *err);

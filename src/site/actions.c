@@ -19,6 +19,8 @@
 #include <time.h>
 
 #define PASS_ON_MS 20000u
+#define AWAIT_COPY_NS (5 * GW_NS_PER_S)
+#define AWAIT_MS 20u
 #define VERIFY_MS 10000u
 
 struct asked {
@@ -350,6 +352,19 @@ static enum gw_label place_of(const struct asked *a)
     return active;
 }
 
+/* Until the run that the other site began is known here too: who asked here looks for it here. It
+ * comes by itself; not for ever. */
+static void await_copy(struct site *s, const char *id)
+{
+    CLEANUP_FREE struct gw_run *run = malloc(sizeof *run);
+    uint64_t end_ns = gw_boot_ns() + AWAIT_COPY_NS;
+    struct gw_error none = { 0 };
+    while (id[0] != '\0' && run != NULL && gw_boot_ns() < end_ns &&
+           site_run_store.load(s->catalog, id, run, &none) < 0 &&
+           !gw_stop_wait(gw_stop_fd(s->stop), AWAIT_MS))
+        ;
+}
+
 static int pass_on(struct asked *a, const char *to, json_t **ret, struct site_refusal *ret_refusal,
                    struct gw_error *err)
 {
@@ -371,6 +386,7 @@ static int pass_on(struct asked *a, const char *to, json_t **ret, struct site_re
         return gw_error_set(err, -EPERM, "%s", site_text(no, "sentence"));
     }
     *ret = json_incref(json_object_get(answer, "answer"));
+    await_copy(a->site, site_text(site_at(*ret, "run"), "id"));
     return *ret != NULL ? 0 : gw_error_set(err, -EPROTO, "site %s answered with nothing", to);
 }
 

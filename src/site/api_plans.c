@@ -135,7 +135,7 @@ int site_api_plan_get(struct gw_http_call *call, struct gw_error *err)
 {
     struct site *s = site_api_site(call);
     CLEANUP_CATALOG_MEM struct gw_catalog_mem mem = { 0 };
-    struct gw_catalog_plan row;
+    struct gw_catalog_plan row = { 0 };
     struct site_plan *p;
     char etag[40];
     int r = plan_of(call, &p, err);

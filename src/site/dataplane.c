@@ -111,7 +111,7 @@ int site_dp_want(struct site *s, const struct site_plan *p, enum gw_catalog_want
 int site_dp_call(struct site *s, struct site_plan *p, json_t *request, unsigned timeout_ms,
                  json_t **ret, struct gw_error *err)
 {
-    CLEANUP_JSON json_t *owned = request;
+    CLEANUP_JSON json_t *owned __attribute__((unused)) = request;
     struct site_dp_paths at;
     if (request == NULL)
         return gw_error_set(err, -ENOMEM, "out of memory");

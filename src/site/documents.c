@@ -32,8 +32,10 @@ int site_document_new(const char *canonical, uint64_t version, const char *hash,
                       struct site_document **ret, struct gw_error *err)
 {
     struct site_document *d = calloc(1, sizeof *d);
-    if (d == NULL)
-        return gw_error_set(err, -ENOMEM, "out of memory");
+    if (d == NULL) {
+        gw_error_set(err, -ENOMEM, "out of memory");
+        return -ENOMEM;
+    }
     int r =
         gw_planfile_parse("plan", canonical, strlen(canonical), GW_DOC_JSON, NULL, &d->plan, err);
     if (r < 0) {
@@ -118,7 +120,7 @@ static int adopt_row(struct site *s, const struct gw_catalog_plan *row, struct g
     }
     struct site_document *doc = NULL;
     int r = site_document_new(row->document, row->version, row->hash, &doc, err);
-    if (r < 0)
+    if (r != 0)
         return gw_error_wrap(err, "plan '%s'", row->name);
     if (p == NULL) {
         p = calloc(1, sizeof *p);
@@ -166,7 +168,7 @@ int site_plan_update(struct site *s, const struct site_plan *p, site_plan_change
     int r = -ESTALE;
     for (int i = 0; r == -ESTALE && i < UPDATE_TRIES; i++) {
         CLEANUP_CATALOG_MEM struct gw_catalog_mem mem = { 0 };
-        struct gw_catalog_plan row;
+        struct gw_catalog_plan row = { 0 };
         r = gw_catalog_plan_get_uuid(s->catalog, p->uuid_text, &mem, &row, err);
         if (r < 0)
             return r;

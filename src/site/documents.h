@@ -40,6 +40,7 @@ struct site_plan {
     json_t *peer_side; /* theirs, as last heard */
     uint64_t side_boot_ns, peer_side_boot_ns;
     struct site_lag lag;
+    struct site_rpo rpo; /* the monitor's own */
     struct site_workload_seen seen;
     bool look_now, looking; /* at the workload */
     char fence_why[256];    /* deposed: to be fenced by a look thread; "": not */

@@ -14,6 +14,7 @@
 
 #define SEND_MS 10000u
 #define SEND_AGAIN_NS (5 * GW_NS_PER_S)
+#define AWAIT_MS 20u
 
 /* ---- sending ----------------------------------------------------------------------------------
  */
@@ -42,7 +43,7 @@ void site_edits_send(struct site *s, struct site_plan *p, const json_t *ours, co
         return;
     p->sent_boot_ns = now;
     CLEANUP_CATALOG_MEM struct gw_catalog_mem mem = { 0 };
-    struct gw_catalog_plan row;
+    struct gw_catalog_plan row = { 0 };
     struct gw_error err = { 0 };
     if (gw_catalog_plan_get_uuid(s->catalog, p->uuid_text, &mem, &row, &err) == 0 &&
         send_row(s, p->peer, &row, NULL, &err) < 0)
@@ -85,7 +86,7 @@ static int store_edit(struct site *s, struct site_plan *p, const char *canonical
                       const char *who, struct gw_error *err)
 {
     CLEANUP_CATALOG_MEM struct gw_catalog_mem mem = { 0 };
-    struct gw_catalog_plan row;
+    struct gw_catalog_plan row = { 0 };
     int r = gw_catalog_plan_get_uuid(s->catalog, p->uuid_text, &mem, &row, err);
     if (r < 0)
         return r;
@@ -116,7 +117,7 @@ int site_edit_received(struct site *s, const char *from, const json_t *params, s
                             name, from);
     if (r == 0)
         r = gw_planfile_parse(name, canonical, strlen(canonical), GW_DOC_JSON, NULL, &plan, err);
-    if (r < 0)
+    if (r != 0)
         return r;
     const char *other = gw_planfile_other(plan, s->name);
     if (other == NULL || strcmp(other, from) != 0)
@@ -260,6 +261,27 @@ static int create(struct site *s, const struct gw_planfile *plan, const char *ca
     return 0;
 }
 
+/* Until the other site says that it has this document, so that what is asked for next is not
+ * refused for it. It goes there by itself: not for ever. */
+static void await_peer(struct site *s, const char *name, const char *hash)
+{
+    struct site_plan *p;
+    struct gw_error none = { 0 };
+    if (site_plan_find(s, name, &p, &none) < 0)
+        return;
+    uint64_t end_ns = gw_boot_ns() + SEND_MS * GW_NS_PER_MS;
+    while (gw_boot_ns() < end_ns && !gw_stop_wait(gw_stop_fd(s->stop), AWAIT_MS)) {
+        CLEANUP_SITE_JSON json_t *ours = NULL, *theirs = NULL;
+        struct site_mate_state mate;
+        uint64_t age;
+        site_sides(s, p, &ours, &theirs, &age);
+        site_mate_state(s, p->peer, &mate);
+        if (!mate.reachable || (strcmp(site_text(ours, "hash"), hash) == 0 &&
+                                strcmp(site_text(theirs, "hash"), hash) == 0))
+            return;
+    }
+}
+
 int site_edit_apply(struct site *s, const char *name, const char *bytes, size_t len,
                     enum gw_doc_format format, uint64_t expected_version,
                     const struct site_person *who, struct gw_plan_errors *errors,
@@ -268,7 +290,7 @@ int site_edit_apply(struct site *s, const char *name, const char *bytes, size_t 
     struct gw_planfile *plan = NULL;
     *ret = (struct site_applied){ .created = false };
     int r = gw_planfile_parse(name, bytes, len, format, errors, &plan, err);
-    if (r < 0)
+    if (r != 0)
         return r;
     CLEANUP_FREE char *canonical = NULL;
     CLEANUP_FREE char *original = strndup(bytes, len);
@@ -285,6 +307,8 @@ int site_edit_apply(struct site *s, const char *name, const char *bytes, size_t 
         r = gw_error_set(err, -ESTALE, "there is no plan '%s' any more", plan->plan);
     else if (r == 0)
         r = create(s, plan, canonical, original, who, ret, err);
+    if (r == 0 && !ret->unchanged)
+        await_peer(s, plan->plan, ret->hash);
     gw_planfile_free(plan);
     return r;
 }

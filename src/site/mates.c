@@ -83,7 +83,7 @@ int site_mate_call(struct site *s, const char *name, const char *method, json_t 
                    unsigned timeout_ms, json_t **ret, enum gw_http_outcome *ret_outcome,
                    struct gw_error *err)
 {
-    CLEANUP_SITE_JSON json_t *owned = params;
+    CLEANUP_SITE_JSON json_t *owned __attribute__((unused)) = params;
     if (ret_outcome != NULL)
         *ret_outcome = GW_HTTP_NOT_SENT;
     if (params == NULL)

@@ -220,19 +220,22 @@ static void set_learnt(struct gw_catalog_plan *row, void *arg)
     }
 }
 
-static void learn(struct site *s, struct site_plan *p, const json_t *ours, const json_t *theirs)
+/* true: this side is not what it was. */
+static bool learn(struct site *s, struct site_plan *p, const json_t *ours, const json_t *theirs)
 {
     struct gw_error err = { 0 };
     uint64_t epoch = site_number(theirs, "epoch");
     if (theirs == NULL || epoch <= site_number(ours, "epoch"))
-        return;
+        return false;
     struct learnt l = { .holder = site_text(theirs, "holder"), .epoch = epoch };
-    if (site_plan_update(s, p, set_learnt, &l, &err) < 0)
+    if (site_plan_update(s, p, set_learnt, &l, &err) < 0) {
         gw_log(GW_LOG_WARNING, "%s: %s", p->name, err.msg);
-    else
-        site_event(s, "plan.learnt", p->name, NULL, SITE_NOTICE, NULL,
-                   "the other site is at epoch %llu, %s holds the authority",
-                   (unsigned long long)epoch, l.holder[0] != '\0' ? l.holder : "nobody");
+        return false;
+    }
+    site_event(s, "plan.learnt", p->name, NULL, SITE_NOTICE, NULL,
+               "the other site is at epoch %llu, %s holds the authority", (unsigned long long)epoch,
+               l.holder[0] != '\0' ? l.holder : "nobody");
+    return true;
 }
 
 /* A source that lost its reign says so; it stays fenced until a person brings the site home. */
@@ -335,8 +338,10 @@ static void look_after(struct site *s, struct site_plan *p)
         return;
     }
     site_sides(s, p, &ours, &theirs, &age);
-    if (age < SITE_MATE_SILENT_MS * GW_NS_PER_MS)
-        learn(s, p, ours, theirs);
+    if (age < SITE_MATE_SILENT_MS * GW_NS_PER_MS && learn(s, p, ours, theirs)) {
+        look_after(s, p); /* all that follows goes by what is known now */
+        return;
+    }
     obey(s, p, ours);
     note_synced(s, p, ours);
     reconcile(s, p, ours);

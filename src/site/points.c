@@ -5,7 +5,6 @@
 #include "base/clock.h"
 #include "control/describe.h"
 #include "engine/points.h"
-#include "engine/undo.h"
 #include "site/dataplane.h"
 #include "site/mates.h"
 
@@ -17,27 +16,75 @@
 #define POINT_MS 60000u
 #define MATE_MS 20000u
 
-/* ---- points -----------------------------------------------------------------------------------
+/* ---- the list ---------------------------------------------------------------------------------
  */
 
+struct list {
+    const char *site;
+    json_t *out;
+};
+
+static int add_point(void *arg, const struct gw_point *p)
+{
+    struct list *l = arg;
+    json_t *o = gw_describe_point(NULL, p);
+    if (o == NULL)
+        return -ENOMEM;
+    json_object_set_new(o, "site", json_string(l->site));
+    json_object_set_new(o, "damage", json_null());
+    return json_array_append_new(l->out, o) < 0 ? -ENOMEM : 0;
+}
+
+/* From the directory: points outlive the process that made them, and the change of its role. */
 int site_points_here(struct site *s, struct site_plan *p, json_t **ret, struct gw_error *err)
 {
-    CLEANUP_SITE_JSON json_t *answer = NULL;
-    int r = site_dp_call(s, p, json_pack("{s:s}", "cmd", "points"), SITE_DP_CALL_MS, &answer, err);
-    if (r == -ENOENT || r == -ECONNREFUSED || r == -ENOSYS) { /* no replica: none to ask */
-        *ret = json_pack("{s:s, s:[]}", "site", s->name, "points");
-        return 0;
-    }
+    struct site_dp_paths at;
+    struct list l = { .site = s->name };
+    struct gw_error damage = { 0 };
+    int r = site_dp_paths(s, p, &at, err);
     if (r < 0)
         return r;
-    *ret = json_pack("{s:s, s:O}", "site", s->name, "points", json_object_get(answer, "points"));
-    return *ret != NULL ? 0 : gw_error_set(err, -EPROTO, "the replica did not list its points");
+    l.out = json_array();
+    r = gw_point_list(gw_io_posix(), at.dir, add_point, &l, &damage);
+    if (r < 0 && r != -ENOENT) /* the sound ones are listed; the others are not passed over */
+        json_array_append_new(l.out, json_pack("{s:n, s:n, s:s, s:n, s:n, s:n, s:o}", "id", "time",
+                                               "site", s->name, "epoch", "kind", "tag", "damage",
+                                               gw_control_text(damage.msg)));
+    *ret = l.out;
+    return 0;
+}
+
+/* ---- a new one --------------------------------------------------------------------------------
+ */
+
+/* Who serves makes it: the place in the stream is the source's to say. */
+static int pass_on(struct site *s, struct site_plan *p, const char *id, const char *tag,
+                   json_t **ret, struct gw_error *err)
+{
+    CLEANUP_SITE_JSON json_t *answer = NULL;
+    int r = site_mate_call(s, p->peer, "point",
+                           json_pack("{s:s, s:s, s:s}", "plan", p->name, "id", id, "tag", tag),
+                           POINT_MS + MATE_MS, &answer, NULL, err);
+    if (r == 0)
+        *ret = json_incref(answer);
+    return r < 0 ? gw_error_wrap(err, "site %s serves the plan, and was asked", p->peer) : 0;
+}
+
+static bool serves_here(struct site *s, struct site_plan *p)
+{
+    CLEANUP_SITE_JSON json_t *ours = NULL, *theirs = NULL;
+    uint64_t age;
+    site_sides(s, p, &ours, &theirs, &age);
+    return strcmp(site_text(ours, "want"), "SOURCE") == 0 ||
+           strcmp(site_text(theirs, "want"), "SOURCE") != 0;
 }
 
 int site_point_create(struct site *s, struct site_plan *p, const char *id, const char *tag,
                       json_t **ret, struct gw_error *err)
 {
     char made[64], when[GW_TIME_TEXT];
+    if (!serves_here(s, p))
+        return pass_on(s, p, id, tag, ret, err);
     if (id[0] == '\0') {
         gw_time_format(gw_wall_ns(), when);
         snprintf(made, sizeof made, "p-%s", when);
@@ -56,91 +103,25 @@ int site_point_create(struct site *s, struct site_plan *p, const char *id, const
     return r;
 }
 
-/* ---- tails ------------------------------------------------------------------------------------
- */
-
-struct collect {
-    struct gw_meta *meta;
-    const char *dir;
-    json_t *out;
-};
-
-static int collect_undo(void *arg, const char *id)
-{
-    struct collect *c = arg;
-    struct gw_io *io = gw_io_posix();
-    CLEANUP_FREE struct gw_undo_manifest *m = calloc(1, sizeof *m);
-    struct gw_undo *u = NULL;
-    struct gw_error err = { 0 };
-    if (m == NULL)
-        return -ENOMEM;
-    if (gw_undo_open(io, c->dir, id, true, &u, m, &err) < 0) {
-        json_array_append_new(
-            c->out, json_pack("{s:s, s:o}", "id", id, "damage", gw_control_text(err.msg)));
-        return 0;
-    }
-    json_array_append_new(c->out,
-                          gw_describe_undo(c->meta, id, m, gw_undo_is_finished(io, c->dir, id),
-                                           gw_undo_blocks(u), gw_undo_file_bytes(u)));
-    gw_undo_close(u);
-    return 0;
-}
-
-int site_divergence_here(struct site *s, struct site_plan *p, json_t **ret, struct gw_error *err)
-{
-    struct site_dp_paths at;
-    CLEANUP_SITE_JSON json_t *pending = NULL;
-    struct gw_error none = { 0 };
-    CLEANUP_FREE struct gw_meta *meta = calloc(1, sizeof *meta);
-    struct gw_metafile *file = NULL;
-    if (meta == NULL)
-        return gw_error_set(err, -ENOMEM, "out of memory");
-    int r = site_dp_paths(s, p, &at, err);
-    if (r == 0)
-        r = gw_metafile_open(gw_io_posix(), at.dir, true, &file, meta, NULL, err);
-    if (r < 0)
-        return r;
-    gw_metafile_close(file);
-    struct collect c = { .meta = meta, .dir = at.dir, .out = json_array() };
-    r = gw_undo_list(gw_io_posix(), at.dir, collect_undo, &c, err);
-    if (r < 0) {
-        json_decref(c.out);
-        return r;
-    }
-    site_dp_call(s, p, json_pack("{s:s}", "cmd", "tail"), SITE_DP_CALL_MS, &pending, &none);
-    if (pending != NULL)
-        json_object_del(pending, "ok");
-    *ret = json_pack("{s:s, s:O?, s:o}", "site", s->name, "pending", pending, "kept", c.out);
-    return *ret != NULL ? 0 : gw_error_set(err, -ENOMEM, "out of memory");
-}
-
 /* ---- both sites -------------------------------------------------------------------------------
  */
 
-static int both(struct site *s, struct site_plan *p, const char *method,
-                int (*here)(struct site *, struct site_plan *, json_t **, struct gw_error *),
-                json_t **ret, struct gw_error *err)
-{
-    json_t *ours = NULL, *theirs = NULL, *sites = json_object();
-    struct gw_error e = { 0 };
-    (void)err;
-    if (here(s, p, &ours, &e) < 0)
-        ours = json_pack("{s:s, s:o}", "site", s->name, "error", gw_control_text(e.msg));
-    if (site_mate_call(s, p->peer, method, json_pack("{s:s}", "plan", p->name), MATE_MS, &theirs,
-                       NULL, &e) < 0)
-        theirs = json_pack("{s:s, s:o}", "site", p->peer, "error", gw_control_text(e.msg));
-    json_object_set_new(sites, s->name, ours);
-    json_object_set_new(sites, p->peer, theirs);
-    *ret = json_pack("{s:s, s:o}", "plan", p->name, "sites", sites);
-    return 0;
-}
-
 int site_points(struct site *s, struct site_plan *p, json_t **ret, struct gw_error *err)
 {
-    return both(s, p, "points", site_points_here, ret, err);
-}
-
-int site_divergence(struct site *s, struct site_plan *p, json_t **ret, struct gw_error *err)
-{
-    return both(s, p, "tail", site_divergence_here, ret, err);
+    json_t *all = NULL, *missing = json_array();
+    CLEANUP_SITE_JSON json_t *answer = NULL;
+    struct gw_error why = { 0 };
+    int r = site_points_here(s, p, &all, err);
+    if (r < 0) {
+        json_decref(missing);
+        return r;
+    }
+    if (site_mate_call(s, p->peer, "points", json_pack("{s:s}", "plan", p->name), MATE_MS, &answer,
+                       NULL, &why) < 0)
+        json_array_append_new(missing, json_pack("{s:s, s:o}", "site", p->peer, "why",
+                                                 gw_control_text(why.msg)));
+    else
+        json_array_extend(all, json_object_get(answer, "points"));
+    *ret = json_pack("{s:s, s:o, s:o}", "plan", p->name, "points", all, "missing", missing);
+    return 0;
 }

@@ -5,6 +5,7 @@
 #include "base/checked.h"
 #include "site/actions.h"
 #include "site/dataplane.h"
+#include "site/divergence.h"
 #include "site/edits.h"
 #include "site/mates.h"
 #include "site/monitor.h"
@@ -57,7 +58,7 @@ static int on_action(void *ctx, const struct gw_link_request *q, json_t **ret, s
     struct site_plan *p;
     enum gw_request request;
     struct site_person who = person_of(q);
-    struct site_refusal no;
+    struct site_refusal no = { .forceable = false };
     json_t *answer = NULL;
     int r = shared_plan(s, q, &p, err);
     if (r == 0 && !gw_request_parse(site_text(q->params, "request"), &request))
@@ -120,16 +121,49 @@ static int on_tail(void *ctx, const struct gw_link_request *q, json_t **ret, str
 {
     struct site *s = ctx;
     struct site_plan *p;
+    json_t *tails = NULL;
+    const char *id = site_text(q->params, "id");
     int r = shared_plan(s, q, &p, err);
-    return r < 0 ? r : site_divergence_here(s, p, ret, err);
+    if (r == 0)
+        r = site_divergence_here(s, p, id[0] != '\0' ? id : NULL, site_number(q->params, "ranges"),
+                                 &tails, err);
+    if (r == 0)
+        *ret = json_pack("{s:o}", "divergence", tails);
+    return r;
 }
 
 static int on_points(void *ctx, const struct gw_link_request *q, json_t **ret, struct gw_error *err)
 {
     struct site *s = ctx;
     struct site_plan *p;
+    json_t *points = NULL;
     int r = shared_plan(s, q, &p, err);
-    return r < 0 ? r : site_points_here(s, p, ret, err);
+    if (r == 0)
+        r = site_points_here(s, p, &points, err);
+    if (r == 0)
+        *ret = json_pack("{s:o}", "points", points);
+    return r;
+}
+
+static int on_point(void *ctx, const struct gw_link_request *q, json_t **ret, struct gw_error *err)
+{
+    struct site *s = ctx;
+    struct site_plan *p;
+    int r = shared_plan(s, q, &p, err);
+    return r < 0 ? r
+                 : site_point_create(s, p, site_text(q->params, "id"), site_text(q->params, "tag"),
+                                     ret, err);
+}
+
+/* Where we look for who asks: what its own site test should try. */
+static int on_address(void *ctx, const struct gw_link_request *q, json_t **ret,
+                      struct gw_error *err)
+{
+    struct site_mate_address at;
+    int r = site_mate_address(ctx, q->from, &at, err);
+    if (r == 0)
+        *ret = json_pack("{s:s, s:s}", "link", at.link, "data", at.data);
+    return r;
 }
 
 static const struct gw_link_method methods[] = {
@@ -140,8 +174,10 @@ static const struct gw_link_method methods[] = {
     { "ask", "run choice who reason", on_ask },
     { "fence", "plan uuid reason", on_fence },
     { "unfence", "plan uuid", on_unfence },
-    { "tail", "plan", on_tail },
+    { "tail", "plan id ranges", on_tail },
     { "points", "plan", on_points },
+    { "point", "plan id tag", on_point },
+    { "address", NULL, on_address },
 };
 
 int site_rpc_open(struct site *s, struct gw_error *err)

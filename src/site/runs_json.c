@@ -154,9 +154,9 @@ static int look(struct site *s, const char *id, struct gw_run_look *ret, struct 
 
 int site_run_json(struct site *s, const char *id, json_t **ret, struct gw_error *err)
 {
+    CLEANUP_FREE struct gw_run_entry *e = NULL;
     CLEANUP_FREE struct gw_run_look *l = calloc(1, sizeof *l);
     CLEANUP_FREE struct times *t = calloc(GW_OPERATION_STEPS_MAX, sizeof *t);
-    CLEANUP_FREE struct gw_run_entry *e = NULL;
     unsigned n = 0;
     if (l == NULL || t == NULL)
         return gw_error_set(err, -ENOMEM, "out of memory");

@@ -6,6 +6,7 @@
 #include "catalog/runs.h"
 #include "site/dataplane.h"
 #include "site/plandir.h"
+#include "site/rpo.h"
 
 #include <errno.h>
 #include <string.h>
@@ -119,7 +120,7 @@ static json_t *row_json(struct site *s, const struct gw_catalog_plan *row)
 int site_side_look(struct site *s, struct site_plan *p, json_t **ret, struct gw_error *err)
 {
     CLEANUP_CATALOG_MEM struct gw_catalog_mem mem = { 0 };
-    struct gw_catalog_plan row;
+    struct gw_catalog_plan row = { 0 };
     int r = gw_catalog_plan_get_uuid(s->catalog, p->uuid_text, &mem, &row, err);
     if (r < 0)
         return r;
@@ -130,6 +131,7 @@ int site_side_look(struct site *s, struct site_plan *p, json_t **ret, struct gw_
     json_object_set_new(side, "unit", unit_json(s, p));
     add_process(s, p, side);
     add_service(s, p, side);
+    site_rpo_measure(s, p, side);
     LOCK_SCOPE(&s->mu);
     json_decref(p->side);
     p->side = json_incref(side);

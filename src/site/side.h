@@ -44,6 +44,14 @@ struct site_workload_seen {
     uint64_t boot_ns; /* 0: never looked */
 };
 
+/* The time within the RPO; see rpo.h. */
+struct site_rpo {
+    uint64_t epoch, total_ms, within_ms;
+    uint64_t seen_boot_ns; /* the last look that counted; 0: none */
+    uint64_t kept_boot_ns; /* written down */
+    bool taken_up;         /* what was written down before this daemon */
+};
+
 struct site_plan;
 /* Look now and make the document, new; also kept as p->side. */
 int site_side_look(struct site *s, struct site_plan *p, json_t **ret, struct gw_error *err);

@@ -209,7 +209,7 @@ static void run_with(struct site *s, const struct gw_run_call *call, struct gw_r
     if (r == 0 && row == NULL)
         r = gw_error_set(&err, -ENOSYS, "this godwit does not know the step '%s'",
                          gw_step_name(call->step->id));
-    if (r == 0) {
+    if (r == 0 && row != NULL) {
         site_step_fn *fn = undo ? row->undo : row->effect;
         struct site_children children;
         site_children_init(&children, s, call->run->plan, call->run->id,

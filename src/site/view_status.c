@@ -172,8 +172,7 @@ json_t *site_view_status(struct site *s, struct site_plan *p, const struct site_
     lag_json(o, v);
     json_object_set_new(o, "reason_details", reasons_json(v));
     json_object_set_new(o, "rpo_seconds", json_real((double)plan->rpo_ms / 1000.0));
-    const json_t *facts = site_at(site_view_active(v), "facts");
-    json_t *within = json_object_get(facts, "rpo_within");
+    json_t *within = json_object_get(site_at(site_view_active(v), "rpo"), "percent");
     json_object_set(o, "rpo_within_percent", within != NULL ? within : json_null());
     json_object_set_new(o, "sync", sync_json(dp));
     json_object_set_new(o, "divergence", divergence_json(v, dp));

@@ -341,7 +341,9 @@ int site_workload_hooks(struct site_workload *w, enum gw_hook_point point, json_
         for (size_t i = 0; r == 0 && i < w->plan->n_groups; i++) {
             const struct gw_planfile_group *g = &w->plan->groups[i];
             const struct gw_commands *hooks = hooks_of(g, point);
-            for (size_t k = 0; r == 0 && g->priority == priority && k < hooks->n; k++)
+            if (hooks == NULL || g->priority != priority)
+                continue;
+            for (size_t k = 0; r == 0 && k < hooks->n; k++)
                 r = run_hook(w, g, point, &hooks->item[k], out, err);
         }
     }

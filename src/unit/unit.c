@@ -28,98 +28,7 @@ const char *gw_unit_state_name(enum gw_unit_state s)
     return names[s];
 }
 
-/* ---- one unit -------------------------------------------------------------------------------- */
-
-/* In one piece: the array, which ends with NULL, and the texts behind it. */
-static char **texts_copy(char *const *from)
-{
-    size_t n = 0, bytes = 0;
-
-    for (; from != NULL && from[n] != NULL; n++)
-        bytes += strlen(from[n]) + 1;
-    char **to = malloc((n + 1) * sizeof *to + bytes);
-    if (to == NULL)
-        return NULL;
-    char *at = (char *)(to + n + 1);
-    for (size_t i = 0; i < n; i++) {
-        const size_t len = strlen(from[i]) + 1;
-        to[i] = memcpy(at, from[i], len);
-        at += len;
-    }
-    to[n] = NULL;
-    return to;
-}
-
-static void unit_free(struct unit *n)
-{
-    if (n == NULL)
-        return;
-    free(n->argv);
-    free(n->env);
-    free(n->control);
-    free(n->nbd);
-    if (n->pidfd >= 0)
-        close(n->pidfd);
-    free(n);
-}
-
-static struct unit *unit_new(const char *plan, enum gw_unit_kind kind)
-{
-    struct unit *n = calloc(1, sizeof *n);
-
-    if (n == NULL)
-        return NULL;
-    snprintf(n->plan, sizeof n->plan, "%s", plan);
-    n->kind = kind;
-    n->pidfd = -1;
-    n->since_ns = gw_boot_ns();
-    return n;
-}
-
-/* What it is from now on; false: out of memory, and nothing changed. */
-static bool unit_define(struct unit *n, const struct gw_unit_spec *spec)
-{
-    char **argv = texts_copy(spec->command->argv), **env = texts_copy(spec->command->env);
-    char *control = strdup(spec->control), *nbd = spec->nbd != NULL ? strdup(spec->nbd) : NULL;
-
-    if (argv == NULL || env == NULL || control == NULL || (spec->nbd != NULL && nbd == NULL)) {
-        free(argv);
-        free(env);
-        free(control);
-        free(nbd);
-        return false;
-    }
-    free(n->argv);
-    free(n->env);
-    free(n->control);
-    free(n->nbd);
-    n->kind = spec->kind;
-    n->argv = argv;
-    n->env = env;
-    n->control = control;
-    n->nbd = nbd;
-    n->command_hash = gw_unit_command_hash(spec->kind, argv, env);
-    return true;
-}
-
 /* ---- all of them ----------------------------------------------------------------------------- */
-
-struct unit *gw_units_lookup(struct gw_units *u, const char *plan)
-{
-    for (unsigned i = 0; i < u->n; i++)
-        if (strcmp(u->unit[i]->plan, plan) == 0)
-            return u->unit[i];
-    return NULL;
-}
-
-struct unit *gw_units_take(struct gw_units *u, const char *plan)
-{
-    struct unit *n;
-
-    while ((n = gw_units_lookup(u, plan)) != NULL && n->busy)
-        gw_cond_wait_ms(&u->cv, &u->mu, LOOK_AGAIN_MS);
-    return n;
-}
 
 void gw_unit_set_state(struct gw_units *u, struct unit *n, enum gw_unit_state state)
 {
@@ -186,8 +95,8 @@ void gw_units_free(struct gw_units *u)
     pthread_mutex_unlock(&u->mu);
     gw_units_wake(u);
     pthread_join(u->thread, NULL);
-    for (unsigned i = 0; i < u->n; i++)
-        unit_free(u->unit[i]);
+    while (u->first != NULL)
+        gw_unit_remove(u, u->first);
     close(u->wake_fd);
     pthread_cond_destroy(&u->cv);
     pthread_mutex_destroy(&u->mu);
@@ -345,11 +254,9 @@ static struct unit *unit_of(struct gw_units *u, const struct gw_unit_spec *spec,
         return NULL;
     }
     if (n == NULL && u->n < GW_UNITS_MAX) {
-        n = unit_new(spec->plan, spec->kind);
-        if (n != NULL)
-            u->unit[u->n++] = n;
+        n = gw_unit_add(u, spec->plan, spec->kind);
     }
-    if (n == NULL || !unit_define(n, spec)) {
+    if (n == NULL || !gw_unit_define(n, spec)) {
         gw_error_set(err, -ENOMEM, "out of memory, or more than %u plans", GW_UNITS_MAX);
         return NULL;
     }
@@ -510,22 +417,6 @@ int gw_units_get(struct gw_units *u, const char *plan, struct gw_unit_status *re
     return 0;
 }
 
-int gw_units_list(struct gw_units *u, char ***ret, unsigned *ret_n, struct gw_error *err)
-{
-    char *name[GW_UNITS_MAX + 1];
-
-    LOCK_SCOPE(&u->mu);
-    for (unsigned i = 0; i < u->n; i++)
-        name[i] = u->unit[i]->plan;
-    name[u->n] = NULL;
-    char **names = texts_copy(name);
-    if (names == NULL)
-        return gw_error_set(err, -ENOMEM, "out of memory");
-    *ret = names;
-    *ret_n = u->n;
-    return 0;
-}
-
 static int remove_files(struct gw_units *u, const char *plan, struct gw_error *err)
 {
     static const char *const suffix[] = { "unit", "log", "log.1", "env", "lock" };
@@ -553,12 +444,6 @@ int gw_units_forget(struct gw_units *u, const char *plan, struct gw_error *err)
     int r = remove_files(u, plan, err);
     if (r < 0 || n == NULL)
         return r;
-    for (unsigned i = 0; i < u->n; i++) {
-        if (u->unit[i] == n) {
-            u->unit[i] = u->unit[--u->n];
-            break;
-        }
-    }
-    unit_free(n);
+    gw_unit_remove(u, n);
     return 0;
 }

@@ -10,6 +10,7 @@
 #include <pthread.h>
 
 struct unit {
+    struct unit *next;
     char plan[GW_UNIT_PLAN_MAX];
     enum gw_unit_kind kind;
     char **argv, **env; /* NULL: it was found on record, and never started by us */
@@ -46,15 +47,21 @@ struct gw_units {
                            callback; held over reading the end of a log */
     pthread_cond_t cv;  /* something changed */
     bool stop;
-    struct unit *unit[GW_UNITS_MAX];
+    struct unit *first;
     unsigned n;
 };
 
-/* With mu. */
+/* With mu. unit_list.c. */
+/* A new one, in the list. NULL: out of memory. */
+struct unit *gw_unit_add(struct gw_units *u, const char *plan, enum gw_unit_kind kind);
+void gw_unit_remove(struct gw_units *u, struct unit *n); /* ... and free it */
+/* What it is from its next start on; false: out of memory, and nothing changed. */
+bool gw_unit_define(struct unit *n, const struct gw_unit_spec *spec);
 struct unit *gw_units_lookup(struct gw_units *u, const char *plan);
-void gw_unit_set_state(struct gw_units *u, struct unit *n, enum gw_unit_state state);
 /* Wait until no other thread works at it. It may be gone then: NULL. */
 struct unit *gw_units_take(struct gw_units *u, const char *plan);
+/* With mu. unit.c. */
+void gw_unit_set_state(struct gw_units *u, struct unit *n, enum gw_unit_state state);
 /* mu is taken and held again when it returns; n is busy. */
 int gw_unit_launch(struct gw_units *u, struct unit *n, struct gw_error *err);
 /* Without mu. */

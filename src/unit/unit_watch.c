@@ -173,8 +173,7 @@ static int wait_ms(const struct gw_units *u, uint64_t now)
 {
     uint64_t at = UINT64_MAX;
 
-    for (unsigned i = 0; i < u->n; i++) {
-        const struct unit *n = u->unit[i];
+    for (const struct unit *n = u->first; n != NULL; n = n->next) {
         if (n->busy)
             continue;
         if (n->state == GW_UNIT_STARTING)
@@ -187,19 +186,23 @@ static int wait_ms(const struct gw_units *u, uint64_t now)
     return at <= now ? 0 : (int)((at - now) / GW_NS_PER_MS) + 1;
 }
 
-/* One after the other; the callback of each without the lock, so that the array may change. */
+/* One round. The callback of each goes without the lock, so that the list may change: then it is
+ * begun anew, and who was attended to has nothing due. */
 static void attend_all(struct gw_units *u)
 {
-    for (unsigned i = 0; i < u->n; i++) {
+    struct unit *n = u->first;
+
+    while (n != NULL && !u->stop) {
         char plan[GW_UNIT_PLAN_MAX];
-        memcpy(plan, u->unit[i]->plan, sizeof plan);
-        if (u->stop)
-            return;
-        if (!attend(u, u->unit[i]))
+        memcpy(plan, n->plan, sizeof plan);
+        if (!attend(u, n)) {
+            n = n->next;
             continue;
+        }
         pthread_mutex_unlock(&u->mu);
         gw_units_tell(u, plan);
         pthread_mutex_lock(&u->mu);
+        n = u->first;
     }
 }
 
@@ -214,9 +217,9 @@ void *gw_units_main(void *arg)
     while (!u->stop) {
         unsigned n = 0;
         fds[n++] = (struct pollfd){ .fd = u->wake_fd, .events = POLLIN };
-        for (unsigned i = 0; i < u->n; i++)
-            if (u->unit[i]->pidfd >= 0 && !u->unit[i]->busy)
-                fds[n++] = (struct pollfd){ .fd = u->unit[i]->pidfd, .events = POLLIN };
+        for (const struct unit *i = u->first; i != NULL; i = i->next)
+            if (i->pidfd >= 0 && !i->busy)
+                fds[n++] = (struct pollfd){ .fd = i->pidfd, .events = POLLIN };
         const int ms = wait_ms(u, gw_boot_ns());
         pthread_mutex_unlock(&u->mu);
         poll(fds, n, ms);

@@ -51,9 +51,10 @@ start)
     running && exit 0
     exec 9> "$lock"
     flock -n 9 || exit 0
-    read -r line < <(exec setsid /usr/bin/python3 -B "$here/ledger_service.py" \
-        "$GODWIT_VOLUME_data_SOCKET" data "$dir" "$site" "$port" \
-        </dev/null 2>>"$dir/service.$site.log" & echo "$!" > "$dir/pid.$site"; wait)
+    read -r line < <(
+        setsid /usr/bin/python3 -B "$here/ledger_service.py" "$GODWIT_VOLUME_data_SOCKET" data \
+            "$dir" "$site" "$port" </dev/null 2>>"$dir/service.$site.log" &
+        echo "$!" > "$dir/pid.$site")
     [ "$line" = ready ] && exit 0
     tail -n 3 "$dir/service.$site.log" >&2
     exit 1 ;;

@@ -2,8 +2,8 @@
 # Copyright the godwit authors
 """A link between two sites that a test can break.
 
-A Proxy listens on a free loopback port and forwards each connection to `target` ("host:port"; None:
-nobody is there). Per direction (UP: from who connects to the target, DOWN: the way back) it can
+A Proxy listens on a free loopback port (or at `address`) and forwards each connection to `target`
+("host:port"; None: nobody is there). Per direction (UP: from who connects to the target, DOWN: the way back) it can
 
     cut()              close what is open, refuse what comes (restore() ends it)
     stall()            take nothing more, close nothing (resume() ends it)
@@ -76,7 +76,7 @@ class _Link:
 
 
 class Proxy:
-    def __init__(self, target=None):
+    def __init__(self, target=None, address="127.0.0.1:0"):
         self.target = target
         self.lock = threading.Condition()
         self.way = (_Way(), _Way())
@@ -87,7 +87,8 @@ class Proxy:
         self.hold_next_one = False
         self.waiting = {}  # number: the socket of one that is not passed on yet
         self.overtaken = 0  # connections that were let go after a newer one
-        self.listener = socket.create_server(("127.0.0.1", 0))
+        host, port = address.rsplit(":", 1)
+        self.listener = socket.create_server((host, int(port)))
         # Small: what a stalled or slow link holds back shall be held back at the sender.
         self.listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 128 * 1024)
         self.address = "127.0.0.1:%d" % self.listener.getsockname()[1]

@@ -15,7 +15,8 @@ import godwit  # noqa: E402
 def pytest_runtest_makereport(item, call):
     """A failure shows what the processes said."""
     report = (yield).get_result()
-    world = getattr(item, "funcargs", {}).get("world")
+    used = getattr(item, "funcargs", {})
+    world = used.get("world") or used.get("manual")
     if report.when == "call" and report.failed and world is not None:
         report.sections.append(("logs of the processes", world.logs()))
 

@@ -18,6 +18,7 @@
 
 #define LIMIT_MS (6u * 3600u * 1000u)
 #define AFTER_MS 60000u
+#define MINUTE_MS 60000u
 #define SHORT_MS 10000u
 #define VERY_LONG_MS (2u * 3600u * 1000u)
 #define LONG_MS (20u * 60u * 1000u)
@@ -25,6 +26,7 @@
  * needed. */
 #define DOWN_MS (45u * 60u * 1000u)
 #define RUN_ID "run-1"
+#define SECOND_ID "run-2"
 
 struct matrix_case {
     enum gw_operation_id op;
@@ -33,7 +35,7 @@ struct matrix_case {
     unsigned n_faults;
     int cancel_at;
     bool duplicate, vague, dry, unhealthy_returns;
-    bool aborts_by; /* a deadline passes at cancel_at, while the wall clock is set back an hour */
+    bool taken_over; /* OLD dies, and a person at NEW fails over in the run's place */
     uint64_t override_after_ms;
     char name[160];
 };
@@ -205,8 +207,6 @@ static void more(struct gw_run *run)
 {
     run->dry_run = present->dry;
     run->return_on_unhealthy = present->unhealthy_returns;
-    if (present->aborts_by)
-        run->abort_by_wall_ns = run->created_wall_ns + 5000 * SIM_MS;
 }
 
 static void set_up(struct sim *s, const struct matrix_case *c)
@@ -214,7 +214,7 @@ static void set_up(struct sim *s, const struct matrix_case *c)
     sim_init(s, c->op);
     memcpy(s->fault, c->fault, sizeof s->fault);
     s->n_faults = c->n_faults;
-    s->cancel_at = c->aborts_by ? -1 : c->cancel_at;
+    s->cancel_at = c->cancel_at;
     s->duplicate = c->duplicate;
     s->vague = c->vague;
     s->override_after_ms = c->override_after_ms;
@@ -226,6 +226,39 @@ static void set_up(struct sim *s, const struct matrix_case *c)
     }
 }
 
+static void in_place(struct gw_run *run)
+{
+    snprintf(run->supersedes, sizeof run->supersedes, "%s",
+             memstore_row(sim.site[1].store, RUN_ID) ? RUN_ID : "");
+}
+
+/* The other site is dead, and the run with it: a person at NEW lets it take over. */
+static void fail_over(struct sim *s)
+{
+    const struct gw_run_row *row = memstore_row(s->site[1].store, RUN_ID);
+    if (s->site[0].daemon || s->now_ns < s->fault[0].at_ns + MINUTE_MS * SIM_MS ||
+        memstore_row(s->site[1].store, SECOND_ID) ||
+        (row && (row->coordinator == GW_SIDE_NEW || gw_run_state_ended(row->state))))
+        return;
+    s->confirmed_down = true;
+    sim_begin(s, GW_OPERATION_FAILOVER, SECOND_ID, in_place);
+}
+
+static void judge_taken_over(struct sim *s)
+{
+    const struct matrix_case failover = { .op = GW_OPERATION_FAILOVER, .site_lost = true };
+    const struct gw_run_row *first[2], *second = memstore_row(s->site[1].store, SECOND_ID);
+    for (unsigned i = 0; i < 2; i++)
+        first[i] = memstore_row(s->site[i].store, RUN_ID);
+    if (!second || second->state != GW_RUN_DONE)
+        sim_blame(s, "the failover is not through");
+    if (!first[0] || first[0]->state != GW_RUN_ABORTED ||
+        (first[1] && first[1]->state != GW_RUN_ABORTED))
+        sim_blame(s, "the run whose place was taken is not over at both sites");
+    judge_service(s, &failover, GW_RUN_DONE);
+    judge_writes(s, &failover, GW_RUN_DONE);
+}
+
 static bool run_case(struct matrix *m, const struct matrix_case *c)
 {
     struct sim *s = &sim;
@@ -233,12 +266,12 @@ static bool run_case(struct matrix *m, const struct matrix_case *c)
     s->trace = m->trace;
     present = c;
     sim_begin(s, c->op, RUN_ID, more);
-    if (c->aborts_by)
-        s->wall_skew_ns = -3600ll * 1000 * (int64_t)SIM_MS;
     uint64_t until = s->now_ns + LIMIT_MS * SIM_MS;
-    while (!sim_over(s, RUN_ID) && !s->violation[0]) {
+    while (!sim_over(s) && !s->violation[0]) {
         sim_tick(s);
         watch(s);
+        if (c->taken_over && s->fault[0].fired)
+            fail_over(s);
         if (s->now_ns > until)
             sim_blame(s, "it does not come to an end");
     }
@@ -246,7 +279,9 @@ static bool run_case(struct matrix *m, const struct matrix_case *c)
         sim_return(s, &s->site[0]);
     for (unsigned ms = 0; ms < AFTER_MS && !s->violation[0]; ms += SIM_TICK_MS)
         sim_tick(s);
-    if (!s->violation[0])
+    if (!s->violation[0] && memstore_row(s->site[1].store, SECOND_ID))
+        judge_taken_over(s);
+    else if (!s->violation[0])
         judge(s, c);
     bool fired = true;
     for (unsigned i = 0; i < s->n_faults; i++) {
@@ -490,10 +525,29 @@ static void outages(struct matrix *m)
         }
 }
 
+/* OLD dies in the middle of a switchover and comes back when NEW has long taken over. */
+static void take_overs(struct matrix *m)
+{
+    const struct gw_operation *op = gw_operation_get(GW_OPERATION_FAILBACK);
+    for (unsigned step = 0; step <= gw_operation_ponr(op); step++)
+        for (unsigned moment = 0; moment < GW_RUN_MOMENT_MAX; moment++) {
+            struct matrix_case c = {
+                .op = op->id, .cancel_at = -1, .n_faults = 1, .taken_over = true
+            };
+            c.fault[0] = (struct sim_fault){ .kind = SIM_KILL_SITE_OLD,
+                                             .step = step,
+                                             .moment = (enum gw_run_moment)moment,
+                                             .heal_ms = LONG_MS,
+                                             .victim = -1 };
+            plain(m, c, "taken-over");
+        }
+}
+
 static void specials(struct matrix *m)
 {
     overrides(m);
     outages(m);
+    take_overs(m);
     const struct gw_operation *op = gw_operation_get(GW_OPERATION_FAILBACK);
     struct matrix_case c = {
         .op = GW_OPERATION_FAILBACK, .cancel_at = -1, .n_faults = 1, .unhealthy_returns = true

@@ -511,20 +511,20 @@ void sim_return(struct sim *s, struct sim_site *site)
     resume(site);
 }
 
-bool sim_over(struct sim *s, const char *id)
+bool sim_over(struct sim *s)
 {
     bool over = true;
-    for (unsigned i = 0; i < 2; i++) {
-        const struct gw_run_row *row = memstore_row(s->site[i].store, id);
-        over &= !row || gw_run_state_ended(row->state);
-    }
+    for (unsigned i = 0; i < 2; i++)
+        for (unsigned k = 0; k < memstore_runs(s->site[i].store); k++)
+            over &= gw_run_state_ended(
+                memstore_row(s->site[i].store, memstore_id(s->site[i].store, k))->state);
     return over && all_healed(s);
 }
 
-void sim_settle(struct sim *s, const char *id, uint64_t limit_ms)
+void sim_settle(struct sim *s, uint64_t limit_ms)
 {
     uint64_t until = s->now_ns + limit_ms * SIM_MS;
-    while (!sim_over(s, id) && !s->violation[0]) {
+    while (!sim_over(s) && !s->violation[0]) {
         if (s->now_ns >= until) {
             sim_blame(s, "it did not come to an end in %llu s",
                       (unsigned long long)(limit_ms / 1000));

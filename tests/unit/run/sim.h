@@ -157,11 +157,11 @@ void sim_trace(struct sim *s, const char *fmt, ...) __attribute__((format(printf
 void sim_begin(struct sim *s, enum gw_operation_id op, const char *id,
                void (*more)(struct gw_run *run));
 void sim_tick(struct sim *s);
-/* Until the run has ended at both sites (or `limit_ms` has passed). Everything heals by itself. */
-void sim_settle(struct sim *s, const char *id, uint64_t limit_ms);
+/* Until every run has ended at both sites; blames what takes longer than that. */
+void sim_settle(struct sim *s, uint64_t limit_ms);
 /* A site that was dead from the start comes back. */
 void sim_return(struct sim *s, struct sim_site *site);
-bool sim_over(struct sim *s, const char *id);
+bool sim_over(struct sim *s);
 void sim_ask(struct sim *s, struct sim_site *at, const char *id, enum gw_choice choice);
 
 /* sim_plane.c */

@@ -172,7 +172,7 @@ static void send_raw(const char *word, size_t n, const int *fds, unsigned n_fds)
     struct sockaddr_un at = { .sun_family = AF_UNIX };
     int s = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
     memcpy(copy, word, n);
-    snprintf(at.sun_path, sizeof at.sun_path, "%s", path);
+    memcpy(at.sun_path, path, strlen(path) + 1);
     assert_int_equal(connect(s, (struct sockaddr *)&at, sizeof at), 0);
     if (n_fds > 0) {
         h.msg_control = &control;

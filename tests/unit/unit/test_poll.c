@@ -75,7 +75,7 @@ static int hanging(const char *name, char path[96])
 {
     struct sockaddr_un at = { .sun_family = AF_UNIX };
     snprintf(path, 96, "%s/%s", dir, name);
-    snprintf(at.sun_path, sizeof at.sun_path, "%s", path);
+    memcpy(at.sun_path, path, strlen(path) + 1);
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
     assert_int_equal(bind(fd, (struct sockaddr *)&at, sizeof at), 0);
     assert_int_equal(listen(fd, 128), 0);

@@ -252,7 +252,7 @@ static void crashes(void **state)
     const unsigned told_before = lines_told();
     assert_int_equal(status().state, GW_UNIT_DOWN);
     /* Nothing is started any more, although its time would have come. */
-    poll(NULL, 0, 250);
+    poll(NULL, 0, 150);
     assert_int_equal(lines_told(), told_before);
     end();
 }
@@ -310,6 +310,7 @@ static void never_two(void **state)
     (void)state;
     begin();
     OK(start("serve"));
+    OK(gw_units_wait_ready(units, PLAN, SOON_MS, &err)); /* it has said that it is there */
     assert_int_equal(start_as("serve", GW_UNIT_SOURCE), -EBUSY);
     assert_non_null(strstr(err.msg, "stop it first"));
     struct gw_units *first = units;
