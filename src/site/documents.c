@@ -40,7 +40,8 @@ int site_document_new(const char *canonical, uint64_t version, const char *hash,
         gw_planfile_parse("plan", canonical, strlen(canonical), GW_DOC_JSON, NULL, &d->plan, err);
     if (r < 0) {
         free(d);
-        return gw_error_wrap(err, "the kept plan document is not what this godwit reads");
+        gw_error_wrap(err, "the kept plan document is not what this godwit reads");
+        return r;
     }
     d->refs = 1;
     d->version = version;

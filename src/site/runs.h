@@ -35,8 +35,8 @@ int site_run_received(struct site *s, const char *from, const json_t *params, js
 /* As the API shows it: one run with its steps. -ENOENT. */
 int site_run_json(struct site *s, const char *id, json_t **ret, struct gw_error *err);
 /* {"runs": [...]} the newest first; plan NULL: of all. */
-int site_run_list_json(struct site *s, const char *plan, uint64_t limit, json_t **ret,
-                       struct gw_error *err);
+int site_run_list_json(struct site *s, const char *plan, bool unfinished, uint64_t limit,
+                       json_t **ret, struct gw_error *err);
 int site_run_log_json(struct site *s, const char *id, uint64_t from, json_t **ret,
                       struct gw_error *err);
 /* A full id from a unique beginning. -ENOENT, -ENOTUNIQ. */
