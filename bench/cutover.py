@@ -10,10 +10,10 @@ import lab as bench
 from lab import GIB, MIB, Result, fio, measure, spread
 
 
-def busy_pair(lab, amount):
-    pair = lab.pair(GIB)
+def busy_pair(lab, amount, size=GIB):
+    pair = lab.pair(size)
     lab.start(pair)
-    fio(pair.home.uri("data"), rw="randwrite", bs="4k", iodepth=16, size=GIB, io_size=amount,
+    fio(pair.home.uri("data"), rw="randwrite", bs="4k", iodepth=16, size=size, io_size=amount,
         norandommap=True)
     return pair
 

@@ -151,7 +151,9 @@ static int action(struct gw_term *t, struct gw_http_request *request, const char
 {
     char key[256];
     make_key(t, key, sizeof key);
-    struct gw_http_header headers[] = { { "Idempotency-Key", key }, { "If-Match", etag } };
+    char quoted[128]; /* an entity tag is a text in quotes; people copy what is between them */
+    snprintf(quoted, sizeof quoted, "\"%.120s\"", etag != NULL ? etag : "");
+    struct gw_http_header headers[] = { { "Idempotency-Key", key }, { "If-Match", quoted } };
     request->headers = headers;
     request->n_headers = etag != NULL ? 2 : 1;
     request->timeout_ms = CLI_SEND_MS;

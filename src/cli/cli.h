@@ -34,8 +34,8 @@
 #define CLI_ASK_MS 30000u  /* a question; godwitd itself asks the other site for some */
 #define CLI_SEND_MS 60000u /* an action is answered as soon as its run exists */
 #define CLI_FILE_BYTES_MAX (1024u * 1024u) /* of a plan file: the API takes no more */
-#define CLI_PERSON_BYTES_MAX 127u
-#define CLI_REASON_BYTES_MAX 400u
+#define CLI_PERSON_BYTES_MAX 63u
+#define CLI_REASON_BYTES_MAX 255u
 
 struct cli {
     struct gw_http_client *http; /* NULL until the first call */

@@ -3,6 +3,7 @@
 /* What moves a plan: activate ... release, verify; and the forecast of it. */
 #include "base/checked.h"
 #include "base/clock.h"
+#include "base/size.h"
 #include "cli/cli.h"
 
 #include <errno.h>
@@ -24,9 +25,8 @@ int cli_cmd_forecast(struct gw_term *t)
     const json_t *sentences = gw_term_at(t->result, "sentences");
     for (size_t i = 0; i < json_array_size(sentences); i++)
         gw_term_say("%s", json_string_value(json_array_get(sentences, i)));
-    if (json_array_size(sentences) > 0)
-        putchar('\n');
-    cli_show(t->result, "sentences");
+    if (json_array_size(sentences) == 0)
+        cli_show(t->result, NULL);
     return GW_EXIT_OK;
 }
 
@@ -88,6 +88,21 @@ static int put_times(struct gw_term *t, json_t *body)
     return 0;
 }
 
+/* --rate SIZE, a second. */
+static int put_rate(struct gw_term *t, json_t *body)
+{
+    const char *text = gw_term_arg(&t->args, "rate");
+    char hint[64];
+    uint64_t bytes;
+    if (text == NULL)
+        return 0;
+    gw_term_size_hint(text, hint, sizeof hint);
+    if (!gw_size_parse(text, &bytes) || bytes == 0 || bytes > INT64_MAX)
+        return gw_term_usage(t, "--rate: '%s' is not a size (64MiB, 20GiB)%s", text, hint);
+    json_object_set_new(body, "rate_bytes", json_integer((json_int_t)bytes));
+    return 0;
+}
+
 /* Every option that the command has. */
 static int put_options(struct gw_term *t, json_t *body)
 {
@@ -98,13 +113,14 @@ static int put_options(struct gw_term *t, json_t *body)
         { "point", "point", POINT_BYTES_MAX },
         { "confirm-site-down", "confirm_site_down", SITE_BYTES_MAX },
         { "reason", "reason", CLI_REASON_BYTES_MAX },
-        { "rate", "rate", POINT_BYTES_MAX },
     };
     int r = cli_put_person(t, body);
     for (size_t i = 0; r == 0 && i < GW_ARRAY_SIZE(texts); i++) {
         if (has(t, texts[i].option))
             r = cli_put_text(t, body, texts[i].option, texts[i].member, texts[i].bytes_max);
     }
+    if (r == 0 && has(t, "rate"))
+        r = put_rate(t, body);
     if (r == 0 && has(t, "dry-run"))
         r = cli_put_flag(t, body, "dry-run", "dry_run");
     if (r == 0 && has(t, "override"))
@@ -209,5 +225,6 @@ int cli_cmd_release(struct gw_term *t)
 
 int cli_cmd_verify(struct gw_term *t)
 {
-    return act(t, "verify", NULL, NULL);
+    return act(t, "verify", NULL,
+               "Begun: godwit plan status shows how far it is, and what it found.");
 }

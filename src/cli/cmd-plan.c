@@ -51,7 +51,7 @@ static void show_changes(const json_t *changes)
     for (size_t i = 0; i < json_array_size(changes); i++) {
         const json_t *one = json_array_get(changes, i);
         gw_term_say("  %s",
-                    json_is_string(one) ? json_string_value(one) : gw_term_text(one, "text"));
+                    json_is_string(one) ? json_string_value(one) : gw_term_text(one, "sentence"));
     }
 }
 

@@ -113,6 +113,20 @@ static void show_sync(const json_t *s)
                 seconds_text(sync, "eta_seconds", eta));
 }
 
+static void show_verify(const json_t *s)
+{
+    const json_t *v = gw_term_at(s, "verify");
+    uint64_t total = gw_term_number(v, "total_bytes"), done = gw_term_number(v, "checked_bytes");
+    char a[GW_SIZE_TEXT], b[GW_SIZE_TEXT];
+    if (!json_is_object(v))
+        return;
+    gw_size_format(done, a);
+    gw_size_format(total, b);
+    gw_term_row("verify", "%s of %s compared%s, %llu blocks differed", a, b,
+                gw_term_true(v, "running") ? "" : ", done",
+                (unsigned long long)gw_term_number(v, "differing_blocks"));
+}
+
 static void show_run(const char *label, const json_t *run)
 {
     const char *step = gw_term_text(run, "step"), *ended = gw_term_text(run, "ended");
@@ -138,7 +152,7 @@ static void show_sites(const json_t *s)
     json_t *site;
     json_object_foreach((json_t *)(uintptr_t)gw_term_at(s, "sites"), name, site)
     {
-        const char *unit = gw_term_text(site, "unit"), *service = gw_term_text(site, "service");
+        const char *unit = gw_term_text(site, "unit.state"), *service = gw_term_text(site, "service");
         const char *role = gw_term_text(site, "role"), *detail = gw_term_text(site, "detail");
         bool here = !json_is_false(json_object_get(site, "reachable"));
         char label[GW_TERM_WORD_MAX];
@@ -170,6 +184,7 @@ static void show_status(const json_t *s)
     show_authority(s);
     show_lag(s);
     show_sync(s);
+    show_verify(s);
     show_sites(s);
     show_divergence(s);
     show_run("run", gw_term_at(s, "run"));

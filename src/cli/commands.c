@@ -185,8 +185,9 @@ static const struct gw_term_command commands[] = {
       OPTIONS(REASON, BY), cli_cmd_hold },
     { "release", "PLAN", ACT, "end a hold", "The mode is again what it was.", OPTIONS(REASON, BY),
       cli_cmd_release },
-    { "verify", "PLAN", START, "compare all data of both sites while it is in use",
-      "Blocks that differ are sent again. Exit code 1 if there are any.",
+    { "verify", "PLAN", ACT, "compare all data of both sites while it is in use",
+      "Begins it; plan status shows how far it is and what it found. Blocks that differ are sent "
+      "again.",
       OPTIONS({ "rate", 0, "SIZE", "read at most so much a second" }, BY), cli_cmd_verify },
 
     { "run list", NULL, LOOK, "list the runs, the newest first", "Of all plans, or of one.",

@@ -69,7 +69,8 @@ static bool step_is(const json_t *step, const char *state)
 
 static bool step_runs(const json_t *step)
 {
-    return step_is(step, "RUNNING") || step_is(step, "INTENT") || step_is(step, "WAITING");
+    return step_is(step, "RUNNING") || step_is(step, "INTENT") ||
+           step_is(step, "BEGUN") || step_is(step, "WAITING");
 }
 
 static bool step_is_to_come(const json_t *step)
@@ -122,7 +123,9 @@ void cli_run_show(const json_t *run)
 {
     show_head(run);
     cli_show(run, "id plan operation old_site new_site mode steps choices progress timestamps "
-                  "result log");
+                  "result log created_wall_ns dry_run params reason");
+    if (gw_term_text(run, "reason")[0] != '\0')
+        gw_term_row("reason", "%s", gw_term_text(run, "reason"));
     if (json_object_size(gw_term_at(run, "timestamps")) > 0) {
         printf("\nTimestamps\n");
         cli_show(gw_term_at(run, "timestamps"), NULL);
@@ -145,7 +148,10 @@ void cli_run_show(const json_t *run)
 /* The sentence of a run that did not simply end well. */
 static int said(struct gw_term *t, const json_t *run, int exit, const char *what, const char *hint)
 {
-    const char *reason = gw_term_text(run, "reason");
+    /* Why it stands there; "reason" is what its requester gave. */
+    const char *reason = gw_term_text(run, "sentence");
+    if (reason[0] == '\0')
+        reason = gw_term_text(run, "reason");
     gw_error_set(&t->err, exit == GW_EXIT_UNKNOWN ? -ETIMEDOUT : -ECANCELED, "run %s %s%s%s%s%s",
                  gw_term_text(run, "id"), what, reason[0] != '\0' ? ": " : "", reason,
                  hint[0] != '\0' ? "; " : "", hint);
@@ -265,7 +271,7 @@ static void show_steps(struct follow *f, const json_t *run)
 /* A change of the run itself, with its reason. */
 static void show_state(struct follow *f, const json_t *run)
 {
-    const char *state = gw_term_text(run, "state"), *reason = gw_term_text(run, "reason");
+    const char *state = gw_term_text(run, "state"), *reason = gw_term_text(run, "sentence");
     if (strcmp(state, f->last_state) == 0)
         return;
     bool first = f->last_state[0] == '\0';

@@ -5,7 +5,7 @@
 
 const struct gw_guard_text gw_guard_texts[GW_GUARD_MAX] = {
     [GW_GUARD_NOT_RETIRED] = { "not-retired", "whether the plan still exists", "{plan} is deleted",
-                               "its evidence is in godwit report" },
+                               "its runs stay: godwit run list --plan {plan}" },
     [GW_GUARD_ACTIVATED] = { "activated", "whether the plan is activated",
                              "{plan} is not activated", "godwit plan activate {plan}" },
     [GW_GUARD_NOT_ACTIVATED] = { "not-activated", "whether the plan is activated",

@@ -193,15 +193,16 @@ static const char *why_not(const json_t *answer, const struct process_output *o)
 static int run_command(struct daemon *d, const char **argv, json_t **ret, struct gw_error *err)
 {
     struct process_output o;
+    const char *name = strrchr(argv[0], '/') != NULL ? strrchr(argv[0], '/') + 1 : argv[0];
     int r = process_run(d->processes, argv, DAEMON_MS, &o, err);
     if (r < 0)
-        return r;
+        return gw_error_wrap(err, "%s %s %s at %s", name, argv[1], argv[2], d->name);
     CLEANUP_STATUS json_t *answer = json_loads(o.out, 0, NULL);
     if (o.code != 0)
-        r = gw_error_set(err, -EIO, "godwit %s %s at %s ended with exit code %d: %.300s", argv[1],
+        r = gw_error_set(err, -EIO, "%s %s %s at %s ended with exit code %d: %.300s", name, argv[1],
                          argv[2], d->name, o.code, why_not(answer, &o));
     else if (ret != NULL && answer == NULL)
-        r = gw_error_set(err, -EPROTO, "godwit %s %s at %s did not answer with JSON: %.100s",
+        r = gw_error_set(err, -EPROTO, "%s %s %s at %s did not answer with JSON: %.100s", name,
                          argv[1], argv[2], d->name, o.out);
     else if (ret != NULL)
         *ret = json_incref(answer);
@@ -209,14 +210,16 @@ static int run_command(struct daemon *d, const char **argv, json_t **ret, struct
     return r;
 }
 
-static int command(struct daemon *d, bool told, json_t **ret, struct gw_error *err, va_list words)
+/* `end`: what is put behind the words. */
+static int command(struct daemon *d, const char *program, const char *const end[2], bool told,
+                   json_t **ret, struct gw_error *err, va_list words)
 {
-    const char *argv[PROCESS_ARGS_MAX + 1] = { d->programs->godwit };
+    const char *argv[PROCESS_ARGS_MAX + 1] = { program };
     int n = 1;
     for (const char *w; (w = va_arg(words, const char *)) != NULL && n < PROCESS_ARGS_MAX - 4;)
         argv[n++] = w;
-    argv[n++] = "--socket";
-    argv[n++] = d->socket;
+    argv[n++] = end[0];
+    argv[n++] = end[1];
     if (told)
         story_command(d->story, argv, "");
     argv[n++] = "--json";
@@ -226,8 +229,9 @@ static int command(struct daemon *d, bool told, json_t **ret, struct gw_error *e
 int daemon_command(struct daemon *d, json_t **ret, struct gw_error *err, ...)
 {
     va_list ap;
+    const char *const end[] = { "--socket", d->socket };
     va_start(ap, err);
-    int r = command(d, true, ret, err, ap);
+    int r = command(d, d->programs->godwit, end, true, ret, err, ap);
     va_end(ap);
     return r;
 }
@@ -235,8 +239,21 @@ int daemon_command(struct daemon *d, json_t **ret, struct gw_error *err, ...)
 int daemon_ask(struct daemon *d, json_t **ret, struct gw_error *err, ...)
 {
     va_list ap;
+    const char *const end[] = { "--socket", d->socket };
     va_start(ap, err);
-    int r = command(d, false, ret, err, ap);
+    int r = command(d, d->programs->godwit, end, false, ret, err, ap);
+    va_end(ap);
+    return r;
+}
+
+int daemon_ctl(struct daemon *d, bool live, json_t **ret, struct gw_error *err, ...)
+{
+    va_list ap;
+    char path[64];
+    const char *const end[] = { live ? "--socket" : "--dir", path };
+    snprintf(path, sizeof path, live ? "%s/run/shop.sock" : "%s/plans/shop", d->name);
+    va_start(ap, err);
+    int r = command(d, d->programs->ctl, end, !live, ret, err, ap);
     va_end(ap);
     return r;
 }

@@ -17,7 +17,7 @@
 #define DAEMON_MS 60000u /* nothing that is waited for takes so long on a working machine */
 
 struct daemon {
-    const char *name; /* of the site; also of its state directory */
+    const char *name;          /* of the site; also of its state directory */
     struct proxy *link, *data; /* the lines that end at its ports */
     struct process *process;
     /* In common with the other site. */
@@ -42,8 +42,12 @@ pid_t daemon_data_plane(const struct daemon *d);
 void daemon_cut(struct daemon *a, struct daemon *b);
 void daemon_mend(struct daemon *a, struct daemon *b);
 
-/* `godwit` with these words (ended by NULL), told in the story, "--json" added unseen. Its answer is
- * *ret (may be NULL). daemon_ask leaves it untold. Another exit code than 0 is an error. */
+/* `godwit` with these words (ended by NULL), told in the story, "--json" added unseen. Its answer
+ * is *ret (may be NULL). daemon_ask leaves it untold. Another exit code than 0 is an error. */
 int daemon_command(struct daemon *d, json_t **ret, struct gw_error *err, ...)
     __attribute__((sentinel));
 int daemon_ask(struct daemon *d, json_t **ret, struct gw_error *err, ...) __attribute__((sentinel));
+/* `godwit-ctl`: live, of the process of the plan here, untold; else of the plan's directory, told.
+ */
+int daemon_ctl(struct daemon *d, bool live, json_t **ret, struct gw_error *err, ...)
+    __attribute__((sentinel));

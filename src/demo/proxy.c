@@ -17,7 +17,7 @@
 #include <sys/eventfd.h>
 #include <sys/socket.h>
 
-#define PAIRS_MAX 8
+#define PAIRS_MAX 24 /* a godwitd keeps several connections to its peer */
 #define PIPE_BYTES (256u * 1024)
 
 struct flow { /* one direction of a connection; what is between its two ends */

@@ -23,6 +23,7 @@
 #define SHOP_ARCHIVE_BYTES (128ull << 20)
 #define SHOP_ARCHIVE_DATA_BYTES (48ull << 20) /* what last year's bookings fill of it */
 #define SHOP_PERSON "Eva Example"
+#define SHOP_BOOKINGS_SEEN 5 /* so many make sure that a site serves */
 
 struct shop_numbers {
     uint64_t acknowledged, lost, in_doubt, lost_in_tail;
@@ -33,7 +34,7 @@ struct shop_numbers {
     double rpo_seconds;     /* how far back the lost bookings go */
     double outage_ms;       /* of the failback, as a customer who follows the route saw it */
     double forecast_outage_ms;
-    double stop_ms; /* of the failback: the steps between */
+
     uint64_t verified_bytes;
     bool equal;
     char failover_run[64], reverse_run[64], failback_run[64];
@@ -50,7 +51,7 @@ struct shop {
     unsigned port[TIER_ROLES];
     struct shop_numbers n;
     uint64_t kill_ns, acknowledged_at_cut;
-    json_t *steps[3]; /* of failover, reverse and failback, for the report */
+    json_t *steps[3];        /* of failover, reverse and failback, for the report */
     struct ledger_book book; /* the customers' memory when home was dead */
     struct ledger_audit lost;
 };

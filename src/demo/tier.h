@@ -4,7 +4,7 @@
  * The application that the demo protects: three tiers, each a process of its own at each site,
  * started, stopped and looked at by godwitd through the commands of the plan.
  *
- *     customers  --HTTP-->  front  --HTTP-->  service  --lines over TCP-->  ledger  --NBD-->  volume
+ *     customers  --HTTP-->  front  --HTTP-->  service  --lines over TCP-->  ledger  --NBD--> volume
  *
  *     godwit demo --role ledger|service|front start|stop|status DIR PORT PORT PORT
  *     godwit demo --role route show DIR
@@ -15,9 +15,9 @@
  * need to guess nothing. Site and volume come from the environment that godwitd gives.
  *
  * Each site has an address of its own, as two machines have; and each tier also answers at
- * 127.0.0.1, as on a machine of its own, for the plan's health checks. Both sites are on one machine
- * here, so that they share 127.0.0.1 (SO_REUSEPORT): nothing but godwit keeps two sites from
- * serving at the same time.
+ * 127.0.0.1, as on a machine of its own, for the plan's health checks. Both sites are on one
+ * machine here, so that they share 127.0.0.1 (SO_REUSEPORT): nothing but godwit keeps two sites
+ * from serving at the same time.
  */
 #pragma once
 

@@ -76,8 +76,7 @@ static bool ask(struct service *s, const char *line, char answer[LINE_BYTES])
     return ok;
 }
 
-static unsigned book(struct service *s, const struct tier_request *q,
-                     char text[TIER_ANSWER_BYTES])
+static unsigned book(struct service *s, const struct tier_request *q, char text[TIER_ANSWER_BYTES])
 {
     char line[LINE_BYTES], answer[LINE_BYTES];
     uint64_t number = tier_web_number(q, "number"), slot, sum;
@@ -88,8 +87,8 @@ static unsigned book(struct service *s, const struct tier_request *q,
     if (!ask(s, line, answer) || sscanf(answer, "ok %" SCNu64 " %" SCNu64, &slot, &sum) != 2)
         return 503;
     snprintf(text, TIER_ANSWER_BYTES,
-             "{\"site\": \"%s\", \"number\": %" PRIu64 ", \"slot\": %" PRIu64 ", \"sum\": \"%" PRIu64
-             "\"}\n",
+             "{\"site\": \"%s\", \"number\": %" PRIu64 ", \"slot\": %" PRIu64
+             ", \"sum\": \"%" PRIu64 "\"}\n",
              s->tier->site, number, slot, sum);
     return 201;
 }

@@ -65,10 +65,10 @@ int tier_web_start(const struct tier *t, unsigned port, tier_answer_fn *answer, 
     for (int i = 0; i < DAEMONS; i++) {
         int fd = tier_listen(address[i], port, err);
         if (fd >= 0)
-            w->daemon[i] = MHD_start_daemon(
-                MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_THREAD_PER_CONNECTION | MHD_USE_POLL, 0,
-                NULL, NULL, handle, w, MHD_OPTION_LISTEN_SOCKET, fd,
-                MHD_OPTION_CONNECTION_TIMEOUT, IDLE_S, MHD_OPTION_END);
+            w->daemon[i] = MHD_start_daemon(MHD_USE_INTERNAL_POLLING_THREAD |
+                                                MHD_USE_THREAD_PER_CONNECTION | MHD_USE_POLL,
+                                            0, NULL, NULL, handle, w, MHD_OPTION_LISTEN_SOCKET, fd,
+                                            MHD_OPTION_CONNECTION_TIMEOUT, IDLE_S, MHD_OPTION_END);
         if (w->daemon[i] != NULL)
             continue;
         int r = fd < 0 ? fd : gw_error_set(err, -EIO, "cannot start the web server");

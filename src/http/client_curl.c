@@ -4,12 +4,11 @@
  * One exchange with libcurl.
  *
  * What matters here is what libcurl would do of itself: it sends a request again when a kept
- * connection turns out to be dead. A body is therefore given by a function that cannot go back
- * (then libcurl fails instead), and what has none and changes something gets a connection of its
- * own.
+ * connection breaks before the answer. A body is therefore given by a function that cannot go back,
+ * and the "prereq" function, which runs before each attempt, forbids a second one.
  *
  * It checks no certificate by authorities and names. Ours is compared byte for byte, after the
- * handshake and before the request: by the "prereq" function, which runs on kept connections too.
+ * handshake and before the request: by the same function, which runs on kept connections too.
  */
 #include "base/clock.h"
 #include "http/client_internal.h"
@@ -216,8 +215,6 @@ static void set_connection(struct gw_http_exchange *x)
     curl_easy_setopt(e, CURLOPT_ERRORBUFFER, x->why);
     curl_easy_setopt(e, CURLOPT_PREREQFUNCTION, on_connected);
     curl_easy_setopt(e, CURLOPT_PREREQDATA, x);
-    if (x->changes && !x->has_body)
-        curl_easy_setopt(e, CURLOPT_FRESH_CONNECT, 1L);
     if (c->unix_path != NULL)
         curl_easy_setopt(e, CURLOPT_UNIX_SOCKET_PATH, c->unix_path);
     if (!c->tls)

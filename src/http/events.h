@@ -51,10 +51,10 @@ struct gw_http_events_config {
 int gw_http_events_new(const struct gw_http_events_config *config, struct gw_http_events **ret,
                        struct gw_error *err);
 /*
- * Tell everybody. id must be greater than every one before (a lesser one is dropped: it will be
- * read from the store, if at all). kind: a word; topic: who is it about (a plan), NULL: nobody.
- * json is copied; without newlines. Too large a one (GW_HTTP_FEED_EVENT_BYTES_MAX) becomes
- * {"truncated":true}.
+ * Tell everybody. Ids come in order: publish under the lock that gives them out, or from one
+ * thread, for an id that is not greater than every one before is dropped, and who follows live
+ * never sees it. kind: a word; topic: who is it about (a plan), NULL: nobody. json is copied;
+ * without newlines. Too large a one (GW_HTTP_FEED_EVENT_BYTES_MAX) becomes {"truncated":true}.
  */
 void gw_http_events_publish(struct gw_http_events *hub, uint64_t id, const char *kind,
                             const char *topic, const char *json);

@@ -4,6 +4,7 @@
  * The feeder: one thread that fills the buffers of all clients, from what the hub remembers or from
  * the store, sends signs of life, and finds those who are gone.
  */
+#include "base/checked.h"
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/cond.h"
@@ -209,7 +210,7 @@ void *gw_http_feeder_main(void *arg)
         if (hub->feeds == NULL)
             pthread_cond_wait(&hub->changed, &hub->lock);
         else
-            gw_cond_wait_ms(&hub->changed, &hub->lock, LOOK_MS);
+            gw_cond_wait_ms(&hub->changed, &hub->lock, GW_MIN(LOOK_MS, hub->alive_ms));
     }
     return NULL;
 }

@@ -52,6 +52,7 @@ struct gw_pair_config {
     gw_pair_accept_fn *accept; /* NULL: pinning is all */
     void *ctx;
     unsigned valid_s; /* 0: GW_PAIR_SECONDS */
+    const char *expect_site; /* gw_pair_join: with this site and no other; NULL: any */
 };
 
 int gw_pair_book_new(const struct gw_pair_config *config, struct gw_pair_book **ret,

@@ -36,6 +36,12 @@ static int check_certificate(void *ctx, const struct gw_cert_info *info, const u
                             "for: this is the wrong address, or somebody in between; nothing was "
                             "told to it",
                             info->name);
+    const char *expected = j->config->expect_site;
+    if (expected != NULL && strcmp(expected, info->name) != 0)
+        return gw_error_set(err, -EINVAL,
+                            "the pairing code is of site \"%s\", not of \"%s\"; nothing was told "
+                            "to it",
+                            info->name, expected);
     j->theirs = *info;
     return gw_cert_check_times(info, "its", gw_wall_ns(), err);
 }

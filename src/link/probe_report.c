@@ -101,13 +101,42 @@ int gw_probe_port_read(const json_t *object, struct gw_probe_port *ret, struct g
     return 0;
 }
 
+/* What to look at when a layer fails; "" where the words of what was found say it. */
+static const char *fix_of(const char *layer)
+{
+    static const struct {
+        const char *layer, *fix;
+    } table[] = {
+        { "name", "look at DNS and /etc/hosts at the site that asks" },
+        { "route", "look at routes, and at firewalls between the sites" },
+        { "port", "is godwitd running there, and does every firewall let this port through?" },
+        { "tls", "is it godwitd that listens there, and nothing in between that opens TLS?" },
+        { "certificate", "pair again: godwit site pair, at both sites" },
+        { "http", "is it godwitd that listens there?" },
+        { "version", "upgrade the older site" },
+        { "clock", "look at the time synchronisation of both sites" },
+        { "service", "is it godwitd that listens there?" },
+        { "asked", "godwit site pair again with --link and --data, or advertise in the site file" },
+    };
+    for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
+        if (strcmp(table[i].layer, layer) == 0)
+            return table[i].fix;
+    }
+    return "";
+}
+
 static void add_way(json_t *list, const struct gw_probe_port *p)
 {
     char way[2 * GW_CERT_NAME_MAX + 16];
     snprintf(way, sizeof way, "%s > %s %s", p->from, p->to, p->port);
     for (size_t i = 0; i < p->n_layers; i++) {
         json_t *j = layer_json(&p->layers[i]);
+        enum gw_probe_state state = p->layers[i].state;
         json_object_set_new(j, "way", json_string(way));
+        json_object_set_new(j, "from", json_string(way));
+        json_object_set_new(j, "skipped", json_boolean(state == GW_PROBE_SKIPPED));
+        json_object_set_new(
+            j, "fix", json_string(state == GW_PROBE_OK ? "" : fix_of(p->layers[i].layer)));
         json_array_append_new(list, j);
     }
 }

@@ -111,6 +111,15 @@ static int check_guards(struct asked *a, struct site_refusal *ret_refusal, struc
     return gw_error_set(err, -EPERM, "%s", sentence);
 }
 
+static uint32_t approvals_of(enum gw_request request, const struct gw_planfile *plan)
+{
+    if (request == GW_REQUEST_FAILOVER)
+        return plan->failover.approvals;
+    if (request == GW_REQUEST_FAILBACK || request == GW_REQUEST_SWITCHOVER)
+        return plan->failback.approvals;
+    return 0; /* the others change nothing that four eyes are asked for */
+}
+
 json_t *site_action_explain(struct site *s, struct site_plan *p, enum gw_request request,
                             const json_t *params)
 {
@@ -122,6 +131,8 @@ json_t *site_action_explain(struct site *s, struct site_plan *p, enum gw_request
         return out;
     CLEANUP_VIEW struct site_view v;
     site_step_guards(s, p, request, params, false, &facts, texts, &v);
+    if (v.doc != NULL && approvals_of(request, v.doc->plan) == 0)
+        facts.ok[GW_GUARD_APPROVED] = GW_TRI_YES;
     size_t n = gw_guards_check(request, &facts, checks);
     for (size_t i = 0; i < n; i++) {
         const struct gw_guard_check *c = &checks[i];
@@ -188,23 +199,26 @@ static json_t *run_params(const struct asked *a, const struct site_view *v, enum
         if (m != NULL)
             json_object_set(o, kept[i], m);
     }
+    /* A failover was reverted: DR's history ends here, by the word of who ordered the revert. */
+    const char *survivor = site_text(a->params, "survivor");
+    if (a->request == GW_REQUEST_REVERSE && survivor[0] == '\0' &&
+        site_true(site_at(site_view_active(v), "facts"), "reverted"))
+        survivor = v->site[gw_label_other(new)];
+    if (survivor[0] != '\0')
+        json_object_set_new(o, "survivor", json_string(survivor));
     json_object_set_new(
         o, "from_epoch",
         json_integer((json_int_t)site_number(site_at(v->side[new], "dir"), "epoch")));
-    const char *first = site_text(site_at(v->side[v->here], "facts"), "first_site");
+    /* The other site is new hardware until it was once in sync. */
+    if (a->request == GW_REQUEST_REVERSE &&
+        json_is_object(site_at(site_at(v->side[v->here], "facts"), "replaced")))
+        json_object_set_new(o, "replaced", json_true());
+    const char *first = site_text(site_at(v->side[v->here], "dir"), "first_site");
+    if (first[0] == '\0')
+        first = site_text(site_at(v->side[v->here], "facts"), "first_site");
     json_object_set_new(o, "first_site",
                         json_string(first[0] != '\0' ? first : v->doc->plan->home));
     return o;
-}
-
-static uint32_t approvals_of(const struct asked *a)
-{
-    const struct gw_planfile *plan = a->view.doc->plan;
-    if (a->request == GW_REQUEST_FAILOVER)
-        return plan->failover.approvals;
-    if (a->request == GW_REQUEST_FAILBACK || a->request == GW_REQUEST_SWITCHOVER)
-        return plan->failback.approvals;
-    return 0; /* the others change nothing that four eyes are asked for */
 }
 
 static int fill_run(struct asked *a, struct gw_run *run, struct gw_error *err)
@@ -215,7 +229,7 @@ static int fill_run(struct asked *a, struct gw_run *run, struct gw_error *err)
     enum gw_label new = gw_label_other(old);
     *run = (struct gw_run){ .operation = op,
                             .created_wall_ns = gw_wall_ns(),
-                            .approvals = approvals_of(a),
+                            .approvals = approvals_of(a->request, a->view.doc->plan),
                             .dry_run = site_true(a->params, "dry_run"),
                             .return_on_unhealthy =
                                 v->doc->plan->failback.on_unhealthy == GW_ON_UNHEALTHY_RETURN };
@@ -297,7 +311,10 @@ static int do_verify(struct asked *a, struct gw_error *err)
 {
     json_t *request = json_pack("{s:s}", "cmd", "verify");
     const struct gw_planfile_verify *v = a->view.doc->plan->verify;
-    if (v != NULL && v->rate_per_s > 0)
+    uint64_t rate = site_number(a->params, "rate_bytes");
+    if (rate > 0)
+        json_object_set_new(request, "rate_bytes", json_integer((json_int_t)rate));
+    else if (v != NULL && v->rate_per_s > 0)
         json_object_set_new(request, "rate_bytes", json_integer((json_int_t)v->rate_per_s));
     return site_dp_call(a->site, a->plan, request, VERIFY_MS, NULL, err);
 }

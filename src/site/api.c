@@ -4,8 +4,11 @@
 
 #include "base/checked.h"
 #include "http/openapi.h"
+#include "site/shape.h"
 
+#include <assert.h>
 #include <errno.h>
+#include <grp.h>
 #include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -49,115 +52,188 @@ int site_api_answer(struct gw_http_call *call, int r, json_t *value, struct gw_e
     return gw_http_reply_json(call, 200, value);
 }
 
+int site_api_speaker(struct gw_http_call *call, struct site_person *ret, struct gw_error *err)
+{
+    const char *by = site_text(gw_http_call_json(call), "by");
+    site_api_person(call, ret);
+    if (by[0] == '\0' || strcmp(by, ret->name) == 0)
+        return 0;
+    if (ret->uid != 0 && ret->uid != (int64_t)getuid())
+        return gw_error_set(err, -EPERM, "%s cannot speak for '%s': only root names another person",
+                            ret->name, by);
+    snprintf(ret->name, sizeof ret->name, "%s", by);
+    return 0;
+}
+
+int site_api_may_act(struct gw_http_call *call, struct gw_error *err)
+{
+    const struct gw_http_peer *peer = gw_http_call_peer(call);
+    if (peer->uid == 0 || peer->uid == getuid())
+        return 0;
+    struct site_person who;
+    site_api_person(call, &who);
+    return gw_error_set(err, -EPERM,
+                        "%s may look and approve, not act: that is for root and the user of "
+                        "godwitd",
+                        who.name);
+}
+
 static int may(void *ctx, struct gw_http_call *call, const struct gw_http_route *route,
                struct gw_error *err)
 {
-    const struct gw_http_peer *peer = gw_http_call_peer(call);
     (void)ctx;
-    if (peer->uid == 0 || peer->uid == getuid() || route->privilege <= MAY_APPROVE)
+    int r = route->privilege == MAY_ACT ? site_api_may_act(call, err) : 0;
+    if (r < 0 || route->request == NULL || (route->flags & GW_HTTP_RAW) != 0)
+        return r;
+    const struct site_shape *shape = site_shape_find(route->request);
+    assert(shape != NULL);
+    return site_shape_check(shape, gw_http_call_json(call), err);
+}
+
+/* The group of the machine that may use the socket. */
+static int find_group(const struct site *s, struct gw_http_config *ret, struct gw_error *err)
+{
+    struct group g, *found = NULL;
+    char buf[4096];
+    if (s->file->api_group == NULL)
         return 0;
-    return gw_error_set(err, -EPERM,
-                        "user %u may look and approve, not act: that is for root and the user of "
-                        "godwitd",
-                        (unsigned)peer->uid);
+    getgrnam_r(s->file->api_group, &g, buf, sizeof buf, &found);
+    if (found == NULL)
+        return gw_error_set(err, -ENOENT, "api_group: there is no group '%s' on this machine",
+                            s->file->api_group);
+    ret->has_group = true;
+    ret->group = g.gr_gid;
+    return 0;
 }
 
 /* ---- the table ---------------------------------------------------------------------------------
  */
 
 #define P "/api/v1/plans/{plan}"
+#define KEYED GW_HTTP_KEYED
 const struct gw_http_route site_api_routes[] = {
     { "GET", "/api/v1/openapi.json", site_api_openapi, 0, NULL, "this document", NULL, NULL, 0,
       "api", MAY_LOOK },
-    { "GET", "/api/v1/sites", site_api_sites, 0, NULL, "this site and its peers", NULL, NULL, 0,
+
+    { "GET", "/api/v1/sites", site_api_sites, 0, NULL, "this site and its peers", NULL, "Sites", 0,
       NULL, MAY_LOOK },
-    { "GET", "/api/v1/sites/{site}", site_api_site_get, 0, NULL, "one site", NULL, NULL, 0, NULL,
+    { "GET", "/api/v1/sites/{site}", site_api_site_get, 0, NULL, "one site", NULL, "Site", 0, NULL,
       MAY_LOOK },
     { "POST", "/api/v1/sites/pair-code", site_api_pair_code, 0, NULL,
-      "make a one-time code with which another site pairs with this one", NULL, NULL, 0, NULL,
-      MAY_ACT },
-    { "POST", "/api/v1/sites", site_api_pair, 0, NULL,
-      "pair with the site that made a code: {code, link}", "Pair", NULL, 0, NULL, MAY_ACT },
+      "make a one-time code with which another site pairs with this one", "PairCode",
+      "PairCodeMade", 0, NULL, MAY_ACT },
+    { "POST", "/api/v1/sites", site_api_pair, KEYED, NULL, "pair with the site that made a code",
+      "Pair", "Paired", 0, NULL, MAY_ACT },
     { "POST", "/api/v1/sites/{site}/test", site_api_site_test, 0, NULL,
-      "try both ports in both directions, and measure", NULL, NULL, 0, NULL, MAY_LOOK },
-    { "GET", "/api/v1/plans", site_api_plans, 0, NULL, "all plans with their status", NULL, NULL, 0,
-      NULL, MAY_LOOK },
+      "try both ports in both directions, and measure", "Nothing", "SiteTest", 0, NULL, MAY_LOOK },
+
+    { "GET", "/api/v1/plans", site_api_plans, 0, NULL, "all plans with their status", NULL,
+      "Plans", 0, NULL, MAY_LOOK },
     { "POST", "/api/v1/plan-check", site_api_plan_check, GW_HTTP_RAW, "name",
-      "decode a plan file and look whether the world fits", NULL, NULL, 0, "plans", MAY_LOOK },
-    { "PUT", P, site_api_plan_put, GW_HTTP_RAW | GW_HTTP_MATCHED, "name",
-      "make a plan or change it", NULL, NULL, 0, NULL, MAY_ACT },
-    { "GET", P, site_api_plan_get, 0, NULL, "the plan's document", NULL, NULL, 0, NULL, MAY_LOOK },
-    { "DELETE", P, site_api_plan_delete, 0, NULL, "retire a plan; its evidence stays", NULL, NULL,
-      0, NULL, MAY_ACT },
-    { "GET", P "/versions", site_api_plan_versions, 0, NULL, "every version, by whom and when",
-      NULL, NULL, 0, NULL, MAY_LOOK },
-    { "GET", P "/status", site_api_plan_status, 0, NULL, "phase, lag, sites, run, next action",
-      NULL, NULL, 0, NULL, MAY_LOOK },
+      "decode a plan file and look whether the world fits", NULL, "Findings", 0, "plans",
+      MAY_LOOK },
+    { "PUT", P, site_api_plan_put, GW_HTTP_RAW | GW_HTTP_MATCHED | KEYED, "name",
+      "make a plan or change it; the body is the plan file, YAML or JSON", NULL, "Applied", 0, NULL,
+      MAY_ACT },
+    { "GET", P, site_api_plan_get, 0, NULL, "the plan's document, and as it was written", NULL,
+      "Plan", 0, NULL, MAY_LOOK },
+    { "DELETE", P, site_api_plan_delete, KEYED, NULL, "retire a plan; its evidence stays", "Word",
+      "Done", 0, NULL, MAY_ACT },
+    { "GET", P "/versions", site_api_plan_versions, 0, NULL, "every version, by whom and when", NULL,
+      "Versions", 0, NULL, MAY_LOOK },
+    { "GET", P "/status", site_api_plan_status, 0, NULL, "phase, lag, sites, run, next action", NULL,
+      "Status", 0, NULL, MAY_LOOK },
     { "GET", P "/guards", site_api_plan_explain, 0, "operation",
-      "every guard of an action, as it stands now", NULL, NULL, 0, NULL, MAY_LOOK },
+      "every guard of one action, or of all, as it stands now", NULL, "Guards", 0, NULL, MAY_LOOK },
     { "GET", P "/forecast", site_api_plan_forecast, 0, "operation to",
-      "direction, bytes, times, loss", NULL, NULL, 0, NULL, MAY_LOOK },
-    { "GET", P "/points", site_api_points, 0, NULL, "recovery points at both sites", NULL, NULL, 0,
-      NULL, MAY_LOOK },
-    { "POST", P "/points", site_api_point_create, 0, NULL, "make a recovery point at the standby",
-      "Point", NULL, 0, NULL, MAY_ACT },
+      "direction, bytes, times, loss", NULL, "Forecast", 0, NULL, MAY_LOOK },
+    { "GET", P "/volumes", site_api_volumes, 0, NULL, "the plan's volumes", NULL, "Volumes", 0, NULL,
+      MAY_LOOK },
+    { "POST", P "/volumes", site_api_volume_later, KEYED, NULL, "add a volume", "VolumeAdd", "Done",
+      0, NULL, MAY_ACT },
+    { "POST", P "/volumes/{volume}/grow", site_api_volume_later, KEYED, NULL, "make a volume larger",
+      "VolumeGrow", "Done", 0, NULL, MAY_ACT },
+    { "DELETE", P "/volumes/{volume}", site_api_volume_later, KEYED, NULL,
+      "take a volume out of the plan", "Word", "Done", 0, NULL, MAY_ACT },
+    { "GET", P "/points", site_api_points, 0, NULL, "recovery points at both sites", NULL, "Points",
+      0, NULL, MAY_LOOK },
+    { "POST", P "/points", site_api_point_create, KEYED, NULL,
+      "make a recovery point at the standby", "PointCreate", "PointMade", 0, NULL, MAY_ACT },
     { "GET", P "/divergence", site_api_divergence, 0, NULL,
-      "writes that one side has and the other never had", NULL, NULL, 0, NULL, MAY_LOOK },
-    { "POST", P "/divergence/sign", site_api_sign, 0, NULL,
-      "a named person signs that a tail is kept aside", "Sign", NULL, 0, NULL, MAY_ACT },
-    { "POST", P "/actions/{action}", site_api_action, GW_HTTP_KEYED, NULL,
-      "ask for an operation; 202 with a run, or 200 if it is done at once", "Action", NULL, 202,
+      "writes that one side has and the other never had", NULL, "Divergences", 0, NULL, MAY_LOOK },
+    { "GET", P "/divergence/{tail}", site_api_divergence_one, 0, "ranges",
+      "one of them, by volume and range; `pending` is the one that waits for a signature", NULL,
+      "Divergence", 0, NULL, MAY_LOOK },
+    { "POST", P "/divergence/sign", site_api_sign, KEYED, NULL,
+      "a named person signs that a tail is kept aside", "Sign", "Done", 0, NULL, MAY_ACT },
+    { "POST", P "/actions/{action}", site_api_action, KEYED, NULL,
+      "ask for an operation; 202 with a run, or 200 if it is done at once", "Action", "Acted", 202,
       NULL, MAY_ACT },
+
     { "GET", "/api/v1/runs", site_api_runs, 0, "plan limit unfinished", "runs, the newest first",
-      NULL, NULL, 0, NULL, MAY_LOOK },
-    { "GET", "/api/v1/runs/{run}", site_api_run, 0, NULL, "one run with its steps", NULL, NULL, 0,
+      NULL, "Runs", 0, NULL, MAY_LOOK },
+    { "GET", "/api/v1/runs/{run}", site_api_run, 0, NULL, "one run with its steps", NULL, "Run", 0,
       NULL, MAY_LOOK },
-    { "GET", "/api/v1/runs/{run}/log", site_api_run_log, 0, "from", "the step log", NULL, NULL, 0,
-      NULL, MAY_LOOK },
+    { "GET", "/api/v1/runs/{run}/steps", site_api_run_steps, 0, NULL, "its steps alone", NULL,
+      "Steps", 0, NULL, MAY_LOOK },
+    { "GET", "/api/v1/runs/{run}/log", site_api_run_log, 0, "from", "the step log, hash-chained",
+      NULL, "RunLog", 0, NULL, MAY_LOOK },
     { "GET", "/api/v1/runs/{run}/evidence", site_api_run_evidence, 0, NULL,
-      "the run's whole record", NULL, NULL, 0, NULL, MAY_LOOK },
-    { "POST", "/api/v1/runs/{run}/{choice}", site_api_run_ask, 0, NULL,
-      "approve, cancel, resume, retry, skip, revert, abort, override", "Choice", NULL, 0, NULL,
+      "the run's whole record", NULL, "Evidence", 0, NULL, MAY_LOOK },
+    { "POST", "/api/v1/runs/{run}/{choice}", site_api_run_ask, KEYED, NULL,
+      "approve, cancel, resume, retry, skip, revert, abort, override", "Word", "Run", 0, NULL,
       MAY_APPROVE },
+
     { "GET", "/api/v1/events", site_api_events, GW_HTTP_STREAM, "after plan follow limit",
       "what happens, as server-sent events; with follow=no those there are", NULL, NULL, 0, NULL,
       MAY_LOOK },
-    { "GET", "/api/v1/audit", site_api_audit, 0, "after limit", "the audit log", NULL, NULL, 0,
-      NULL, MAY_LOOK },
+    { "GET", "/api/v1/audit", site_api_audit, 0, "after limit who action object", "the audit log",
+      NULL, "Audit", 0, NULL, MAY_LOOK },
     { "GET", "/api/v1/audit/verify", site_api_audit_verify, 0, NULL,
-      "is the audit log's chain whole?", NULL, NULL, 0, NULL, MAY_LOOK },
+      "is the audit log's chain whole?", NULL, "AuditVerdict", 0, NULL, MAY_LOOK },
 };
 const unsigned site_api_n_routes = GW_ARRAY_SIZE(site_api_routes);
 #undef P
+#undef KEYED
 
-static const struct gw_http_schema schemas[] = {
-    { "Pair", "{\"type\":\"object\",\"required\":[\"code\",\"link\"],\"properties\":{\"code\":{"
-              "\"type\":\"string\"},\"link\":{\"type\":\"string\"},\"replace\":{\"type\":"
-              "\"boolean\"}}}" },
-    { "Point", "{\"type\":\"object\",\"properties\":{\"id\":{\"type\":\"string\"},\"tag\":{"
-               "\"type\":\"string\"}}}" },
-    { "Sign", "{\"type\":\"object\",\"required\":[\"by\"],\"properties\":{\"by\":{\"type\":"
-              "\"string\"},\"reason\":{\"type\":\"string\"}}}" },
-    { "Choice", "{\"type\":\"object\",\"properties\":{\"by\":{\"type\":\"string\"},\"reason\":{"
-                "\"type\":\"string\"}}}" },
-    { "Action",
-      "{\"type\":\"object\",\"properties\":{\"point\":{\"type\":\"string\"},\"confirm_site_down\":"
-      "{\"type\":\"string\"},\"override\":{\"type\":\"array\",\"items\":{\"type\":\"string\"}},"
-      "\"reason\":{\"type\":\"string\"},\"at\":{\"type\":\"string\",\"format\":\"date-time\"},"
-      "\"abort_by_ms\":{\"type\":\"integer\"},\"dry_run\":{\"type\":\"boolean\"},\"by\":{\"type\":"
-      "\"string\"},\"adopt_data\":{\"type\":\"boolean\"},\"roll_back\":{\"type\":\"boolean\"}}}" },
-};
+/* The schemas are made from the shapes; those of routes that are not there yet are left out. */
+static int make_schemas(struct gw_http_schema **ret, struct gw_error *err)
+{
+    struct gw_http_schema *list = calloc(site_n_shapes, sizeof *list);
+    if (list == NULL)
+        return gw_error_set(err, -ENOMEM, "out of memory");
+    *ret = list;
+    for (size_t i = 0; i < site_n_shapes; i++) {
+        list[i].name = site_shapes[i].name;
+        list[i].json = site_shape_schema(&site_shapes[i]);
+        if (list[i].json == NULL)
+            return gw_error_set(err, -ENOMEM, "out of memory");
+    }
+    return 0;
+}
+
+static void free_schemas(struct gw_http_schema *list)
+{
+    for (size_t i = 0; list != NULL && i < site_n_shapes; i++)
+        free((char *)(uintptr_t)list[i].json);
+    free(list);
+}
 
 int site_api_document(json_t **ret, struct gw_error *err)
 {
+    struct gw_http_schema *schemas = NULL;
+    int r = make_schemas(&schemas, err);
     const struct gw_http_openapi api = { .title = "godwit",
                                          .version = GODWIT_VERSION,
                                          .description = "Disaster recovery that comes home again.",
                                          .routes = site_api_routes,
                                          .n_routes = site_api_n_routes,
                                          .schemas = schemas,
-                                         .n_schemas = GW_ARRAY_SIZE(schemas) };
-    return gw_http_openapi_make(&api, ret, err);
+                                         .n_schemas = site_n_shapes };
+    if (r == 0)
+        r = gw_http_openapi_make(&api, ret, err);
+    free_schemas(schemas);
+    return r;
 }
 
 int site_api_openapi(struct gw_http_call *call, struct gw_error *err)
@@ -168,12 +244,17 @@ int site_api_openapi(struct gw_http_call *call, struct gw_error *err)
 
 int site_api_open(struct site *s, struct gw_error *err)
 {
-    const struct gw_http_config config = { .name = "api",
-                                           .unix_path = gw_sitefile_api_path(s->file),
-                                           .routes = site_api_routes,
-                                           .n_routes = site_api_n_routes,
-                                           .ctx = s,
-                                           .authorize = may };
+    struct gw_http_config config = { .name = "api",
+                                     .unix_path = gw_sitefile_api_path(s->file),
+                                     .routes = site_api_routes,
+                                     .n_routes = site_api_n_routes,
+                                     .ctx = s,
+                                     .authorize = may };
     gw_http_routes_check(site_api_routes, site_api_n_routes);
-    return gw_http_start(&config, &s->api, err);
+    for (unsigned i = 0; i < site_api_n_routes; i++) {
+        const char *wanted = site_api_routes[i].request;
+        assert(wanted == NULL || site_shape_find(wanted) != NULL); /* shapes.c */
+    }
+    int r = find_group(s, &config, err);
+    return r < 0 ? r : gw_http_start(&config, &s->api, err);
 }

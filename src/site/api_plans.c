@@ -2,14 +2,16 @@
 // Copyright the godwit authors
 /* Routes about plans. */
 #include "base/checked.h"
-#include "catalog/idempotency.h"
+#include "http/json.h"
 #include "http/keys.h"
 #include "http/problem.h"
 #include "site/actions.h"
 #include "site/api.h"
+#include "site/divergence.h"
 #include "site/edits.h"
 #include "site/forecast.h"
 #include "site/points.h"
+#include "site/runs.h"
 #include "site/view.h"
 
 #include "base/clock.h"
@@ -19,7 +21,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define KEY_LIFE_NS (24ull * 3600 * GW_NS_PER_S)
+#define ETAG_MAX (GW_PLANFILE_HASH_TEXT + 1)
+#define RANGES_DEFAULT 64u
 
 static int plan_of(struct gw_http_call *call, struct site_plan **ret, struct gw_error *err)
 {
@@ -52,9 +55,10 @@ static json_t *errors_json(const struct gw_plan_errors *errors)
     return a;
 }
 
-static void etag_of(const struct site_document *d, char ret[40])
+/* The hash says what is in it, which is what an edit is about. */
+static void etag_of(const struct site_document *d, char ret[ETAG_MAX])
 {
-    snprintf(ret, 40, "%llu-%.12s", (unsigned long long)d->version, d->hash);
+    snprintf(ret, ETAG_MAX, "%s", d->hash);
 }
 
 /* If-Match names the version that the caller read. */
@@ -62,7 +66,7 @@ static int expected(struct gw_http_call *call, uint64_t *ret, struct gw_error *e
 {
     struct site_plan *p = NULL;
     struct gw_error none = { 0 };
-    char etag[40] = "";
+    char etag[ETAG_MAX] = "";
     bool present = false;
     *ret = 0;
     CLEANUP_DOCUMENT struct site_document *doc = NULL;
@@ -76,7 +80,7 @@ static int expected(struct gw_http_call *call, uint64_t *ret, struct gw_error *e
     return r;
 }
 
-int site_api_plan_put(struct gw_http_call *call, struct gw_error *err)
+static int put(struct gw_http_call *call, struct gw_error *err)
 {
     struct site *s = site_api_site(call);
     struct site_person who;
@@ -111,6 +115,11 @@ int site_api_plan_put(struct gw_http_call *call, struct gw_error *err)
     return r;
 }
 
+int site_api_plan_put(struct gw_http_call *call, struct gw_error *err)
+{
+    return site_api_once(call, put, err);
+}
+
 int site_api_plan_check(struct gw_http_call *call, struct gw_error *err)
 {
     struct site *s = site_api_site(call);
@@ -137,7 +146,7 @@ int site_api_plan_get(struct gw_http_call *call, struct gw_error *err)
     CLEANUP_CATALOG_MEM struct gw_catalog_mem mem = { 0 };
     struct gw_catalog_plan row = { 0 };
     struct site_plan *p;
-    char etag[40];
+    char etag[ETAG_MAX];
     int r = plan_of(call, &p, err);
     if (r == 0)
         r = gw_catalog_plan_get_uuid(s->catalog, p->uuid_text, &mem, &row, err);
@@ -152,7 +161,7 @@ int site_api_plan_get(struct gw_http_call *call, struct gw_error *err)
                               json_pack("{s:s, s:s, s:I, s:s, s:o, s:s}", "plan", p->name, "uuid",
                                         p->uuid_text, "version", (json_int_t)row.version, "hash",
                                         row.hash, "document", json_loads(row.document, 0, NULL),
-                                        "original", row.original));
+                                        "text", row.original));
 }
 
 int site_api_plan_versions(struct gw_http_call *call, struct gw_error *err)
@@ -206,23 +215,71 @@ int site_api_plan_status(struct gw_http_call *call, struct gw_error *err)
         return r;
     CLEANUP_VIEW struct site_view v;
     site_view_make(s, p, &v);
-    return gw_http_reply_json(call, 200, site_view_status(s, p, &v));
+    json_t *o = site_view_status(s, p, &v);
+    json_object_set_new(o, "last_run", site_run_last_json(s, p->name));
+    return gw_http_reply_json(call, 200, o);
 }
+
+/* Guards of one request, and whether they let it pass. */
+static json_t *explain(struct site *s, struct site_plan *p, enum gw_request request)
+{
+    json_t *guards = site_action_explain(s, p, request, NULL), *g;
+    bool allowed = json_array_size(guards) > 0;
+    size_t i;
+    json_array_foreach(guards, i, g)
+    {
+        const char *v = site_text(g, "verdict");
+        allowed = allowed && strcmp(v, gw_guard_verdict_name(GW_GUARD_FAILED)) != 0 &&
+                  strcmp(v, gw_guard_verdict_name(GW_GUARD_NOT_KNOWN)) != 0;
+    }
+    return json_pack("{s:s, s:b, s:o}", "operation", gw_request_name(request), "allowed", allowed,
+                     "guards", guards);
+}
+
+/* What a person may ask for today; the others have routes, or come later. */
+static const enum gw_request explained[] = {
+    GW_REQUEST_ACTIVATE, GW_REQUEST_FAILOVER, GW_REQUEST_SWITCHOVER,  GW_REQUEST_REVERSE,
+    GW_REQUEST_FAILBACK, GW_REQUEST_REVERT,   GW_REQUEST_COMMIT,      GW_REQUEST_ADOPT,
+    GW_REQUEST_HOLD,     GW_REQUEST_RELEASE,  GW_REQUEST_VERIFY,      GW_REQUEST_DIVERGENCE_SIGN,
+    GW_REQUEST_PLAN_EDIT, GW_REQUEST_DEACTIVATE, GW_REQUEST_PLAN_DELETE,
+};
 
 int site_api_plan_explain(struct gw_http_call *call, struct gw_error *err)
 {
+    struct site *s = site_api_site(call);
     struct site_plan *p;
-    enum gw_request request = GW_REQUEST_FAILOVER;
+    enum gw_request request = GW_REQUEST_MAX;
     const char *word = gw_http_call_query(call, "operation");
     int r = plan_of(call, &p, err);
     if (r == 0 && word != NULL && !gw_request_parse(word, &request))
-        r = gw_error_set(err, -EINVAL, "there is no action '%s'", word);
+        r = gw_error_set(err, -EINVAL, "operation: there is no '%s'", word);
     if (r < 0)
         return r;
-    return gw_http_reply_json(
-        call, 200,
-        json_pack("{s:s, s:s, s:o}", "plan", p->name, "request", gw_request_name(request), "guards",
-                  site_action_explain(site_api_site(call), p, request, NULL)));
+    json_t *a = json_array();
+    for (size_t i = 0; word == NULL && i < GW_ARRAY_SIZE(explained); i++)
+        json_array_append_new(a, explain(s, p, explained[i]));
+    if (word != NULL)
+        json_array_append_new(a, explain(s, p, request));
+    CLEANUP_VIEW struct site_view v;
+    site_view_make(s, p, &v);
+    return gw_http_reply_json(call, 200, json_pack("{s:s, s:s, s:o}", "plan", p->name, "sentence",
+                                                   v.sentence, "operations", a));
+}
+
+/* The operation that `to` means, seen from where the plan is active. */
+static int operation_to(const struct site_view *v, const char *to, enum gw_operation_id *ret,
+                        struct gw_error *err)
+{
+    enum gw_label l = v->holder == GW_HOLDER_DR ? GW_LABEL_DR : GW_LABEL_HOME;
+    const char *active = v->holder == GW_HOLDER_NONE ? "" : v->site[l];
+    if (strcmp(to, v->site[0]) != 0 && strcmp(to, v->site[1]) != 0)
+        return gw_error_set(err, -EINVAL, "to: '%s' is neither %s nor %s", to, v->site[0],
+                            v->site[1]);
+    if (strcmp(to, active) == 0)
+        return gw_error_set(err, -EINVAL, "to: the plan is active at %s already", to);
+    *ret = strcmp(to, v->site[GW_LABEL_HOME]) == 0 ? GW_OPERATION_FAILBACK
+                                                  : GW_OPERATION_SWITCHOVER;
+    return 0;
 }
 
 int site_api_plan_forecast(struct gw_http_call *call, struct gw_error *err)
@@ -230,17 +287,23 @@ int site_api_plan_forecast(struct gw_http_call *call, struct gw_error *err)
     struct site *s = site_api_site(call);
     struct site_plan *p;
     enum gw_operation_id op = GW_OPERATION_NONE;
-    const char *word = gw_http_call_query(call, "operation");
+    const char *word = gw_http_call_query(call, "operation"), *to = gw_http_call_query(call, "to");
     int r = plan_of(call, &p, err);
     if (r < 0)
         return r;
     if (word != NULL && !gw_operation_parse(word, &op))
-        return gw_error_set(err, -EINVAL, "there is no operation '%s'", word);
-    if (op == GW_OPERATION_NONE) {
-        CLEANUP_VIEW struct site_view v;
-        site_view_make(s, p, &v);
-        op = v.holder == GW_HOLDER_DR ? GW_OPERATION_FAILBACK : GW_OPERATION_FAILOVER;
+        return gw_error_set(err, -EINVAL, "operation: there is no '%s'", word);
+    CLEANUP_VIEW struct site_view v;
+    site_view_make(s, p, &v);
+    if (to != NULL) {
+        enum gw_operation_id means = op;
+        r = operation_to(&v, to, &means, err);
+        if (r < 0)
+            return r;
+        op = op == GW_OPERATION_NONE ? means : op;
     }
+    if (op == GW_OPERATION_NONE)
+        op = v.holder == GW_HOLDER_DR ? GW_OPERATION_FAILBACK : GW_OPERATION_FAILOVER;
     return gw_http_reply_json(call, 200, site_forecast(s, p, op));
 }
 
@@ -254,7 +317,7 @@ int site_api_points(struct gw_http_call *call, struct gw_error *err)
     return site_api_answer(call, r, o, err);
 }
 
-int site_api_point_create(struct gw_http_call *call, struct gw_error *err)
+static int make_point(struct gw_http_call *call, struct gw_error *err)
 {
     struct site *s = site_api_site(call);
     struct site_plan *p;
@@ -267,6 +330,27 @@ int site_api_point_create(struct gw_http_call *call, struct gw_error *err)
         r = site_audit(s, &who, "point-create", p->name, "begun", NULL, err);
     if (r == 0)
         r = site_point_create(s, p, site_text(body, "id"), site_text(body, "tag"), &o, err);
+    return site_api_answer(call, r, o, err);
+}
+
+int site_api_point_create(struct gw_http_call *call, struct gw_error *err)
+{
+    return site_api_once(call, make_point, err);
+}
+
+int site_api_divergence_one(struct gw_http_call *call, struct gw_error *err)
+{
+    struct site_plan *p;
+    uint64_t ranges = RANGES_DEFAULT;
+    json_t *o = NULL;
+    int r = plan_of(call, &p, err);
+    if (r == 0)
+        r = gw_http_call_query_u64(call, "ranges", &ranges, err);
+    if (r == 0 && ranges > SITE_RANGES_MAX)
+        r = gw_error_set(err, -EINVAL, "ranges: at most %u are possible", SITE_RANGES_MAX);
+    if (r == 0)
+        r = site_divergence_one(site_api_site(call), p, gw_http_call_param(call, "tail"), ranges,
+                                &o, err);
     return site_api_answer(call, r, o, err);
 }
 
@@ -289,9 +373,11 @@ static int act(struct gw_http_call *call, enum gw_request request, struct gw_err
     struct site_person who;
     struct site_refusal no;
     json_t *answer = NULL;
-    site_api_person(call, &who);
-    int r = site_action(s, gw_http_call_param(call, "plan"), request, gw_http_call_json(call), &who,
-                        false, &answer, &no, err);
+    int r = site_api_speaker(call, &who, err);
+    if (r < 0)
+        return r;
+    r = site_action(s, gw_http_call_param(call, "plan"), request, gw_http_call_json(call), &who,
+                    false, &answer, &no, err);
     if (r == -EPERM && no.guard[0] != '\0') {
         gw_http_reply_problem(call, 409, "guard", err);
         gw_http_reply_member(call, "guard", json_string(no.guard));
@@ -310,78 +396,116 @@ static int act(struct gw_http_call *call, enum gw_request request, struct gw_err
     return gw_http_reply_json(call, 200, answer);
 }
 
-/* ---- idempotency keys -------------------------------------------------------------------------
- */
-
-static int key_begin(void *ctx, const char *who, const char *key, const char *request,
-                     struct gw_http_key_record *ret, struct gw_error *err)
+/* Members that mean something to one request, besides by and reason. What a request would pass
+ * over is refused: who sends it expects something of it. */
+static const char *members_of(enum gw_request request)
 {
-    struct site *s = ctx;
-    CLEANUP_CATALOG_MEM struct gw_catalog_mem mem = { 0 };
-    struct gw_catalog_answer a = { 0 };
-    uint64_t now = gw_wall_ns();
-    int r = gw_catalog_idempotency_begin(s->catalog, who, key, request, now, now + KEY_LIFE_NS,
-                                         &mem, &a, err);
-    snprintf(ret->request, sizeof ret->request, "%s", request);
-    if (r == -EBADMSG) { /* the same key, another request: make the two differ */
-        ret->request[0] = '\0';
-        ret->state = GW_HTTP_KEY_DONE;
-        return 0;
+#define MOVE "by reason override dry_run"
+    switch (request) {
+    case GW_REQUEST_ACTIVATE:
+        return MOVE " adopt_data";
+    case GW_REQUEST_FAILOVER:
+        return MOVE " point confirm_site_down roll_back";
+    case GW_REQUEST_FAILBACK:
+    case GW_REQUEST_SWITCHOVER:
+        return MOVE " at abort_by_ms";
+    case GW_REQUEST_REVERT:
+        return MOVE " roll_back";
+    case GW_REQUEST_REVERSE:
+        return MOVE " survivor";
+    case GW_REQUEST_DEACTIVATE:
+        return MOVE;
+    case GW_REQUEST_COMMIT:
+    case GW_REQUEST_ADOPT:
+        return "by reason override";
+    case GW_REQUEST_VERIFY:
+        return "by reason rate_bytes";
+    case GW_REQUEST_HOLD:
+    case GW_REQUEST_RELEASE:
+    case GW_REQUEST_PLAN_EDIT:
+    case GW_REQUEST_PLAN_DELETE:
+    case GW_REQUEST_VOLUME_ADD:
+    case GW_REQUEST_VOLUME_GROW:
+    case GW_REQUEST_VOLUME_REMOVE:
+    case GW_REQUEST_SITE_REPLACE:
+    case GW_REQUEST_DIVERGENCE_SIGN:
+    case GW_REQUEST_TEST:
+    case GW_REQUEST_REHEARSE:
+    case GW_REQUEST_RECONCILE:
+    case GW_REQUEST_MAX:
+        break;
     }
-    if (r < 0 && r != -EINPROGRESS)
-        return r;
-    ret->state = r == 0 ? GW_HTTP_KEY_NEW : r == 1 ? GW_HTTP_KEY_DONE : GW_HTTP_KEY_RUNNING;
-    if (r == 1) {
-        ret->status = (int)a.status;
-        ret->body = strdup(a.body);
-        ret->location = a.location != NULL ? strdup(a.location) : NULL;
-    }
-    return 0;
+#undef MOVE
+    return "by reason";
 }
 
-static int key_end(void *ctx, const char *who, const char *key, int status, const char *body,
-                   const char *location, struct gw_error *err)
+/* Requests with an address of their own are not actions. */
+static bool is_action(const char *word, enum gw_request *ret)
 {
-    struct site *s = ctx;
-    const struct gw_catalog_answer a = { .status = (uint64_t)status,
-                                         .body = body != NULL ? body : "",
-                                         .location = location };
-    return gw_catalog_idempotency_end(s->catalog, who, key, &a, err);
+    return gw_request_parse(word, ret) && *ret != GW_REQUEST_PLAN_EDIT &&
+           *ret != GW_REQUEST_PLAN_DELETE && *ret != GW_REQUEST_DIVERGENCE_SIGN &&
+           *ret != GW_REQUEST_SITE_REPLACE && *ret != GW_REQUEST_VOLUME_ADD &&
+           *ret != GW_REQUEST_VOLUME_GROW && *ret != GW_REQUEST_VOLUME_REMOVE;
 }
 
-static int key_forget(void *ctx, const char *who, const char *key, struct gw_error *err)
+static int act_by_name(struct gw_http_call *call, struct gw_error *err)
 {
-    struct site *s = ctx;
-    return gw_catalog_idempotency_abandon(s->catalog, who, key, err);
+    enum gw_request request;
+    const char *word = gw_http_call_param(call, "action");
+    if (!is_action(word, &request))
+        return gw_error_set(err, -ENOENT, "there is no action '%s'", word);
+    int r = gw_http_json_members(gw_http_call_json(call), members_of(request), err);
+    return r < 0 ? gw_error_wrap(err, "%s", word) : act(call, request, err);
 }
 
 int site_api_action(struct gw_http_call *call, struct gw_error *err)
 {
-    const struct gw_http_key_store store = {
-        .ctx = site_api_site(call), .begin = key_begin, .end = key_end, .forget = key_forget
-    };
-    enum gw_request request;
-    const char *word = gw_http_call_param(call, "action");
-    if (!gw_request_parse(word, &request))
-        return gw_error_set(err, -ENOENT, "there is no action '%s'", word);
-    int r = gw_http_key_begin(call, &store, err);
-    if (r != 0)
-        return r < 0 ? r : 0;
-    r = act(call, request, err);
-    if (r < 0) { /* the problem becomes the stored reply as well: it has to be set first */
-        struct gw_http_problem_kind kind = gw_http_problem_kind(r);
-        gw_http_reply_problem(call, kind.status, kind.name, err);
-    }
-    gw_http_key_end(call, &store, err);
-    return 0;
+    return site_api_once(call, act_by_name, err);
 }
 
-int site_api_plan_delete(struct gw_http_call *call, struct gw_error *err)
+static int retire(struct gw_http_call *call, struct gw_error *err)
 {
     return act(call, GW_REQUEST_PLAN_DELETE, err);
 }
 
-int site_api_sign(struct gw_http_call *call, struct gw_error *err)
+int site_api_plan_delete(struct gw_http_call *call, struct gw_error *err)
+{
+    return site_api_once(call, retire, err);
+}
+
+static int sign(struct gw_http_call *call, struct gw_error *err)
 {
     return act(call, GW_REQUEST_DIVERGENCE_SIGN, err);
+}
+
+int site_api_sign(struct gw_http_call *call, struct gw_error *err)
+{
+    return site_api_once(call, sign, err);
+}
+
+/* ---- volumes ---------------------------------------------------------------------------------- */
+
+int site_api_volumes(struct gw_http_call *call, struct gw_error *err)
+{
+    struct site *s = site_api_site(call);
+    struct site_plan *p;
+    int r = plan_of(call, &p, err);
+    if (r < 0)
+        return r;
+    CLEANUP_VIEW struct site_view v;
+    site_view_make(s, p, &v);
+    return gw_http_reply_json(call, 200, site_view_volumes(s, p, &v));
+}
+
+int site_api_volume_later(struct gw_http_call *call, struct gw_error *err)
+{
+    struct site_plan *p;
+    int r = plan_of(call, &p, err);
+    if (r < 0)
+        return r;
+    return gw_error_set(err, -ENOSYS,
+                        "this godwitd does not change the volumes of a plan yet, nothing was done; "
+                        "the way there is: godwit plan deactivate %s, godwit plan delete %s, and a "
+                        "plan file with the new volumes",
+                        p->name, p->name);
 }

@@ -4,9 +4,12 @@
 
 #include "base/size.h"
 #include "catalog/timings.h"
+#include "control/message.h"
 #include "core/operation.h"
 #include "site/view.h"
 
+#include <stdarg.h>
+#include <stdio.h>
 #include <string.h>
 
 static json_t *number_or_null(uint64_t n)
@@ -120,6 +123,42 @@ static void delta(const struct site_view *v, uint64_t *ret_bytes, uint64_t *ret_
                                  (uint64_t)(site_real(r, "seconds") * 1000));
 }
 
+static void add_sentence(json_t *list, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+static void add_sentence(json_t *list, const char *fmt, ...)
+{
+    char text[2 * GW_FORECAST_TEXT_MAX];
+    va_list ap;
+    va_start(ap, fmt);
+    vsnprintf(text, sizeof text, fmt, ap);
+    va_end(ap);
+    json_array_append_new(list, gw_control_text(text));
+}
+
+/* The whole for people; who wants numbers reads the members. */
+static json_t *sentences(const char *direction, uint64_t bytes, const struct gw_forecast_time *sync,
+                         const json_t *outage, const struct gw_loss *loss)
+{
+    json_t *a = json_array();
+    char size[GW_SIZE_TEXT], text[GW_FORECAST_TEXT_MAX];
+    add_sentence(a, "direction: %s", direction);
+    gw_forecast_time_text(sync, text);
+    if (bytes == GW_NOT_KNOWN) {
+        add_sentence(a, "to copy: not known");
+    } else {
+        gw_size_format(bytes, size);
+        add_sentence(a, "to copy: %s, %s", size, text);
+    }
+    uint64_t guessed = site_number(outage, "guessed_steps");
+    add_sentence(a, "outage: typically %s, at worst %s", site_text(site_at(outage, "typical"), "text"),
+                 site_text(site_at(outage, "cautious"), "text"));
+    if (guessed > 0)
+        add_sentence(a, "of %llu steps nothing was measured yet: their target times are taken",
+                     (unsigned long long)guessed);
+    gw_forecast_loss_text(loss, text);
+    add_sentence(a, "loss: %s", text);
+    return a;
+}
+
 json_t *site_forecast(struct site *s, struct site_plan *p, enum gw_operation_id op)
 {
     CLEANUP_VIEW struct site_view v;
@@ -151,8 +190,10 @@ json_t *site_forecast(struct site *s, struct site_plan *p, enum gw_operation_id 
             : site_view_dp(&v, v.holder == GW_HOLDER_HOME ? GW_LABEL_HOME : GW_LABEL_DR);
     tail = site_at(site_at(dp, "assess"), "tail_blocks");
     json_t *outage = outage_json(s, p, op, &outage_ms);
-    return json_pack("{s:s, s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:I}", "plan", p->name,
-                     "operation", gw_operation_name(op), "direction", direction, "delta_bytes",
+    json_t *said = sentences(direction, bytes, &sync, outage, &loss);
+    return json_pack("{s:s, s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:I}", "plan", p->name,
+                     "operation", gw_operation_name(op), "direction", direction, "sentences", said,
+                     "delta_bytes",
                      number_or_null(bytes), "rate_bytes", number_or_null(rate), "sync",
                      time_json(&sync), "outage", outage, "loss", site_loss_json(&loss),
                      "divergent_blocks",

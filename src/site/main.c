@@ -4,6 +4,7 @@
 #include "base/log.h"
 #include "core/dump.h"
 #include "core/operation.h"
+#include "site/api.h"
 #include "site/site.h"
 
 #include <curl/curl.h>
@@ -28,13 +29,14 @@ static const char help[] =
     "      --programs DIR    a build directory, or one with godwit-replica and the nbdkit plugin\n"
     "      --dump-lifecycle  print the lifecycle's tables, and end (--format text, page, dot)\n"
     "      --dump-operations print the steps of all operations as Markdown, and end\n"
+    "      --dump-api        print the API as Markdown, and end\n"
     "  -h, --help            this text\n"
     "  -V, --version         the version\n"
     "\n"
     "Ends cleanly on SIGTERM and SIGINT. Says \"ready\" on standard output when it serves.\n"
     "Exit code: 0 ended by a signal, 1 it could not start, 2 wrong usage.\n";
 
-enum { INIT = 1, PROGRAMS, DUMP_LIFECYCLE, DUMP_OPERATIONS, FORMAT };
+enum { INIT = 1, PROGRAMS, DUMP_LIFECYCLE, DUMP_OPERATIONS, DUMP_API, FORMAT };
 
 static const struct option longopts[] = {
     { "config", required_argument, NULL, 'c' },
@@ -42,6 +44,7 @@ static const struct option longopts[] = {
     { "programs", required_argument, NULL, PROGRAMS },
     { "dump-lifecycle", no_argument, NULL, DUMP_LIFECYCLE },
     { "dump-operations", no_argument, NULL, DUMP_OPERATIONS },
+    { "dump-api", no_argument, NULL, DUMP_API },
     { "format", required_argument, NULL, FORMAT },
     { "help", no_argument, NULL, 'h' },
     { "version", no_argument, NULL, 'V' },
@@ -96,6 +99,7 @@ int main(int argc, char **argv)
             break;
         case DUMP_LIFECYCLE:
         case DUMP_OPERATIONS:
+        case DUMP_API:
             dump = c;
             break;
         case FORMAT:
@@ -118,6 +122,10 @@ int main(int argc, char **argv)
     }
     if (dump == DUMP_OPERATIONS) {
         gw_operation_dump(stdout);
+        return 0;
+    }
+    if (dump == DUMP_API) {
+        site_api_print(stdout);
         return 0;
     }
     if (dump == DUMP_LIFECYCLE)

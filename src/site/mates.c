@@ -19,6 +19,7 @@ struct site_mate {
     struct site_mate *next;
     char name[SITE_NAME_TEXT];
     struct site_mate_address address;
+    struct gw_cert_fingerprint pin;
     struct gw_peer *peer; /* lives as long as the mate: calls run in parallel */
     struct site *site;
     pthread_t thread;
@@ -230,6 +231,7 @@ static int add_mate(struct site *s, const struct gw_catalog_peer *row, struct gw
     snprintf(m->name, sizeof m->name, "%s", row->site);
     snprintf(m->address.link, sizeof m->address.link, "%s", row->link_address);
     snprintf(m->address.data, sizeof m->address.data, "%s", row->data_address);
+    m->pin = info.fingerprint;
     struct gw_peer_config config = { .identity = s->identity,
                                      .site = m->name,
                                      .address = m->address.link,
@@ -250,6 +252,27 @@ static int add_mate(struct site *s, const struct gw_catalog_peer *row, struct gw
     return m->runs ? 0 : gw_error_set(err, -EAGAIN, "cannot make a thread for site '%s'", m->name);
 }
 
+static bool same_pin(struct site *s, const struct site_mate *m)
+{
+    struct gw_cert_info info;
+    struct gw_error err = { 0 };
+    return gw_trust_get(s->trust, m->name, &info, NULL, &err) == 0 &&
+           gw_cert_fingerprint_equal(&info.fingerprint, &m->pin);
+}
+
+void site_mates_forget(struct site *s, const char *name)
+{
+    LOCK_SCOPE(&s->mu);
+    for (struct site_plan *p = s->plans; p != NULL; p = p->next) {
+        if (strcmp(p->peer, name) != 0)
+            continue;
+        json_decref(p->peer_side);
+        p->peer_side = NULL;
+        p->peer_side_boot_ns = 0;
+        p->sent_boot_ns = 0;
+    }
+}
+
 int site_mates_load(struct site *s, struct gw_error *err)
 {
     CLEANUP_CATALOG_MEM struct gw_catalog_mem mem = { 0 };
@@ -260,7 +283,7 @@ int site_mates_load(struct site *s, struct gw_error *err)
         pthread_mutex_lock(&s->mu);
         const struct site_mate *m = find(s, rows[i].site);
         bool same = m != NULL && strcmp(m->address.link, rows[i].link_address) == 0 &&
-                    strcmp(m->address.data, rows[i].data_address) == 0;
+                    strcmp(m->address.data, rows[i].data_address) == 0 && same_pin(s, m);
         pthread_mutex_unlock(&s->mu);
         if (!same)
             r = add_mate(s, &rows[i], err);

@@ -23,6 +23,8 @@ struct site_mate_address {
 int site_mate_address(struct site *s, const char *name, struct site_mate_address *ret,
                       struct gw_error *err);
 
+/* Another machine has its name: nothing that was heard of it counts. */
+void site_mates_forget(struct site *s, const char *name);
 /* Begin to beat to all peers of the catalog; again after a pairing. */
 int site_mates_load(struct site *s, struct gw_error *err);
 void site_mates_stop(struct site *s);

@@ -9,6 +9,7 @@
 #include "site/edits.h"
 #include "site/mates.h"
 #include "site/plandir.h"
+#include "site/replace.h"
 #include "site/view.h"
 #include "site/workload.h"
 
@@ -41,6 +42,20 @@ void site_monitor_look_soon(struct site *s, struct site_plan *p)
 static bool ending(const struct site *s)
 {
     return gw_stop_wanted(gw_stop_fd(s->stop));
+}
+
+void site_monitor_saw(struct site *s, struct site_plan *p, enum gw_svc svc)
+{
+    CLEANUP_SITE_JSON json_t *side = NULL;
+    struct gw_error err = { 0 };
+    pthread_mutex_lock(&s->mu);
+    p->seen.svc = svc;
+    p->seen.boot_ns = gw_boot_ns();
+    p->seen.text[0] = '\0';
+    pthread_mutex_unlock(&s->mu);
+    if (site_side_look(s, p, &side, &err) < 0)
+        gw_log(GW_LOG_ERROR, "%s: %s", p->name, err.msg);
+    site_monitor_wake(s);
 }
 
 /* ---- workloads --------------------------------------------------------------------------------
@@ -274,7 +289,7 @@ static void note_synced(struct site *s, struct site_plan *p, const json_t *ours)
     struct gw_error err = { 0 };
     if (!site_true(lag, "follows") || site_true(site_at(ours, "facts"), "synced"))
         return;
-    if (gw_catalog_plan_note(s->catalog, p->uuid_text, "{\"synced\":true}", &err) == 0)
+    if (gw_catalog_plan_note(s->catalog, p->uuid_text, "{\"synced\":true,\"replaced\":null}", &err) == 0)
         site_event(s, "plan.synced", p->name, NULL, SITE_NOTICE, NULL,
                    "the standby is consistent: the first full sync since the change of roles");
 }
@@ -346,6 +361,7 @@ static void look_after(struct site *s, struct site_plan *p)
     note_synced(s, p, ours);
     reconcile(s, p, ours);
     site_edits_send(s, p, ours, theirs);
+    site_replace_go_on(s, p, ours, theirs);
     site_edits_commit_due(s, p, ours);
     note_headline(s, p);
 }

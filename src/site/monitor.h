@@ -31,6 +31,8 @@ void site_monitor_stop(struct site *s);
 void site_monitor_wake(struct site *s);
 /* This plan's workload was acted upon: look at it now. */
 void site_monitor_look_soon(struct site *s, struct site_plan *p);
+/* The same, and this is what was seen of it. */
+void site_monitor_saw(struct site *s, struct site_plan *p, enum gw_svc svc);
 
 /*
  * This side must not serve: recorded, its workload stopped, its source fenced. 0: it does not serve

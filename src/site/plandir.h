@@ -28,6 +28,7 @@ struct site_plandir {
     struct gw_uuid incarnation, plan;
     bool mine; /* the newest incarnation was born here */
     enum gw_birth birth;
+    char first_site[GW_SITE_NAME_MAX]; /* whose epochs are odd */
 };
 
 /* -EBADMSG and the like: it is there and cannot be read; never "does not exist". */

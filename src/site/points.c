@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #define POINT_MS 60000u
 #define MATE_MS 20000u
@@ -52,6 +53,39 @@ int site_points_here(struct site *s, struct site_plan *p, json_t **ret, struct g
                                                gw_control_text(damage.msg)));
     *ret = l.out;
     return 0;
+}
+
+static int keep_newest(void *arg, const struct gw_point *p)
+{
+    struct gw_point *newest = arg;
+    if (p->wall_ns >= newest->wall_ns)
+        *newest = *p;
+    return 0;
+}
+
+json_t *site_points_last(struct site *s, struct site_plan *p)
+{
+    char path[PATH_MAX];
+    struct site_dp_paths at;
+    struct stat st;
+    struct gw_error none = { 0 };
+    if (site_dp_paths(s, p, &at, &none) < 0 ||
+        snprintf(path, sizeof path, "%s/points", at.dir) >= (int)sizeof path || stat(path, &st) < 0)
+        return json_null();
+    uint64_t changed = (uint64_t)st.st_mtim.tv_sec * GW_NS_PER_S + (uint64_t)st.st_mtim.tv_nsec;
+    if (p->last_point != NULL && p->points_changed_ns == changed)
+        return json_incref(p->last_point);
+    CLEANUP_FREE struct gw_point *newest = calloc(1, sizeof *newest);
+    if (newest == NULL)
+        return json_null();
+    gw_point_list(gw_io_posix(), at.dir, keep_newest, newest, &none); /* damage: the list says it */
+    json_decref(p->last_point);
+    p->last_point = newest->id[0] == '\0'
+                        ? json_null()
+                        : json_pack("{s:s, s:o, s:s}", "id", newest->id, "time",
+                                    gw_describe_time(newest->wall_ns), "site", s->name);
+    p->points_changed_ns = changed;
+    return p->last_point != NULL ? json_incref(p->last_point) : json_null();
 }
 
 /* ---- a new one --------------------------------------------------------------------------------

@@ -8,6 +8,7 @@
 #include "site/dataplane.h"
 #include "site/mates.h"
 #include "site/monitor.h"
+#include "site/reach.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -230,8 +231,13 @@ static int make_code(struct site *s, const char *site, const struct site_person 
                      struct gw_error *err)
 {
     char code[GW_PAIR_CODE_TEXT], when[GW_TIME_TEXT];
+    struct site_mate_address own;
     uint64_t expires = 0;
-    int r = gw_pair_offer(s->book, site, true, code, &expires, err);
+    int r = site_reach_known(s, "", "", &own, err);
+    if (r == 0)
+        r = gw_pair_addresses(s->book, own.link, own.data, err);
+    if (r == 0)
+        r = gw_pair_offer(s->book, site, true, code, &expires, err);
     if (r < 0)
         return r;
     pthread_mutex_lock(&s->mu);
@@ -239,7 +245,7 @@ static int make_code(struct site *s, const char *site, const struct site_person 
     pthread_mutex_unlock(&s->mu);
     gw_time_format(expires, when);
     *ret = json_pack("{s:s, s:s, s:s, s:s, s:s}", "code", code, "expires", when, "site", s->name,
-                     "link", gw_link_address(s->link), "next",
+                     "link", own.link, "next",
                      "at the new machine: godwitd --init, then godwit site pair CODE and the link "
                      "address of this site; its plans are seeded by themselves");
     return 0;
@@ -251,13 +257,17 @@ static int join(struct site *s, const char *site, const struct site_replacement 
 {
     CLEANUP_FREE char *old = NULL;
     struct gw_pair_site peer;
+    struct site_mate_address own;
+    int r = site_reach_known(s, "", "", &own, err);
+    if (r < 0)
+        return r;
     const struct gw_pair_config config = { .identity = s->identity,
                                            .trust = s->trust,
-                                           .link = gw_link_address(s->link),
-                                           .data = gw_dataport_address(s->data),
+                                           .link = own.link,
+                                           .data = own.data,
                                            .expect_site = site };
     bool had = gw_trust_get(s->trust, site, NULL, &old, NULL) == 0;
-    int r = gw_pair_join(&config, how->code, how->link, true, JOIN_MS, &peer, err);
+    r = gw_pair_join(&config, how->code, how->link, true, JOIN_MS, &peer, err);
     if (r < 0)
         return r;
     snprintf(peer.link, sizeof peer.link, "%s", how->link);

@@ -37,6 +37,9 @@ int site_run_json(struct site *s, const char *id, json_t **ret, struct gw_error 
 /* {"runs": [...]} the newest first; plan NULL: of all. */
 int site_run_list_json(struct site *s, const char *plan, bool unfinished, uint64_t limit,
                        json_t **ret, struct gw_error *err);
+/* {id, operation, state, ended, requester} of the last real run of a plan that has ended; or null.
+ */
+json_t *site_run_last_json(struct site *s, const char *plan);
 int site_run_log_json(struct site *s, const char *id, uint64_t from, json_t **ret,
                       struct gw_error *err);
 /* A full id from a unique beginning. -ENOENT, -ENOTUNIQ. */

@@ -5,6 +5,7 @@
 #include "control/message.h"
 #include "site/mates.h"
 #include "site/runs.h"
+#include "site/runs_live.h"
 #include "site/runstore.h"
 #include "site/runwire.h"
 
@@ -12,6 +13,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#define LAST_LOOK 5u /* runs that are looked at for one that was real and has ended */
 
 static json_t *time_json(uint64_t wall_ns)
 {
@@ -84,23 +87,33 @@ static const char *place_site(const struct gw_run_look *l, const struct gw_step 
 }
 
 static json_t *steps_json(const struct gw_run_look *l, const struct gw_operation *op,
-                          const struct times *t)
+                          const struct times *t, const struct site_run_live *live)
 {
     json_t *a = json_array();
     for (unsigned i = 0; i < op->n_steps; i++) {
         const struct gw_step *st = &op->steps[i];
         json_t *detail = t[i].detail[0] != '\0' ? json_loads(t[i].detail, 0, NULL) : NULL;
+        bool waits = l->view.step[i].state == GW_STEP_WAITS && live->waits_for[0] != '\0';
+        /* A detail that is text alone, and what a step waited for once and waits for no more. */
+        const char *words = waits ? live->waits_for
+                            : l->view.step[i].state == GW_STEP_DONE
+                                ? ""
+                                : site_text(detail, "sentence");
         json_array_append_new(
-            a, json_pack("{s:s, s:s, s:s, s:s, s:i, s:o, s:o, s:I, s:b, s:b, s:o, s:o}", "step",
+            a, json_pack("{s:s, s:s, s:s, s:s, s:i, s:o, s:o, s:o, s:I, s:b, s:b, s:o, s:o}", "step",
                          gw_step_name(st->id), "title", gw_step_text(st->id)->title, "site",
                          place_site(l, st), "state", gw_step_state_name(l->view.step[i].state),
                          "attempt", (int)l->view.step[i].attempts, "started",
                          time_json(t[i].began_ns), "ended",
                          t[i].ended_ns >= t[i].began_ns ? time_json(t[i].ended_ns) : json_null(),
+                         "seconds",
+                         t[i].ended_ns >= t[i].began_ns && t[i].began_ns > 0
+                             ? json_real((double)t[i].took_ns / (double)GW_NS_PER_S)
+                             : json_null(),
                          "ms", (json_int_t)(t[i].took_ns / GW_NS_PER_MS), "point_of_no_return",
                          (st->flags & GW_STEP_PONR) != 0, "current", l->current == i, "evidence",
                          detail != NULL ? detail : json_null(), "detail",
-                         gw_control_text(site_text(detail, "sentence"))));
+                         gw_control_text(words)));
     }
     return a;
 }
@@ -129,6 +142,17 @@ static json_t *why_json(const struct gw_run_entry *e, unsigned n)
             return gw_control_text(e[i - 1].detail);
     }
     return json_string("");
+}
+
+static json_t *sentence_json(const struct gw_run_look *l, const struct gw_run_entry *e, unsigned n,
+                             const struct site_run_live *live)
+{
+    char result[256];
+    if (l->shown == GW_RUN_DONE) {
+        site_run_result(l, result, sizeof result);
+        return gw_control_text(result);
+    }
+    return live->waits_for[0] != '\0' ? gw_control_text(live->waits_for) : why_json(e, n);
 }
 
 /* Approved, and the executor has not come to it yet. */
@@ -167,6 +191,8 @@ int site_run_json(struct site *s, const char *id, json_t **ret, struct gw_error 
         return r;
     const struct gw_operation *op = gw_operation_get(l->run.operation);
     fold(e, n, t);
+    struct site_run_live live;
+    site_run_live(s, l, &live);
     json_t *params = json_loads(l->run.params, 0, NULL);
     json_t *o = json_pack(
         "{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:o, s:o, s:I, s:I, s:s, s:b, s:o, s:I, s:o}",
@@ -178,15 +204,22 @@ int site_run_json(struct site *s, const char *id, json_t **ret, struct gw_error 
         "epoch", (json_int_t)l->view.epoch, "plan_hash", l->run.plan_hash, "dry_run",
         l->run.dry_run, "params", params != NULL ? params : json_null(), "approvals_needed",
         (json_int_t)l->run.approvals, "choices", choices_json(l->choices));
-    if (o == NULL)
+    if (o == NULL) {
+        site_run_live_done(&live);
         return gw_error_set(err, -ENOMEM, "out of memory");
+    }
     json_object_set_new(o, "approvals", json_integer((json_int_t)l->view.approvals));
-    json_object_set_new(o, "ended", json_boolean(gw_run_state_ended(l->shown)));
     json_object_set_new(o, "updated", n > 0 ? time_json(e[n - 1].wall_ns) : json_null());
-    json_object_set_new(o, "reason", gw_control_text(l->run.reason));
-    json_object_set_new(o, "sentence", why_json(e, n));
+    json_object_set_new(o, "ended",
+                        n > 0 && gw_run_state_ended(l->shown) ? time_json(e[n - 1].wall_ns)
+                                                              : json_null());
+    json_object_set_new(o, "reason", l->run.reason[0] != '\0' ? gw_control_text(l->run.reason)
+                                                              : json_null());
+    json_object_set_new(o, "sentence", sentence_json(l, e, n, &live));
+    json_object_set(o, "progress", live.progress != NULL ? live.progress : json_null());
     json_object_set_new(o, "mode", json_string(l->run.dry_run ? "dry-run" : "real"));
-    json_object_set_new(o, "steps", op != NULL ? steps_json(l, op, t) : json_array());
+    json_object_set_new(o, "steps", op != NULL ? steps_json(l, op, t, &live) : json_array());
+    site_run_live_done(&live);
     *ret = o;
     return 0;
 }
@@ -212,12 +245,12 @@ int site_run_log_json(struct site *s, const char *id, uint64_t from, json_t **re
     return 0;
 }
 
-int site_run_list_json(struct site *s, const char *plan, uint64_t limit, json_t **ret,
-                       struct gw_error *err)
+int site_run_list_json(struct site *s, const char *plan, bool unfinished, uint64_t limit,
+                       json_t **ret, struct gw_error *err)
 {
     char(*ids)[GW_RUN_ID_MAX] = NULL;
     size_t n = 0;
-    int r = site_runstore_list(s->catalog, plan, limit, &ids, &n, err);
+    int r = site_runstore_list(s->catalog, plan, unfinished, limit, &ids, &n, err);
     json_t *a = json_array();
     for (size_t i = 0; r == 0 && i < n; i++) {
         json_t *o = NULL;
@@ -234,6 +267,28 @@ int site_run_list_json(struct site *s, const char *plan, uint64_t limit, json_t 
     }
     *ret = json_pack("{s:o}", "runs", a);
     return 0;
+}
+
+json_t *site_run_last_json(struct site *s, const char *plan)
+{
+    char(*ids)[GW_RUN_ID_MAX] = NULL;
+    struct gw_error none = { 0 };
+    size_t n = 0;
+    json_t *found = NULL;
+    if (site_runstore_list(s->catalog, plan, false, LAST_LOOK, &ids, &n, &none) < 0)
+        return json_null();
+    for (size_t i = 0; i < n && found == NULL; i++) {
+        CLEANUP_SITE_JSON json_t *o = NULL;
+        if (site_run_json(s, ids[i], &o, &none) < 0 || site_true(o, "dry_run") ||
+            !json_is_string(site_at(o, "ended")))
+            continue;
+        found = json_pack("{s:O, s:O, s:O, s:O, s:O}", "id", json_object_get(o, "id"), "operation",
+                          json_object_get(o, "operation"), "state", json_object_get(o, "state"),
+                          "ended", json_object_get(o, "ended"), "requester",
+                          json_object_get(o, "requester"));
+    }
+    free(ids);
+    return found != NULL ? found : json_null();
 }
 
 int site_run_find(struct site *s, const char *text, char ret_id[GW_RUN_ID_MAX],

@@ -269,13 +269,13 @@ const struct gw_run_store site_run_store = {
 /* ---- for people -------------------------------------------------------------------------------
  */
 
-int site_runstore_list(struct gw_catalog *c, const char *plan, uint64_t limit,
+int site_runstore_list(struct gw_catalog *c, const char *plan, bool unfinished, uint64_t limit,
                        char (**ret)[GW_RUN_ID_MAX], size_t *ret_n, struct gw_error *err)
 {
     CLEANUP_CATALOG_MEM struct gw_catalog_mem mem = { 0 };
     const char **ids = NULL;
     size_t n = 0;
-    int r = gw_keep_run_list(c, plan, false, NULL, limit, &mem, &ids, &n, err);
+    int r = gw_keep_run_list(c, plan, unfinished, NULL, limit, &mem, &ids, &n, err);
     if (r < 0)
         return r;
     char(*out)[GW_RUN_ID_MAX] = calloc(n + 1, sizeof *out);

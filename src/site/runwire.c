@@ -121,7 +121,7 @@ json_t *site_run_entry_json(const struct gw_run *run, const struct gw_operation 
     const char *step =
         op != NULL && e->core.step < op->n_steps ? gw_step_name(op->steps[e->core.step].id) : "";
     json_t *detail = json_loads(e->detail, 0, NULL);
-    return json_pack("{s:i, s:s, s:s, s:i, s:I, s:s, s:s, s:I, s:I, s:o, s:o, s:s}", "number",
+    return json_pack("{s:i, s:s, s:s, s:i, s:I, s:s, s:s, s:I, s:I, s:o, s:o, s:s}", "seq",
                      (int)e->number, "kind", gw_entry_kind_name(e->core.kind), "step", step,
                      "attempt", (int)e->core.attempt, "epoch", (json_int_t)e->core.epoch, "site",
                      run->site[e->core.side], "time", when, "wall_ns", (json_int_t)e->wall_ns,

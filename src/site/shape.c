@@ -15,7 +15,7 @@
 
 struct word {
     char name[48], type[48];
-    bool optional, nullable, list;
+    bool optional, nullable, list, map;
     size_t bytes_max; /* of a text; 0: any */
 };
 
@@ -35,8 +35,9 @@ static bool next(const char **at, struct word *ret)
     ret->nullable = end[-1] == '?';
     end -= ret->nullable;
     ret->list = *type == '[';
-    type += ret->list;
-    end -= ret->list;
+    ret->map = *type == '{';
+    type += ret->list || ret->map;
+    end -= ret->list || ret->map;
     snprintf(ret->type, sizeof ret->type, "%.*s", (int)(end - type), type);
     if (strncmp(ret->type, "text", 4) == 0 && isdigit((unsigned char)ret->type[4])) {
         ret->bytes_max = strtoul(ret->type + 4, NULL, 10);
@@ -107,6 +108,8 @@ static int check_member(const struct word *w, const json_t *body, struct gw_erro
     const json_t *v = json_object_get(body, w->name);
     if (v == NULL || json_is_null(v))
         return w->optional ? 0 : gw_error_set(err, -EINVAL, "%s: is missing", w->name);
+    if (w->map) /* only answers have these */
+        return 0;
     if (!w->list)
         return check_value(w->name, w, v, err);
     if (!json_is_array(v))
@@ -164,6 +167,8 @@ static json_t *member_schema(const struct word *w)
     json_t *o = type_schema(w);
     if (w->list)
         o = json_pack("{s:s, s:o}", "type", "array", "items", o);
+    if (w->map)
+        o = json_pack("{s:s, s:o}", "type", "object", "additionalProperties", o);
     if (w->nullable)
         o = json_pack("{s:[o, {s:s}]}", "anyOf", o, "type", "null");
     return o;
@@ -193,7 +198,10 @@ void site_shape_print(const struct site_shape *shape, FILE *to)
         char most[40] = "";
         if (w.bytes_max > 0)
             snprintf(most, sizeof most, ", at most %zu bytes", w.bytes_max);
-        fprintf(to, "| `%s` | %s%s%s%s | %s |\n", w.name, w.list ? "list of " : "", w.type, most,
+        fprintf(to, "| `%s` | %s%s%s%s | %s |\n", w.name, w.list  ? "list of "
+                : w.map ? "by name: "
+                        : "",
+                w.type, most,
                 w.nullable ? ", or null" : "", w.optional ? "may be absent" : "");
     }
 }

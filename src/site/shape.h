@@ -9,7 +9,8 @@
  *
  * A word is NAME:TYPE. `?` behind the name: may be absent. `?` behind the type: may be null.
  * Types: text, textN (at most N bytes, no control characters), time (RFC 3339, UTC), bool, int
- * (not negative), number, object (any), any, another shape by its name, or [TYPE], a list.
+ * (not negative), number, object (any), any, another shape by its name, or [TYPE], a list,
+ * or {TYPE}, an object with any names.
  *
  * Pure. Threads: no state. Words are our own: what is wrong in them is asserted on.
  */

@@ -6,6 +6,7 @@
 #include "catalog/runs.h"
 #include "site/dataplane.h"
 #include "site/plandir.h"
+#include "site/points.h"
 #include "site/rpo.h"
 
 #include <errno.h>
@@ -132,6 +133,7 @@ int site_side_look(struct site *s, struct site_plan *p, json_t **ret, struct gw_
     add_process(s, p, side);
     add_service(s, p, side);
     site_rpo_measure(s, p, side);
+    json_object_set_new(side, "last_point", site_points_last(s, p));
     LOCK_SCOPE(&s->mu);
     json_decref(p->side);
     p->side = json_incref(side);

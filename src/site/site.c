@@ -16,6 +16,7 @@
 #include "site/documents.h"
 #include "site/mates.h"
 #include "site/monitor.h"
+#include "site/replace.h"
 #include "site/rpc.h"
 #include "site/runs.h"
 
@@ -172,6 +173,30 @@ static int start_events(struct site *s, struct gw_error *err)
 /* ---- pairing ----------------------------------------------------------------------------------
  */
 
+/* Another certificate under a name that is known: new hardware. Its address and the marks of its
+ * plans are one change. */
+static int store_peer(struct site *s, const struct gw_catalog_peer *row, bool *ret_replaced,
+                      struct gw_error *err)
+{
+    CLEANUP_CATALOG_MEM struct gw_catalog_mem mem = { 0 };
+    CLEANUP_CATALOG_TX struct gw_catalog_tx tx = { 0 };
+    struct gw_catalog_peer old;
+    struct gw_error none = { 0 };
+    bool replaced = gw_catalog_peer_get(s->catalog, row->site, &mem, &old, &none) == 0 &&
+                    strcmp(old.fingerprint, row->fingerprint) != 0;
+    int r = replaced ? site_replace_check(s, row->site, NULL, err) : 0;
+    if (r == 0)
+        r = gw_catalog_begin(s->catalog, &tx, err);
+    if (r == 0)
+        r = gw_catalog_peer_put(s->catalog, row, err);
+    if (r == 0 && replaced)
+        r = site_replace_mark(s, row->site, row->paired_by, err);
+    if (r == 0)
+        r = gw_catalog_commit(&tx, err);
+    *ret_replaced = replaced;
+    return r;
+}
+
 int site_paired(struct site *s, const struct gw_pair_site *peer, const char *by,
                 struct gw_error *err)
 {
@@ -190,18 +215,29 @@ int site_paired(struct site *s, const struct gw_pair_site *peer, const char *by,
                                    .paired_wall_ns = gw_wall_ns(),
                                    .paired_by = by,
                                    .instance = "" };
-    r = gw_catalog_peer_put(s->catalog, &row, err);
+    bool replaced = false;
+    r = store_peer(s, &row, &replaced, err);
+    if (r == 0 && replaced)
+        site_mates_forget(s, peer->site);
     if (r == 0)
         r = site_mates_load(s, err);
-    if (r == 0)
-        site_event(s, "site.paired", NULL, NULL, SITE_NOTICE, NULL, "paired with site '%s' (%s)",
-                   peer->site, peer->link);
-    return r;
+    if (r < 0)
+        return r;
+    site_event(s, replaced ? "site.replaced" : "site.paired", NULL, NULL, SITE_NOTICE, NULL,
+               replaced ? "site '%s' is another machine now (%s)" : "paired with site '%s' (%s)",
+               peer->site, peer->link);
+    site_replace_repoint(s, peer->site);
+    return 0;
 }
 
 static int accept_pair(void *ctx, const struct gw_pair_site *peer, struct gw_error *err)
 {
-    return site_paired(ctx, peer, "a one-time code", err);
+    struct site *s = ctx;
+    char by[sizeof s->replaced_by];
+    pthread_mutex_lock(&s->mu);
+    snprintf(by, sizeof by, "%s", s->replaced_by[0] != '\0' ? s->replaced_by : "a one-time code");
+    pthread_mutex_unlock(&s->mu);
+    return site_paired(s, peer, by, err);
 }
 
 /* ---- start ------------------------------------------------------------------------------------
@@ -310,6 +346,7 @@ static void free_plans(struct site *s)
         site_document_unref(p->doc);
         json_decref(p->side);
         json_decref(p->peer_side);
+        json_decref(p->last_point);
         pthread_mutex_destroy(&p->plan_mu);
         free(p);
     }

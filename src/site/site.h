@@ -59,6 +59,13 @@ struct site {
     char name[SITE_NAME_TEXT];
     char state_dir[PATH_MAX];
     char boot_id[GW_UUID_TEXT];
+    char config[PATH_MAX]; /* the site file */
+    /* Of the catalog (catalog/identity.h). Fenced: its memory may be older than what the peers have
+     * seen; nothing is started or decided until it was compared. Under mu. */
+    char instance[GW_UUID_TEXT];
+    uint64_t generation;
+    bool fenced;
+    char fenced_why[128];
     int lock_fd; /* state_dir/lock: one daemon */
 
     struct gw_catalog *catalog;
@@ -82,15 +89,20 @@ struct site {
     struct site_mate *mates;
     struct site_runner *runners;
     uint64_t changes;
+    char replaced_by[128]; /* who made the last code that replaces a site; "" */
 
     pthread_t monitor;
     bool monitor_runs;
+    pthread_t recall;
+    bool recall_runs;
 };
 
 struct site_options {
     const char *config;   /* the site file */
     const char *programs; /* where the data plane's programs are; NULL: see unit/command.h */
     bool make;            /* make catalog and identity if there are none */
+    bool rebuild;         /* the catalog was lost: make it anew */
+    const char *restore;  /* a backup; NULL: none */
 };
 
 int site_start(const struct site_options *options, struct site **ret, struct gw_error *err);

@@ -15,6 +15,7 @@
 
 #define PAUSE_MS 50u
 #define RELEASE_MARGIN_MS 5000u
+#define CHOOSE_MS 15000u
 
 static unsigned step_ms(const struct site_step *t)
 {
@@ -139,14 +140,67 @@ static int note_activation(struct site_step *t, struct gw_error *err)
                         : gw_catalog_plan_note(t->site->catalog, t->plan->uuid_text, text, err);
 }
 
+/* The site is another machine: what it has of the plan begins here, blank. */
+static int begin_anew(struct site_step *t, struct gw_error *err)
+{
+    CLEANUP_SITE_JSON json_t *facts =
+        json_pack("{s:b, s:s}", "synced", 0, "first_site", site_text(t->params, "first_site"));
+    CLEANUP_FREE char *text = json_dumps(facts, JSON_COMPACT);
+    int r = create(t, false, err);
+    if (r < 0)
+        return r;
+    return text == NULL ? gw_error_set(err, -ENOMEM, "out of memory")
+                        : gw_catalog_plan_note(t->site->catalog, t->plan->uuid_text, text, err);
+}
+
 static int replica_on(struct site_step *t, struct gw_error *err)
 {
-    int r = site_plan_update(t->site, t->plan, set_active, t, err);
+    int r = site_true(t->params, "replaced") ? begin_anew(t, err) : 0;
+    if (r == 0)
+        r = site_plan_update(t->site, t->plan, set_active, t, err);
     if (r == 0)
         r = note_activation(t, err);
     if (r == 0)
         r = site_dp_want(t->site, t->plan, GW_CATALOG_WANT_REPLICA, err);
     return r < 0 ? r : site_dp_start(t->site, t->plan, t->doc->plan, GW_UNIT_REPLICA, err);
+}
+
+/*
+ * Both sides were promoted since they parted (a failover that was reverted, a split brain): nothing
+ * is copied until a person names the survivor. Who asked for this run did (params: survivor).
+ */
+static int choose_survivor(struct site_step *t, struct gw_error *err)
+{
+    CLEANUP_SITE_JSON json_t *ours = NULL, *theirs = NULL;
+    uint64_t age, deadline = gw_boot_ns() + CHOOSE_MS * GW_NS_PER_MS;
+    for (;;) {
+        CLEANUP_SITE_JSON json_t *status = NULL;
+        int r = site_dp_status(t->site, t->plan, &status, err);
+        if (r < 0)
+            return r;
+        const json_t *verdict = site_at(status, "verdict");
+        if (strcmp(site_text(verdict, "action"), "split-brain") == 0)
+            break;
+        if (verdict != NULL && !json_is_null(verdict))
+            return 0; /* they know what to do without a person */
+        if (site_step_pause(t, deadline, PAUSE_MS, "the verdict", err) < 0)
+            return 0; /* no contact yet: the assess shows what it says when there is */
+    }
+    site_sides(t->site, t->plan, &ours, &theirs, &age);
+    const char *uuid = site_text(site_at(theirs, "dir"), "incarnation");
+    json_object_set_new(t->detail, "survivor", json_string(uuid));
+    return site_dp_call(t->site, t->plan,
+                        json_pack("{s:s, s:s, s:s}", "cmd", "choose", "survivor", uuid, "by",
+                                  t->call->run->requester),
+                        SITE_DP_CALL_MS, NULL, err);
+}
+
+static int follow(struct site_step *t, struct gw_error *err)
+{
+    int r = replica_on(t, err);
+    if (r == 0 && site_text(t->params, "survivor")[0] != '\0')
+        r = choose_survivor(t, err);
+    return r;
 }
 
 static int process_off(struct site_step *t, struct gw_error *err)
@@ -432,8 +486,9 @@ static int promote(struct site_step *t, struct gw_error *err)
     bool commit = t->call->run->operation != GW_OPERATION_FAILOVER;
     r = site_plan_update(t->site, t->plan, set_commit, &commit, err);
     CLEANUP_SITE_JSON json_t *facts =
-        json_pack("{s:o}", "failed_over_wall_ns",
-                  commit ? json_null() : json_integer((json_int_t)gw_wall_ns()));
+        json_pack("{s:o, s:o, s:b}", "failed_over_wall_ns",
+                  commit ? json_null() : json_integer((json_int_t)gw_wall_ns()), "routed",
+                  json_null(), "reverted", revert);
     CLEANUP_FREE char *text = json_dumps(facts, JSON_COMPACT);
     if (r == 0 && text != NULL)
         r = gw_catalog_plan_note(t->site->catalog, t->plan->uuid_text, text, err);
@@ -471,7 +526,8 @@ static int reverse_ok(struct site_step *t, struct gw_error *err)
         return r;
     const char *repl = site_text(status, "replication");
     if (strcmp(repl, "async") == 0 || strcmp(repl, "sync") == 0)
-        return gw_catalog_plan_note(t->site->catalog, t->plan->uuid_text, "{\"synced\":true}", err);
+        return gw_catalog_plan_note(t->site->catalog, t->plan->uuid_text,
+                                    "{\"synced\":true,\"replaced\":null}", err);
     const json_t *resync = site_at(status, "resync");
     json_object_set_new(t->detail, "left_bytes",
                         json_integer((json_int_t)site_number(resync, "left_bytes")));
@@ -537,7 +593,7 @@ const struct site_step_row site_steps_data[] = {
     { GW_STEP_CREATE_HOME, create_home, NULL, created },
     { GW_STEP_CREATE_DR, create_dr, NULL, created },
     { GW_STEP_START_STANDBY, replica_on, process_off, replica_is_on },
-    { GW_STEP_FOLLOW, replica_on, process_off, replica_is_on },
+    { GW_STEP_FOLLOW, follow, process_off, replica_is_on },
     { GW_STEP_QUIESCE, quiesce, unquiesce, quiesced },
     { GW_STEP_FINAL_SYNC, final_sync, NULL, NULL },
     { GW_STEP_EQUAL, equal, NULL, equal_seen },

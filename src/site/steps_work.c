@@ -8,9 +8,11 @@
 
 #include <errno.h>
 
+/* `then`: what the workload is when fn has succeeded; the headline goes by it at once, not only when
+ * the monitor has looked. */
 static int with_workload(struct site_step *t,
                          int (*fn)(struct site_workload *, json_t **, struct gw_error *),
-                         const char *name, struct gw_error *err)
+                         const char *name, enum gw_svc then, struct gw_error *err)
 {
     struct site_workload *w = NULL;
     json_t *report = NULL;
@@ -21,7 +23,10 @@ static int with_workload(struct site_step *t,
     if (report != NULL)
         json_object_set_new(t->detail, name, report);
     site_workload_free(w);
-    site_monitor_look_soon(t->site, t->plan);
+    if (r == 0)
+        site_monitor_saw(t->site, t->plan, then);
+    else
+        site_monitor_look_soon(t->site, t->plan);
     return r;
 }
 
@@ -32,12 +37,12 @@ static int stop_all(struct site_workload *w, json_t **ret, struct gw_error *err)
 
 static int stop(struct site_step *t, struct gw_error *err)
 {
-    return with_workload(t, stop_all, "workload", err);
+    return with_workload(t, stop_all, "workload", GW_SVC_STOPPED, err);
 }
 
 static int start(struct site_step *t, struct gw_error *err)
 {
-    return with_workload(t, site_workload_start, "workload", err);
+    return with_workload(t, site_workload_start, "workload", GW_SVC_RUNNING, err);
 }
 
 static int seen(struct site_step *t, struct site_workload_state *ret, struct gw_error *err)
@@ -126,7 +131,7 @@ static int verify(struct site_step *t, struct gw_error *err)
     bool home = t->call->run->operation == GW_OPERATION_FAILBACK ||
                 t->call->run->operation == GW_OPERATION_REVERT;
     int r = hooks(t, home ? GW_HOOK_POST_FAILBACK : GW_HOOK_POST_RECOVER, err);
-    return r < 0 ? r : with_workload(t, site_workload_health, "health", err);
+    return r < 0 ? r : with_workload(t, site_workload_health, "health", GW_SVC_RUNNING, err);
 }
 
 /* ---- routes -----------------------------------------------------------------------------------
@@ -143,6 +148,8 @@ static int route(struct site_step *t, struct gw_error *err)
     if (report != NULL)
         json_object_set_new(t->detail, "routes", report);
     site_workload_free(w);
+    if (r == 0 && t->doc->plan->n_routes > 0) /* from here on a failover cannot be reverted */
+        r = gw_catalog_plan_note(t->site->catalog, t->plan->uuid_text, "{\"routed\":true}", err);
     return r;
 }
 

@@ -49,6 +49,9 @@ void site_event(struct site *s, const char *kind, const char *plan, const char *
                                   .severity = (enum gw_catalog_severity)severity,
                                   .text = text,
                                   .data = dump != NULL ? dump : "{}" };
+    /* Published in the order of their numbers: the hub drops what comes late. */
+    static pthread_mutex_t in_order = PTHREAD_MUTEX_INITIALIZER;
+    LOCK_SCOPE(&in_order);
     uint64_t id = 0;
     struct gw_error err = { 0 };
     if (gw_catalog_event_add(s->catalog, &e, &id, &err) < 0) {

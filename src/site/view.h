@@ -54,6 +54,11 @@ const json_t *site_view_dp(const struct site_view *v, enum gw_label label);
 
 /* The status document of the API, new. */
 json_t *site_view_status(struct site *s, struct site_plan *p, const struct site_view *v);
+/* A copy that is under way by this status of a source: {what, done_bytes, total_bytes, rate,
+ * eta_seconds}, new; NULL: none is. */
+json_t *site_view_sync(const json_t *dp);
+/* {"volumes": [...]}: with their place and NBD socket at this site. */
+json_t *site_view_volumes(struct site *s, struct site_plan *p, const struct site_view *v);
 /* For guards; texts in `store` live as long as it. */
 struct site_guard_texts {
     char text[GW_GUARD_MAX][128];

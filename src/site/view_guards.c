@@ -97,7 +97,8 @@ static void fill_state(const struct site_view *v, struct gw_guard_facts *f)
     set(f, GW_GUARD_LAG_IN_BUDGET, x->cutover_ok);
     set(f, GW_GUARD_COMMITTED, x->committed);
     set(f, GW_GUARD_FAILOVER_OPEN, inverse(x->committed));
-    set(f, GW_GUARD_BEFORE_ROUTE, inverse(x->committed));
+    set(f, GW_GUARD_BEFORE_ROUTE,
+        gw_tri_of(!site_true(site_at(site_view_active(v), "facts"), "routed")));
     /* Met also where no tail is known. */
     set(f, GW_GUARD_TAIL_SIGNED, gw_tri_of(x->tail_unsigned != GW_TRI_YES));
     set(f, GW_GUARD_TAIL_WAITS, x->tail_unsigned);

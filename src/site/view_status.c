@@ -5,6 +5,7 @@
 
 #include "base/clock.h"
 #include "control/message.h"
+#include "site/dataplane.h"
 #include "site/mates.h"
 
 #include <string.h>
@@ -36,6 +37,26 @@ static json_t *reasons_json(const struct site_view *v)
     return a;
 }
 
+/* The one thing about a side that a person should know; "": all is as it should be. */
+static json_t *detail_of(const struct site_view *v, enum gw_label l)
+{
+    const json_t *side = v->side[l], *unit = site_at(side, "unit");
+    const char *want = site_text(side, "want"), *svc = site_text(side, "svc");
+    bool active = v->holder == (l == GW_LABEL_HOME ? GW_HOLDER_HOME : GW_HOLDER_DR);
+    if (site_text(side, "fenced")[0] != '\0')
+        return json_sprintf("fenced: %s", site_text(side, "fenced"));
+    if (site_text(side, "dir_error")[0] != '\0')
+        return json_incref(json_object_get(side, "dir_error"));
+    if (site_true(unit, "crash_loop"))
+        return json_sprintf("its process ends again and again: %s", site_text(unit, "words"));
+    if (strcmp(want, "NONE") != 0 && !site_true(side, "dp_known"))
+        return json_sprintf("its process does not answer: %s", site_text(side, "dp_error"));
+    if (active && strcmp(svc, gw_svc_name(GW_SVC_RUNNING)) != 0)
+        return json_sprintf("services %s%s%s", svc, site_text(side, "svc_text")[0] ? ": " : "",
+                            site_text(side, "svc_text"));
+    return json_string("");
+}
+
 static json_t *site_json(struct site *s, const struct site_view *v, enum gw_label l)
 {
     const json_t *side = v->side[l];
@@ -57,6 +78,7 @@ static json_t *site_json(struct site *s, const struct site_view *v, enum gw_labe
         if (m != NULL && !json_is_null(m))
             json_object_set(o, copied[i], m);
     }
+    json_object_set_new(o, "detail", detail_of(v, l));
     const char *reason = site_text(dp, "reason");
     if (o != NULL && reason[0] != '\0')
         json_object_set_new(o, "reason", gw_control_text(reason));
@@ -73,12 +95,12 @@ static const json_t *active_dp(const struct site_view *v)
 }
 
 /* A copy that is under way, with its rate over its whole life so far. */
-static json_t *sync_json(const json_t *dp)
+json_t *site_view_sync(const json_t *dp)
 {
     const json_t *r = site_at(dp, "resync");
     const char *repl = site_text(dp, "replication");
     if (r == NULL || (strcmp(repl, "seeding") != 0 && strcmp(repl, "resync") != 0))
-        return json_null();
+        return NULL;
     uint64_t total = site_number(r, "total_bytes"), left = site_number(r, "left_bytes");
     uint64_t done = total > left ? total - left : 0;
     uint64_t rate = gw_forecast_rate(done, (uint64_t)(site_real(r, "seconds") * 1000));
@@ -86,9 +108,29 @@ static json_t *sync_json(const json_t *dp)
     gw_forecast_sync(left, rate, 0, &eta);
     return json_pack(
         "{s:s, s:I, s:I, s:o, s:o}", "what", repl, "done_bytes", (json_int_t)done, "total_bytes",
-        (json_int_t)total, "rate_bytes",
+        (json_int_t)total, "rate",
         rate == GW_NOT_KNOWN ? json_null() : json_integer((json_int_t)rate), "eta_seconds",
         eta.kind == GW_FORECAST_KNOWN ? json_real((double)eta.ms / 1000.0) : json_null());
+}
+
+static json_t *verify_json(const json_t *dp)
+{
+    const json_t *x = site_at(dp, "verify");
+    return site_true(x, "running") || site_true(x, "done") ? json_incref((json_t *)(uintptr_t)x)
+                                                           : json_null();
+}
+
+/* The newest of both sites; each knows its own. */
+static json_t *last_point_json(const struct site_view *v)
+{
+    json_t *best = NULL;
+    for (int l = 0; l < GW_LABEL_MAX; l++) {
+        json_t *x = json_object_get(v->side[l], "last_point");
+        if (json_is_object(x) &&
+            (best == NULL || strcmp(site_text(x, "time"), site_text(best, "time")) > 0))
+            best = x;
+    }
+    return best != NULL ? json_incref(best) : json_null();
 }
 
 static json_t *divergence_json(const struct site_view *v, const json_t *dp)
@@ -139,6 +181,23 @@ static json_t *volumes_json(const struct gw_planfile *plan, const json_t *dp)
     return a;
 }
 
+json_t *site_view_volumes(struct site *s, struct site_plan *p, const struct site_view *v)
+{
+    const struct gw_planfile *plan = v->doc->plan;
+    json_t *a = volumes_json(plan, active_dp(v)), *one;
+    struct site_dp_paths at;
+    struct gw_error none = { 0 };
+    bool source = strcmp(site_text(v->side[v->here], "want"), "SOURCE") == 0 &&
+                  site_dp_paths(s, p, &at, &none) == 0;
+    size_t i;
+    json_array_foreach(a, i, one)
+    {
+        json_object_set(one, "path", json_object_get(json_object_get(one, "at"), s->name));
+        json_object_set_new(one, "nbd", source ? json_string(at.nbd) : json_null());
+    }
+    return json_pack("{s:s, s:o}", "plan", p->name, "volumes", a);
+}
+
 static json_t *lag_json(json_t *o, const struct site_view *v)
 {
     const json_t *lag = site_at(site_view_active(v), "lag");
@@ -164,7 +223,7 @@ json_t *site_view_status(struct site *s, struct site_plan *p, const struct site_
                           "plan", p->name, "status", gw_status_name(v->phase.status), "phase",
                           gw_phase_name(v->phase.phase), "reasons", reason_names(v), "sentence",
                           v->sentence, "next", v->next, "active", active, "holder",
-                          gw_holder_name(v->holder), "epoch", (json_int_t)v->epoch, "direction",
+                          active, "epoch", (json_int_t)v->epoch, "direction",
                           direction, "replication", gw_life_repl_name(v->facts.repl), "mode",
                           gw_mode_name(v->facts.mode), "home", plan->home, "dr", plan->dr);
     if (o == NULL)
@@ -174,11 +233,14 @@ json_t *site_view_status(struct site *s, struct site_plan *p, const struct site_
     json_object_set_new(o, "rpo_seconds", json_real((double)plan->rpo_ms / 1000.0));
     json_t *within = json_object_get(site_at(site_view_active(v), "rpo"), "percent");
     json_object_set(o, "rpo_within_percent", within != NULL ? within : json_null());
-    json_object_set_new(o, "sync", sync_json(dp));
+    json_t *sync = site_view_sync(dp);
+    json_object_set_new(o, "sync", sync != NULL ? sync : json_null());
     json_object_set_new(o, "divergence", divergence_json(v, dp));
     const json_t *held = site_at(v->side[v->here], "held");
     json_object_set(o, "held_reason", held != NULL ? (json_t *)(uintptr_t)held : json_null());
     json_object_set_new(o, "run", run_json(v));
+    json_object_set_new(o, "verify", verify_json(dp));
+    json_object_set_new(o, "last_point", last_point_json(v));
     json_object_set_new(o, "volumes", volumes_json(plan, dp));
     json_object_set_new(o, "version", json_integer((json_int_t)v->doc->version));
     json_object_set_new(o, "hash", json_string(v->doc->hash));

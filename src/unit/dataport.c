@@ -90,16 +90,15 @@ static bool may_tell(struct gw_dataport *d, uint64_t now)
 
 /* ---- one guest ------------------------------------------------------------------------------- */
 
-/* Its socket is not ours any more, or closed. */
-static void leave(struct gw_dataport *d, struct guest *g, bool close_it)
+/* Our end of it is closed; if it was passed on, it lives with another. */
+static void leave(struct gw_dataport *d, struct guest *g)
 {
     epoll_ctl(d->epoll_fd, EPOLL_CTL_DEL, g->fd, NULL);
     if (g->pass_fd >= 0) {
         epoll_ctl(d->epoll_fd, EPOLL_CTL_DEL, g->pass_fd, NULL);
         close(g->pass_fd);
     }
-    if (close_it)
-        close(g->fd);
+    close(g->fd);
     g->gone = true;
 }
 
@@ -117,7 +116,7 @@ static void send_away(struct gw_dataport *d, struct guest *g, uint64_t *counted,
     }
     if (alert != 0)
         send(g->fd, record, sizeof record, MSG_DONTWAIT | MSG_NOSIGNAL);
-    leave(d, g, true);
+    leave(d, g);
 }
 
 #define ALERT_INTERNAL_ERROR 80
@@ -135,7 +134,7 @@ static void pass_on(struct gw_dataport *d, struct guest *g)
         return;
     }
     count(d, &d->stats.passed);
-    leave(d, g, true);
+    leave(d, g);
 }
 
 static void find_process(struct gw_dataport *d, struct guest *g, const struct gw_uuid *plan,
@@ -170,7 +169,7 @@ static void to_probe(struct gw_dataport *d, struct guest *g)
         return;
     }
     count(d, &d->stats.probes);
-    leave(d, g, false);
+    g->gone = true; /* the number of its descriptor may be another one's already */
 }
 
 static void named(struct gw_dataport *d, struct guest *g, const char *name)
@@ -379,7 +378,7 @@ static void *port_main(void *arg)
     }
     for (unsigned i = 0; i < d->n; i++)
         if (!d->guest[i]->gone)
-            leave(d, d->guest[i], true);
+            leave(d, d->guest[i]);
     sweep(d);
     return NULL;
 }

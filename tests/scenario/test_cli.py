@@ -270,12 +270,12 @@ def test_apply_sends_the_bytes_and_says_what_changed(daemon, world):
     with open(path, "w", encoding="utf-8") as f:
         f.write(text)
     daemon.answer("PUT", API + "/plans/shop", {
-        "plan": "shop", "version": 2, "hash": "abc", "changes": ["volume log added"]})
+        "plan": "shop", "version": 2, "hash": "abc", "changes": [{"path": "volumes", "sentence": "volume log added"}]})
     r = daemon.run("plan", "apply", "-f", path, "--if-match", "old")
     assert r.code == OK and r.out == "Plan shop, version 2:\n  volume log added\n", r
     q = daemon.requests[0]
     assert q.body == text.encode() and q.headers["Content-Type"] == "application/yaml"
-    assert q.headers["If-Match"].strip('"') == "old"
+    assert q.headers["If-Match"] == '"old"'
     with open(path, "w", encoding="utf-8") as f:
         f.write('{"home": "a", "plan": "shop"}')
     r = daemon.run("plan", "apply", "-f", path, "--json")
@@ -338,8 +338,10 @@ STATUS = {
     "rpo_within_percent": 99.25, "last_point": {"id": "p1", "time": "2026-11-22T01:00:00Z"},
     "sync": {"done_bytes": 1 << 30, "total_bytes": 4 << 30, "rate": 100 << 20, "eta_seconds": 31},
     "volumes": [{"name": "pgdata", "bytes": 20 << 30, "dirty_bytes": 3 << 30}],
-    "sites": {"madrid": {"reachable": False, "role": "standby", "service": "STOPPED", "unit": "up"},
-              "lisbon": {"reachable": True, "role": "active", "service": "RUNNING", "unit": "up"}},
+    "sites": {"madrid": {"reachable": False, "role": "standby", "service": "STOPPED",
+                         "unit": {"state": "up"}},
+              "lisbon": {"reachable": True, "role": "active", "service": "RUNNING",
+                         "unit": {"state": "up"}}},
     "run": {"id": RUN, "operation": "reverse", "state": "RUNNING", "step": "sync"},
     "last_run": {"id": "x", "operation": "failover", "state": "DONE"},
     "divergence": {"site": "madrid", "bytes": 4096, "signed": False}}

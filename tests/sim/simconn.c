@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright the godwit authors
 /* Connections and listeners as the engine sees them: engine/transport.h over the simulated link. */
+#include "engine/tls.h"
 #include "simnet.h"
 #include "simnet_internal.h"
 
@@ -24,6 +25,11 @@ int gw_tls_load(const struct gw_tls_files *files, struct gw_tls **ret, struct gw
 void gw_tls_free(struct gw_tls *t)
 {
     (void)t;
+}
+
+struct gw_tls *gw_tls_ref(struct gw_tls *t)
+{
+    return t;
 }
 
 static int site_of(const char *address)

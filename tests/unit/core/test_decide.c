@@ -49,9 +49,6 @@ static const struct gw_operation small[] = {
 /* ---- states seen ----------------------------------------------------------------------------- */
 
 #define SEEN_MAX (1u << 20)
-/* A run that goes on longer than that without a person does not end. */
-#define DEPTH_MAX 400u
-
 struct node {
     struct gw_run_view v;
     unsigned words; /* of persons so far */
@@ -72,8 +69,23 @@ static uint64_t hash(const struct node *n)
     return h ? h : 1;
 }
 
+/* What counts how often matters only at the step at hand. */
+static void forget_counts(struct gw_run_view *v)
+{
+    for (unsigned i = 0; i < GW_OPERATION_STEPS_MAX; i++) {
+        struct gw_step_view *st = &v->step[i];
+        st->attempts = st->attempts > 0;
+        st->undo_attempts = st->undo_attempts > 0;
+        if (st->state == GW_STEP_DONE || st->state == GW_STEP_CONTINUED ||
+            st->state == GW_STEP_SKIPPED || st->state == GW_STEP_UNDONE)
+            st->tries = st->fails = st->undo_tries = 0;
+        if (v->back)
+            st->tries = st->fails = 0;
+    }
+}
+
 /* The number of entries is not part of what a run is: only whether decisions were told. */
-static void push(const struct node *from, struct gw_run_view *v, unsigned words)
+static void push(struct gw_run_view *v, unsigned words)
 {
     struct node n;
     memset(&n, 0, sizeof n);
@@ -82,7 +94,9 @@ static void push(const struct node *from, struct gw_run_view *v, unsigned words)
     n.v.entries = 100;
     n.v.decision = v->decision > v->alone ? 100 : 0;
     n.v.alone = 0;
-    (void)from;
+    n.v.epoch = 5;
+    n.v.approvals = v->approvals > 0;
+    forget_counts(&n.v);
     uint64_t h = hash(&n);
     size_t at = h % SEEN_MAX;
     while (seen[at] && seen[at] != h)
@@ -136,7 +150,7 @@ static void outcomes(const struct node *n, struct gw_run_view v, enum gw_run_sid
         if (!observed && all[i] == GW_ENTRY_NEITHER)
             continue;
         must_add(&w, all[i], me, step, w.step[step].attempts, w.epoch);
-        push(n, &w, n->words);
+        push(&w, n->words);
     }
 }
 
@@ -197,7 +211,7 @@ static void follow_action(const struct node *n, const struct gw_run_facts *f,
             struct gw_run_view w = v;
             assert_true(
                 add(&w, GW_ENTRY_NOTHING, me, i, w.step[i].attempts, w.epoch, GW_ENTRY_NOT_SENT));
-            push(n, &w, n->words);
+            push(&w, n->words);
         }
         break;
     case GW_ACT_OBSERVE:
@@ -206,12 +220,12 @@ static void follow_action(const struct node *n, const struct gw_run_facts *f,
         return;
     case GW_ACT_UNDO:
         must_add(&v, GW_ENTRY_UNDO, me, i, v.step[i].undo_attempts + 1, v.epoch);
-        push(n, &v, n->words);
+        push(&v, n->words);
         for (unsigned k = 0; k < 2; k++) {
             struct gw_run_view w = v;
             must_add(&w, k ? GW_ENTRY_UNDONE : GW_ENTRY_UNDO_FAILED, me, i, w.step[i].undo_attempts,
                      w.epoch);
-            push(n, &w, n->words);
+            push(&w, n->words);
         }
         return;
     case GW_ACT_CONTINUE:
@@ -244,7 +258,7 @@ static void follow_action(const struct node *n, const struct gw_run_facts *f,
     case GW_ACT_RECORD:
         must_add(&v, gw_choice_entry(&v, f->choice), me, v.halted_at, 0,
                  v.epoch + (f->choice == GW_CHOICE_OVERRIDE));
-        push(n, &v, n->words + 1);
+        push(&v, n->words + (f->choice != GW_CHOICE_APPROVE));
         return;
     case GW_ACT_TAKE_OVER:
         must_add(&v, GW_ENTRY_TAKEN_OVER, me, GW_NO_STEP, 0, v.epoch + 1);
@@ -271,10 +285,11 @@ static void follow_action(const struct node *n, const struct gw_run_facts *f,
     case GW_ACT_MAX:
         return;
     }
-    push(n, &v, n->words);
+    push(&v, n->words);
 }
 
-#define WORDS_MAX 3u
+/* Words of a person on one way, besides the approval. */
+#define WORDS_MAX 1u
 
 static void visit(const struct node *n)
 {
@@ -288,7 +303,7 @@ static void visit(const struct node *n)
         f.abort_by_passed = b % 2, b /= 2;
         f.return_on_unhealthy = b % 2, b /= 2;
         f.choice = (enum gw_choice)b;
-        if (f.choice != GW_CHOICE_NONE && n->words >= WORDS_MAX && f.choice != GW_CHOICE_APPROVE)
+        if (f.choice > GW_CHOICE_APPROVE && n->words >= WORDS_MAX)
             continue;
         struct gw_action a, again;
         gw_decide(op, &n->v, &f, &a);
@@ -313,7 +328,7 @@ static void explore(const struct gw_operation *o)
     struct gw_run_view v;
     memset(&v, 0, sizeof v);
     must_add(&v, GW_ENTRY_CREATED, op->starts, GW_NO_STEP, 0, 5);
-    push(NULL, &v, 0);
+    push(&v, 0);
     while (n_done < n_queue) {
         struct node n = queue[n_done++];
         visit(&n);
@@ -469,7 +484,8 @@ static void test_requests_fit_the_table(void **state)
     (void)state;
     for (unsigned s = 1; s < GW_RUN_DONE; s++)
         for (unsigned c = 1; c < GW_CHOICE_MAX; c++) {
-            struct gw_run_view v = { .state = (enum gw_run_state)s, .entries = 9 };
+            bool back = s == GW_RUN_CANCELLING || s == GW_RUN_REVERTING;
+            struct gw_run_view v = { .state = (enum gw_run_state)s, .entries = 9, .back = back };
             struct gw_run_facts f = { .me = GW_SIDE_OLD };
             op = &small[0];
             const char *why = NULL;

@@ -156,26 +156,28 @@ static void test_outcomes(void **state)
     }
 }
 
-/* A kept connection that is dead when the next request is sent: libcurl would send it again. */
+/* A kept connection that breaks under the next request: libcurl would send it again. */
 static void test_never_twice(void **state)
 {
-    struct fake f = { .read_request = true,
-                      .answer = OK_BODY("application/json", "{}"),
-                      .answers_max = 1 };
-    struct gw_http_response a;
-    struct gw_error err = { 0 };
-    fake_open(&f);
-    struct gw_http_client *c = client_of(f.address);
-    assert_ok(call(c, "POST", "/x", "{}", &a, &err), &err);
-    gw_http_response_done(&a);
-    /* The server takes this one over the same connection, and closes: nobody knows. */
-    int r = call(c, "POST", "/second", "{}", &a, &err);
-    assert_int_equal(r, -ECONNRESET);
-    assert_int_equal(a.outcome, GW_HTTP_UNKNOWN);
-    gw_http_response_done(&a);
-    gw_http_client_free(c);
-    assert_int_equal(fake_close(&f), 2);
-    assert_contains(f.request, "POST /second");
+    static const char *const methods[] = { "POST", "PUT", "DELETE" };
+    for (size_t i = 0; i < 3; i++) {
+        struct fake f = { .read_request = true,
+                          .answer = OK_BODY("application/json", "{}"),
+                          .answers_max = 1 };
+        struct gw_http_response a;
+        struct gw_error err = { 0 };
+        fake_open(&f);
+        struct gw_http_client *c = client_of(f.address);
+        assert_ok(call(c, "POST", "/x", "{}", &a, &err), &err);
+        gw_http_response_done(&a);
+        /* The server takes this one over the same connection, and closes: nobody knows. */
+        assert_int_equal(call(c, methods[i], "/second", "{}", &a, &err), -ECONNRESET);
+        assert_int_equal(a.outcome, GW_HTTP_UNKNOWN);
+        gw_http_response_done(&a);
+        gw_http_client_free(c);
+        assert_int_equal(fake_close(&f), 2);
+        assert_contains(f.request, "/second");
+    }
 }
 
 static void test_not_sent(void **state)

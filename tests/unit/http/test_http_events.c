@@ -6,6 +6,7 @@
 #include "support.h"
 
 #define STORE_MAX 2000u
+#define ALIVE_MS 20u
 
 struct world {
     char dir[64], path[96], address[112];
@@ -61,7 +62,7 @@ static void publish(struct world *w, uint64_t id)
     gw_http_events_publish(w->hub, id, "run", topic_of(id), json);
 }
 
-static struct world *open_world(bool store, uint64_t head_id)
+static struct world *open_world(bool store, uint64_t head_id, unsigned alive_ms)
 {
     struct world *w = calloc(1, sizeof *w);
     struct gw_error err = { 0 };
@@ -72,7 +73,7 @@ static struct world *open_world(bool store, uint64_t head_id)
     w->first = 1;
     w->last = head_id;
     const struct gw_http_events_config events = {
-        .read = store ? read_store : NULL, .ctx = w, .head_id = head_id, .alive_ms = 20
+        .read = store ? read_store : NULL, .ctx = w, .head_id = head_id, .alive_ms = alive_ms
     };
     assert_ok(gw_http_events_new(&events, &w->hub, &err), &err);
     const struct gw_http_config config = {
@@ -139,7 +140,7 @@ static void follow(struct world *w, const char *path, const char *last_id, struc
 
 static void test_live(void **state)
 {
-    struct world *w = open_world(false, 100);
+    struct world *w = open_world(false, 100, ALIVE_MS);
     struct seen s = { .until = 110, .step = 1, .last = 100, .publish_for = w, .publish_to = 110 };
     follow(w, "/events", NULL, &s);
     assert_int_equal(s.count, 10);
@@ -148,17 +149,22 @@ static void test_live(void **state)
     s = (struct seen){ .until = 120, .step = 1, .last = 107, .publish_for = w, .publish_to = 120 };
     follow(w, "/events", "107", &s);
     assert_int_equal(s.count, 13);
+    gw_http_events_publish(w->hub, 50, "run", "even", "{\"n\":50}"); /* out of order: dropped */
+    assert_int_equal(w->last, 120);
     /* By topic. */
     s = (struct seen){ .until = 130, .step = 2, .last = 120, .publish_for = w, .publish_to = 130 };
     follow(w, "/events?topic=even", NULL, &s);
     assert_int_equal(s.count, 5);
+    s = (struct seen){ .until = 130, .step = 1, .last = 117 };
+    follow(w, "/events", "117", &s);
+    assert_int_equal(s.count, 13);
     close_world(w);
 }
 
 /* From the store into what is live, in one go. */
 static void test_stored(void **state)
 {
-    struct world *w = open_world(true, 900);
+    struct world *w = open_world(true, 900, ALIVE_MS);
     struct seen s = { .until = 1500, .step = 1, .last = 5, .publish_for = w, .publish_to = 1500 };
     follow(w, "/events?after=5", NULL, &s);
     assert_int_equal(s.count, 1495);
@@ -172,7 +178,7 @@ static void test_stored(void **state)
 static void test_gaps(void **state)
 {
     /* The store was cut off. */
-    struct world *w = open_world(true, 900);
+    struct world *w = open_world(true, 900, ALIVE_MS);
     w->first = 700;
     struct seen s = { .until = 905, .step = 1, .publish_for = w, .publish_to = 905 };
     follow(w, "/events", "10", &s);
@@ -180,7 +186,7 @@ static void test_gaps(void **state)
     assert_int_equal(s.count, 5);
     close_world(w);
     /* No store, and more than the hub remembers; an id from another history. */
-    w = open_world(false, 0);
+    w = open_world(false, 0, ALIVE_MS);
     for (uint64_t i = 1; i <= GW_HTTP_FEED_RECENT_MAX + 10; i++)
         publish(w, i);
     s = (struct seen){ .until = GW_HTTP_FEED_RECENT_MAX + 10, .step = 1 };
@@ -204,7 +210,7 @@ static void wait_clients(struct world *w, unsigned n)
 /* One that reads nothing costs its buffer, holds up nobody, and misses nothing. */
 static void test_slow(void **state)
 {
-    struct world *w = open_world(true, 0);
+    struct world *w = open_world(true, 0, 60000);
     char *text = malloc(1u << 20);
     int slow = raw_connect(w->path);
     int small = 4096;
@@ -236,13 +242,13 @@ static void test_slow(void **state)
     }
     close(slow);
     free(text);
-    wait_clients(w, 0); /* found without an event */
+    wait_clients(w, 0); /* found without an event, or a sign of life */
     close_world(w);
 }
 
 static void test_refused(void **state)
 {
-    struct world *w = open_world(false, 0);
+    struct world *w = open_world(false, 0, ALIVE_MS);
     struct seen s = { .until = 1 };
     struct gw_error err = { 0 };
     int fds[GW_HTTP_FEED_CLIENTS_MAX];
@@ -285,7 +291,7 @@ static void *close_later(void *arg)
 
 static void test_end(void **state)
 {
-    struct world *w = open_world(false, 0);
+    struct world *w = open_world(false, 0, ALIVE_MS);
     struct gw_error err = { 0 };
     pthread_t thread;
     assert_int_equal(pthread_create(&thread, NULL, close_later, w), 0);

@@ -5,7 +5,7 @@
 #include "engine/transport.h"
 #include "sites.h"
 
-#include <fcntl.h>
+#include <gnutls/x509.h>
 
 static char *path_of(const char *dir, const char *name)
 {
@@ -41,6 +41,23 @@ static void test_names(void **state)
     assert_true(gw_site_name_valid(name));
 }
 
+/* Its own authority: that is how the data link takes it. */
+static void check_extensions(const struct gw_identity *id)
+{
+    gnutls_x509_crt_t crt;
+    unsigned critical = 0, usage = 0;
+    const char *pem = gw_identity_pem(id);
+    gnutls_datum_t d = { .data = (unsigned char *)(uintptr_t)pem, .size = (unsigned)strlen(pem) };
+    gnutls_x509_crt_init(&crt);
+    assert_int_equal(gnutls_x509_crt_import(crt, &d, GNUTLS_X509_FMT_PEM), 0);
+    assert_int_equal(gnutls_x509_crt_get_ca_status(crt, &critical), 1);
+    assert_int_equal(gnutls_x509_crt_get_key_usage(crt, &usage, &critical), 0);
+    assert_true((usage & GNUTLS_KEY_KEY_CERT_SIGN) && (usage & GNUTLS_KEY_DIGITAL_SIGNATURE));
+    assert_int_equal(gnutls_x509_crt_get_pk_algorithm(crt, NULL), GNUTLS_PK_ECDSA);
+    assert_int_equal(gnutls_x509_crt_get_version(crt), 3);
+    gnutls_x509_crt_deinit(crt);
+}
+
 static void test_identity(void **state)
 {
     char dir[64];
@@ -52,6 +69,7 @@ static void test_identity(void **state)
     assert_ok(gw_identity_open(dir, "madrid", true, &id, &err), &err);
     const struct gw_cert_info *info = gw_identity_info(id);
     assert_string_equal(info->name, "madrid");
+    check_extensions(id);
     uint64_t year_ns = 365ull * 24 * 3600 * GW_NS_PER_S;
     assert_true(info->from_wall_ns < gw_wall_ns());
     assert_true(info->until_wall_ns > gw_wall_ns() + 9 * year_ns);

@@ -2,6 +2,7 @@
 // Copyright the godwit authors
 /* Pairing: the code, the proofs, and everything that must not work. */
 #include "link/pair_code.h"
+#include "link/pair_message.h"
 #include "sites.h"
 
 #include <ctype.h>
@@ -361,6 +362,49 @@ static void test_forged(void **state)
     assert_int_equal(w->accepts, 0);
 }
 
+/* It holds the certificate of the code, but not the code: whoever took over the machine since. */
+static int do_hello(struct gw_http_call *c, struct gw_error *err)
+{
+    return gw_http_reply_json(c, 200, json_object());
+}
+
+static int do_lie(struct gw_http_call *c, struct gw_error *err)
+{
+    const struct world *w = gw_http_call_ctx(c);
+    struct gw_pair_message m = { .site = "madrid",
+                                 .certificate = gw_identity_pem(w->a.id),
+                                 .link = "evil.example:1",
+                                 .data = "",
+                                 .proof = "00000000000000000000000000000000"
+                                          "00000000000000000000000000000000" };
+    m.nonce = json_string_value(json_object_get(gw_http_call_json(c), "nonce"));
+    return gw_http_reply_json(c, 200, gw_pair_message_new(&m));
+}
+
+static void test_liar(void **state)
+{
+    static const struct gw_http_route routes[] = {
+        { "GET", GW_PAIR_PATH, do_hello, GW_HTTP_ANYONE, NULL, "hello" },
+        { "POST", GW_PAIR_PATH, do_lie, GW_HTTP_ANYONE, NULL, "lie" },
+    };
+    struct world *w = *state;
+    struct gw_http_server *s;
+    struct gw_error err = { 0 };
+    const struct gw_http_config config = { .address = "127.0.0.1:0",
+                                           .cert_file = gw_identity_cert_file(w->a.id),
+                                           .key_file = gw_identity_key_file(w->a.id),
+                                           .routes = routes,
+                                           .n_routes = 2,
+                                           .ctx = w };
+    assert_ok(gw_http_start(&config, &s, &err), &err);
+    offer(w, NULL, false);
+    snprintf(w->a.address, sizeof w->a.address, "%s", gw_http_address(s));
+    assert_int_equal(join(w, &w->b, w->code, &err), -EKEYREJECTED);
+    assert_contains(err.msg, "it is not paired here");
+    assert_false(knows(&w->b, &w->a));
+    gw_http_stop(s);
+}
+
 int main(void)
 {
     signal(SIGPIPE, SIG_IGN);
@@ -373,6 +417,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_middle, open_world, close_world),
         cmocka_unit_test_setup_teardown(test_expectations, open_world, close_world),
         cmocka_unit_test_setup_teardown(test_forged, open_world, close_world),
+        cmocka_unit_test_setup_teardown(test_liar, open_world, close_world),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -149,14 +149,20 @@ static void expect(const struct gw_probe_port *p, const char *layer, const char 
     assert_true(failed);
 }
 
-static void probe(struct world *w, const char *address, bool data, struct gw_probe_port *ret)
+static void probe_for(struct world *w, const char *address, bool data, unsigned timeout_ms,
+                      struct gw_probe_port *ret)
 {
     const struct gw_probe_target target = { .identity = w->a.id,
                                             .site = "lisbon",
                                             .pin = gw_identity_info(w->b.id)->fingerprint,
                                             .address = address,
-                                            .timeout_ms = 1000 };
+                                            .timeout_ms = timeout_ms };
     (data ? gw_probe_data : gw_probe_link)(&target, ret);
+}
+
+static void probe(struct world *w, const char *address, bool data, struct gw_probe_port *ret)
+{
+    probe_for(w, address, data, CALL_MS, ret);
 }
 
 static void test_layers(void **state)
@@ -180,12 +186,12 @@ static void test_layers(void **state)
     /* The machine answers (it refuses): route is fine, the port is not. */
     expect(&p, "port", "connection refused");
     port_open(&other, NULL, true);
-    probe(w, other.address, true, &p);
+    probe_for(w, other.address, true, 300, &p);
     expect(&p, "tls", "no answer to the TLS handshake");
     port_close(&other);
     /* The link port speaks TLS, but is no data port. */
-    probe(w, w->b.address, true, &p);
-    expect(&p, "service", "");
+    probe_for(w, w->b.address, true, 1500, &p);
+    expect(&p, "service", "the other side says nothing");
     probe(w, w->b_data.address, false, &p);
     expect(&p, "http", "");
 }

@@ -496,6 +496,8 @@ void sim_tick(struct sim *s)
 {
     s->now_ns += SIM_TICK_MS * SIM_MS;
     tick_faults(s);
+    if (s->link && s->site[0].daemon && s->site[1].daemon)
+        s->confirmed_down = false; /* it was seen alive since: that word no longer holds */
     for (unsigned i = 0; i < 2; i++)
         sim_plane_tick(s, &s->site[i]);
     for (unsigned i = 0; i < 2; i++)

@@ -65,8 +65,8 @@ static void begin(void)
                                        .by = GW_UNITS_BY_OURSELVES,
                                        .arg = &units,
                                        .changed = changed,
-                                       .backoff_ms_min = 20,
-                                       .backoff_ms_max = 100,
+                                       .backoff_ms_min = 10,
+                                       .backoff_ms_max = 50,
                                        .healthy_ms = 60000 };
     OK(gw_units_new(&c, &units, &err));
 }
@@ -246,13 +246,13 @@ static void crashes(void **state)
     assert_int_equal(st.last_code, 3);
     st = await(GW_UNIT_BACKOFF);
     assert_non_null(strstr(st.words, "the moon is in the wrong house"));
-    /* 20, 40, 80, 100, 100 ms ...: by then it is the longest. */
-    assert_true(st.next_start_ns - st.since_ns == 100 * GW_NS_PER_MS);
+    /* 10, 20, 40, 50, 50 ms ...: by then it is the longest. */
+    assert_true(st.next_start_ns - st.since_ns == 50 * GW_NS_PER_MS);
     OK(gw_units_stop(units, PLAN, 0, &err));
     const unsigned told_before = lines_told();
     assert_int_equal(status().state, GW_UNIT_DOWN);
     /* Nothing is started any more, although its time would have come. */
-    poll(NULL, 0, 150);
+    poll(NULL, 0, 100);
     assert_int_equal(lines_told(), told_before);
     end();
 }
@@ -290,7 +290,7 @@ static void told_by_somebody_else(void **state)
     assert_true(st.wanted);
     assert_int_equal(st.restarts, 0);
     OK(gw_units_wait_end(units, PLAN, 0, &err));
-    poll(NULL, 0, 150); /* past any back-off */
+    poll(NULL, 0, 100); /* past any back-off */
     assert_int_equal(status().state, GW_UNIT_ENDED);
     OK(start_as("serve", GW_UNIT_SOURCE)); /* ... another role */
     OK(gw_units_wait_ready(units, PLAN, SOON_MS, &err));

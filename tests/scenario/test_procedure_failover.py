@@ -1,0 +1,129 @@
+# SPDX-License-Identifier: Apache-2.0
+# Copyright the godwit authors
+"""Procedure: home is lost. DR takes over; home returns fenced, is brought up to date, and service
+comes home. What was lost is itemised and signed."""
+import json
+import os
+import subprocess
+
+from daemons import APP, REFUSED, manual  # noqa: F401
+
+
+def lose_home(pair, records=20):
+    """The link goes first, so that records are acknowledged that dr never gets; then the power."""
+    pair.cut()
+    pair.plan.until_acknowledged("madrid", records)
+    pair.home.kill_site()
+
+
+def fail_over(pair):
+    pair.dr.until("madrid is silent", lambda s: not s["sites"]["madrid"]["reachable"])
+    run = pair.dr.godwit("failover", "shop", "--confirm-site-down", "madrid").json["run"]
+    assert run["state"] == "DONE", run
+    return run
+
+
+def bring_home_back(pair):
+    """Its machine is repaired; it comes up, and must not serve."""
+    pair.restore()
+    pair.home.start()
+    pair.home.until("lisbon is known as active", lambda s: s["active"] == "lisbon")
+
+
+def test_home_is_lost_returns_fenced_and_service_comes_home(manual):
+    pair = manual.protected(proxies=True)
+    home, dr, plan = pair.home, pair.dr, pair.plan
+    lose_home(pair)
+
+    # Without somebody's word that home is down nothing happens.
+    answer = dr.godwit("failover", "shop", code=REFUSED)
+    assert "--confirm-site-down" in answer.out
+    assert not plan.service_runs("lisbon")
+
+    # Take over.
+    run = fail_over(pair)
+    s = dr.until_phase("FAILED_OVER")
+    assert (s["active"], s["committed"]) == ("lisbon", False)
+    plan.until_acknowledged("lisbon")
+    assert plan.route() == "lisbon"
+    steps = {step["step"]: step for step in run["steps"]}
+    assert steps["revoke"]["evidence"]["enforcement"] == "a person's word"
+    lost = plan.ledger.lost()
+    assert len(lost) >= 20
+
+    # Home returns, and does not serve: not even somebody who starts the service by hand gets a
+    # write acknowledged.
+    bring_home_back(pair)
+    before = plan.ledger.count("madrid")
+    env = {**os.environ, "GODWIT_SITE": "madrid",
+           "GODWIT_VOLUME_data_SOCKET": os.path.join(home.state, "run", "shop.nbd")}
+    subprocess.run([APP, plan.dir, str(plan.port), "start"], env=env, capture_output=True)
+    assert plan.ledger.count("madrid") == before and not plan.service_runs("madrid")
+
+    # Reverse: the tail is itemised, and waits for a signature.
+    run = dr.begin("reverse", "shop")
+    s = dr.until("a tail waits", lambda s: s["divergence"] is not None)
+    # All lost records; where volumes cannot be cloned (no reflinks) it may be more than these.
+    assert s["divergence"]["blocks"] >= len(lost), s["divergence"]
+    assert dr.run(run)["state"] == "WAITING"
+    assert s["phase"] == "REVERSE_SYNC"
+    home.godwit("divergence", "sign", "shop", "--by", "eva")
+    dr.until_run(run, "DONE")
+    kept = json.dumps(home.get("plans/shop/divergence"))
+    assert "eva" in kept
+
+    # Come home.
+    pair.until_phase("READY_TO_FAIL_BACK")
+    assert dr.godwit("failback", "shop").json["run"]["state"] == "DONE"
+    pair.until_phase("PROTECTED")
+    pair.check_serves_at(home)
+    pair.check_history(lost)
+
+
+def test_a_clean_loss_has_no_tail(manual):
+    """Nothing is written any more when home dies: nothing is lost, and nobody has to sign."""
+    pair = manual.protected(proxies=True)
+    pair.plan.kill_service("madrid")
+    pair.home.until("all of it is at lisbon", lambda s: s["lag_bytes"] == 0)
+    pair.home.kill_site()
+    pair.cut()
+    fail_over(pair)
+    pair.plan.until_acknowledged("lisbon")
+    assert not pair.plan.ledger.lost()
+    bring_home_back(pair)
+    assert pair.dr.godwit("reverse", "shop").json["run"]["state"] == "DONE"
+    pair.until_phase("READY_TO_FAIL_BACK")
+    pair.check_history()
+
+
+def test_home_lives_and_is_told_to_stop(manual):
+    """A failover while home answers: it fences itself first, so that no two serve."""
+    pair = manual.protected()
+    run = pair.dr.godwit("failover", "shop", "--confirm-site-down", "madrid", code=None)
+    if run.code == REFUSED:
+        assert "switchover" in run.out, run
+        return
+    assert run.json["run"]["state"] == "DONE", run
+    steps = {step["step"]: step for step in run.json["run"]["steps"]}
+    assert steps["revoke"]["evidence"]["enforcement"] == "the old site fenced itself"
+    pair.plan.until_acknowledged("lisbon")
+    assert not pair.plan.service_runs("madrid")
+    pair.plan.ledger.check_never_two()
+
+
+def test_roles_stay_after_adopt(manual):
+    """adopt: the DR site becomes home, and the old home its DR site."""
+    pair = manual.protected(proxies=True)
+    lose_home(pair, records=5)
+    fail_over(pair)
+    bring_home_back(pair)
+    run = pair.dr.begin("reverse", "shop")
+    pair.dr.until("a tail waits", lambda s: s["divergence"] is not None)
+    lost = pair.plan.ledger.lost()
+    pair.home.godwit("divergence", "sign", "shop", "--by", "eva")
+    pair.dr.until_run(run, "DONE")
+    pair.dr.godwit("adopt", "shop")
+    pair.until_phase("PROTECTED")
+    assert all(s.status()["home"] == "lisbon" for s in pair.sites)
+    pair.check_serves_at(pair.dr)
+    pair.check_history(lost)
