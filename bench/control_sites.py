@@ -64,11 +64,6 @@ class Service:
             return 0
         return pid if any(self.dir in word for word in daemons.command_line(pid)) else 0
 
-    def signal(self, site, number):
-        pid = self.pid(site)
-        if pid:
-            os.kill(pid, number)
-
     def kill(self, site):
         pid = self.pid(site)
         if pid:
@@ -222,9 +217,10 @@ class Sites:
         self.home.kill_units()
 
     def hang_home(self):
-        """Everything there stands still."""
+        """Everything there stands still, but the service, whose port the other one needs: both sites
+        are on one machine."""
         for service in self.services.values():
-            service.signal(self.home.name, signal.SIGSTOP)
+            service.kill(self.home.name)
         for pid in [self.home.program.pid, *self.home.units()]:
             os.kill(pid, signal.SIGSTOP)
 

@@ -12,11 +12,11 @@ int act_disaster(struct shop *s, struct gw_error *err)
 {
     struct customers_status st;
     story_scene(&s->story, "Home is lost");
-    customers_get_status(s->customers, &st);
-    s->acknowledged_at_cut = st.acknowledged;
     int r = 0;
     if (!s->options->sync) {
         daemon_cut(&s->home, &s->dr);
+        customers_get_status(s->customers, &st);
+        s->acknowledged_at_cut = st.acknowledged;
         r = shop_wait_bookings(s, shop_bookings(s, 0.25), err);
         if (r < 0)
             return r;
@@ -47,8 +47,8 @@ static int first_at_dr(struct shop *s, struct gw_error *err)
     if (moved)
         s->n.rto_seconds = (double)(at->first_ns - s->kill_ns) / (double)GW_NS_PER_S;
     story_check(&s->story, moved,
-                "customers book at %s: %.2f s from the death of %s to the first acknowledgement, "
-                "%.2f s of them the command",
+                "customers book at %s: %.2f s from the death of %s to the first acknowledgement "
+                "(the command took %.2f s in all; it is typed at once here)",
                 at->site, s->n.rto_seconds, TIER_HOME, s->n.command_seconds);
     return 0;
 }

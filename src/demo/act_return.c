@@ -19,8 +19,7 @@ static const char *const volumes[SHOP_VOLUMES] = { "ledger", "archive" };
 static bool home_is_heard(const json_t *status)
 {
     return status_true(status, "sites." TIER_HOME ".reachable") &&
-           !status_is(status, "sites." TIER_HOME ".role", "") &&
-           status_is(status, "active", TIER_DR);
+           status_is(status, "sites." TIER_HOME ".svc", "fenced");
 }
 
 /* What the site says of itself, and what we see. */
@@ -44,11 +43,9 @@ int act_return(struct shop *s, struct gw_error *err)
         r = shop_wait_bookings(s, shop_bookings(s, 0.25), err);
     if (r < 0)
         return r;
-    const char *svc = status_text(status, "sites." TIER_HOME ".svc");
-    const char *why = status_text(status, "sites." TIER_HOME ".fenced");
     story_check(&s->story, home_is_fenced(s, status),
-                "%s is back and serves nobody (%s%s%s); the phase is %s", TIER_HOME, svc,
-                why[0] != '\0' ? ": " : "", why, status_text(status, "phase"));
+                "%s is back, %s, and serves nobody; the plan is %s", TIER_HOME,
+                status_text(status, "sites." TIER_HOME ".svc"), status_text(status, "phase"));
     r = daemon_command(&s->dr, &forecast, err, "forecast", SHOP_PLAN, "--to", TIER_HOME, NULL);
     if (r == 0)
         shop_tell_forecast(s, forecast);
@@ -75,12 +72,27 @@ static int count_differing(uint64_t *ret_bytes, struct gw_error *err)
     return 0;
 }
 
-/* A signature is asked for; or there was nothing to sign and it went on. */
-static bool is_assessed(const json_t *status)
+/* Until a signature is asked for (*ret is the plan's status then), or there was nothing to sign. */
+static int await_assessment(struct shop *s, json_t **ret, struct gw_error *err)
 {
-    return status_true(status, "divergence.done") || status_is(status, "run", "") ||
-           json_is_null(status_at(status, "run")) || status_is(status, "replication", "ASYNC") ||
-           status_is(status, "replication", "SYNC");
+    uint64_t end = gw_boot_ns() + DAEMON_MS * GW_NS_PER_MS;
+    for (;;) {
+        CLEANUP_STATUS json_t *status = NULL, *run = NULL;
+        int r = daemon_ask(&s->dr, &status, err, "plan", "status", SHOP_PLAN, NULL);
+        if (r == 0)
+            r = daemon_ask(&s->dr, &run, err, "run", "show", s->n.reverse_run, NULL);
+        if (r == 0 && (status_true(status, "divergence.done") || status_true(run, "ended"))) {
+            *ret = json_incref(status);
+            return 0;
+        }
+        if (r == 0 && gw_boot_ns() >= end)
+            r = gw_error_set(err, -ETIMEDOUT, "assessing home took too long: %s",
+                             status_text(status, "run.why"));
+        if (r == 0)
+            r = shop_pause(err);
+        if (r < 0)
+            return r;
+    }
 }
 
 static int sign(struct shop *s, const json_t *status, struct gw_error *err)
@@ -97,7 +109,7 @@ static int sign(struct shop *s, const json_t *status, struct gw_error *err)
               "signed that they are kept aside:",
               TIER_HOME, tail);
     story_check(&s->story, bytes > 0 && status_is(status, "divergence.site", TIER_HOME),
-                "the run waits for a signature: %s", status_text(status, "run.why"));
+                "the run waits for a signature");
     return daemon_command(&s->dr, NULL, err, "divergence", "sign", SHOP_PLAN, "--by", SHOP_PERSON,
                           NULL);
 }
@@ -119,10 +131,11 @@ static int sync_back(struct shop *s, const char *run, struct gw_error *err)
     gw_size_format(s->n.volume_bytes, total);
     gw_size_format(s->n.resync_line_bytes, sent);
     shop_tell_run(s, 1, answer);
-    story_say(&s->story,
-              "%s of %s differed (we counted every block). %s crossed the line in %.2f s, live "
-              "writes, hashes and TLS included.",
-              delta, total, sent, s->n.resync_seconds);
+    story_say(
+        &s->story,
+        "%s of %s differed (every block was counted). %s crossed the line in %.2f s, compressed, "
+        "with live writes, hashes and TLS.",
+        delta, total, sent, s->n.resync_seconds);
     story_check(&s->story, s->n.resync_line_bytes < s->n.seed_bytes,
                 "home came back by delta: %.1f %% of what seeding took",
                 100.0 * (double)s->n.resync_line_bytes / (double)s->n.seed_bytes);
@@ -180,6 +193,11 @@ static int examine_tail(struct shop *s, struct gw_error *err)
     if (r < 0)
         return r;
     itemise(s, shown);
+    if (!status_true(shown, "exact"))
+        story_say(&s->story,
+                  "That is at most: without reflinks there is no image of the fork to "
+                  "compare with, so that whole extents count that %s wrote last.",
+                  TIER_HOME);
     if (s->options->sync)
         return 0;
     story_check(&s->story, status_is(shown, "signed_by", SHOP_PERSON),
@@ -201,11 +219,11 @@ int act_reverse(struct shop *s, struct gw_error *err)
     CLEANUP_STATUS json_t *answer = NULL, *status = NULL, *after = NULL;
     story_scene(&s->story, "Reverse: home is brought up to date");
     int r = daemon_command(&s->dr, &answer, err, "reverse", SHOP_PLAN, "--yes", "--no-wait", NULL);
+    snprintf(s->n.reverse_run, sizeof s->n.reverse_run, "%s", status_text(answer, "run.id"));
     if (r == 0)
-        r = shop_await(s, &s->dr, is_assessed, "assessing home", &status, err);
+        r = await_assessment(s, &status, err);
     if (r < 0)
         return r;
-    snprintf(s->n.reverse_run, sizeof s->n.reverse_run, "%s", status_text(answer, "run.id"));
     r = count_differing(&s->n.delta_bytes, err);
     if (r == 0 && status_true(status, "divergence.done"))
         r = sign(s, status, err);

@@ -37,7 +37,7 @@ int shop_wait_bookings(struct shop *s, uint64_t bookings, struct gw_error *err)
     return r == -ETIMEDOUT && processes_alive(s->processes, err) < 0 ? -ECHILD : r;
 }
 
-static int pause_a_little(struct gw_error *err)
+int shop_pause(struct gw_error *err)
 {
     struct pollfd f = { .fd = interrupt_fd(), .events = POLLIN };
     return poll(&f, 1, PAUSE_MS) > 0 ? interrupt_error(err) : 0;
@@ -61,7 +61,7 @@ int shop_await(struct shop *s, struct daemon *at, bool (*ready)(const json_t *st
             r = gw_error_set(err, -ETIMEDOUT, "%s took too long; the phase is %s: %s", what,
                              status_text(status, "phase"), status_text(status, "sentence"));
         if (r == 0)
-            r = pause_a_little(err);
+            r = shop_pause(err);
         if (r < 0)
             return r;
     }

@@ -69,6 +69,8 @@ int shop_wait_bookings(struct shop *s, uint64_t bookings, struct gw_error *err);
 /* Watch the plan's status at a site until `ready` says so; *ret (may be NULL) is that status. */
 int shop_await(struct shop *s, struct daemon *at, bool (*ready)(const json_t *status),
                const char *what, json_t **ret, struct gw_error *err);
+/* Between two looks; -ECANCELED if the story was interrupted. */
+int shop_pause(struct gw_error *err);
 /* A run that ended well: its steps are told, and kept in s->steps[i]. */
 void shop_tell_run(struct shop *s, unsigned i, const json_t *answer);
 /* Of the step of that name, from the answer of a run; NULL: there is none. */

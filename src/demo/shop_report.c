@@ -39,13 +39,14 @@ void shop_report_table(struct shop *s)
         "%llu", (unsigned long long)n->lost);
     row(s, "RPO", "how far back the lost bookings went when home died", "%.2f s", n->rpo_seconds);
     row(s, "RTO", "from the death of home to the first booking at DR", "%.2f s", n->rto_seconds);
-    row(s, "command", "of these: from godwit failover to a healthy service", "%.2f s",
+    row(s, "failover", "the command: to a healthy service, the route and the report", "%.2f s",
         n->command_seconds);
     row_bytes(s, "volumes", n->volume_bytes, "protected");
     row_bytes(s, "tail", n->tail_bytes, "that only home ever had, kept and itemised");
     row_bytes(s, "delta", n->delta_bytes, "differed when home came back");
-    row_bytes(s, "resync", n->resync_line_bytes, "over the line to bring home up to date");
-    row(s, "resync time", "from the signature to PROTECTED_SWAPPED, while customers booked",
+    row_bytes(s, "resync", n->resync_line_bytes,
+              "over the line to bring home up to date, live writes included");
+    row(s, "resync time", "from the signature to the end of the run, while customers booked",
         "%.2f s", n->resync_seconds);
     row(s, "failback outage", "as a customer saw it, last booking at DR to first at home",
         "%.0f ms", n->outage_ms);

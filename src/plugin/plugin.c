@@ -337,9 +337,8 @@ static int godwit_after_fork(void)
     if (outlive)
         prctl(PR_SET_PDEATHSIG, 0);
     /* The source last: to begin to serve is durable, and a start that fails changes nothing. */
-    if ((control_path != NULL &&
-         source_control_start(control_path, plan, source, &tls_files, stop_process, &control,
-                              &err) < 0) ||
+    if ((control_path != NULL && source_control_start(control_path, plan, source, &tls_files,
+                                                      stop_process, &control, &err) < 0) ||
         gw_source_start(source, &err) < 0) {
         gw_control_stop(control);
         control = NULL;

@@ -80,7 +80,8 @@ static void gather(struct gw_run_driver *d, const struct gw_run_request *asked,
 static const char *last_detail(const struct gw_run_log *log, uint32_t step)
 {
     for (uint32_t i = log->n; i-- > 0;)
-        if (log->entries[i].core.step == step && log->entries[i].detail[0])
+        if (log->entries[i].core.step == step && log->entries[i].detail[0] &&
+            strcmp(log->entries[i].detail, "{}") != 0)
             return log->entries[i].detail;
     return "";
 }

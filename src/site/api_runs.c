@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright the godwit authors
 /* Routes about runs. */
+#include "base/clock.h"
 #include "control/message.h"
 #include "site/actions.h"
 #include "site/api.h"
@@ -14,6 +15,8 @@
 #include <string.h>
 
 #define ASK_MS 20000u
+#define TAKEN_NS (3 * GW_NS_PER_S)
+#define TAKEN_LOOK_MS 10u
 #define LIST_DEFAULT 50u
 #define LIST_MAX 200u
 
@@ -86,6 +89,23 @@ int site_api_run_evidence(struct gw_http_call *call, struct gw_error *err)
     return site_api_answer(call, r, o, err);
 }
 
+/* A run that stands still takes a word at once: until then it would be shown as before, and who
+ * follows it would believe that nothing came of it. Not for ever. */
+static void await_taken(struct site *s, const char *id, const struct gw_run_look *before)
+{
+    CLEANUP_FREE struct gw_run_look *now = malloc(sizeof *now);
+    enum gw_run_state st = before->view.state;
+    uint64_t end_ns = gw_boot_ns() + TAKEN_NS;
+    struct gw_error none = { 0 };
+    if (now == NULL || !(st == GW_RUN_HALTED || st == GW_RUN_WAITING_APPROVAL ||
+                         st == GW_RUN_SCHEDULED || st == GW_RUN_WAITING || st == GW_RUN_IN_DOUBT))
+        return;
+    while (gw_boot_ns() < end_ns && gw_run_look(site_run_env(s), id, false, now, &none) == 0 &&
+           now->view.entries == before->view.entries &&
+           !gw_stop_wait(gw_stop_fd(s->stop), TAKEN_LOOK_MS))
+        ;
+}
+
 /* The coordinator answers a choice, so it is asked there; an override holds where it is said. */
 static int ask(struct site *s, const char *id, enum gw_choice choice, const struct site_person *who,
                const char *reason, struct gw_error *err)
@@ -96,14 +116,18 @@ static int ask(struct site *s, const char *id, enum gw_choice choice, const stru
     int r = gw_run_look(site_run_env(s), id, false, look, err);
     if (r < 0)
         return r;
-    if (look->view.coordinator == look->me || choice == GW_CHOICE_OVERRIDE)
-        return site_run_ask(s, id, choice, who, reason, err);
     char name[200];
     snprintf(name, sizeof name, "%s@%s", who->name, s->name);
-    return site_mate_call(s, look->run.site[look->view.coordinator], "ask",
-                          json_pack("{s:s, s:s, s:s, s:s}", "run", id, "choice",
-                                    gw_choice_name(choice), "who", name, "reason", reason),
-                          ASK_MS, NULL, NULL, err);
+    if (look->view.coordinator == look->me || choice == GW_CHOICE_OVERRIDE)
+        r = site_run_ask(s, id, choice, who, reason, err);
+    else
+        r = site_mate_call(s, look->run.site[look->view.coordinator], "ask",
+                           json_pack("{s:s, s:s, s:s, s:s}", "run", id, "choice",
+                                     gw_choice_name(choice), "who", name, "reason", reason),
+                           ASK_MS, NULL, NULL, err);
+    if (r == 0)
+        await_taken(s, id, look);
+    return r;
 }
 
 /* The word itself; in a function that is done once for one Idempotency-Key. */

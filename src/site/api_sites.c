@@ -116,6 +116,9 @@ static int join(struct gw_http_call *call, struct gw_error *err)
     struct gw_pair_site peer;
     struct site_mate_address own;
     site_api_person(call, &who);
+    if (site_true(body, "replace"))
+        return gw_error_set(err, -EINVAL,
+                            "another machine takes the place of a site with godwit site replace");
     int r = site_reach_known(s, site_text(body, "our_link"), site_text(body, "our_data"), &own,
                              err);
     if (r == 0)
@@ -125,8 +128,7 @@ static int join(struct gw_http_call *call, struct gw_error *err)
     struct gw_pair_config config = {
         .identity = s->identity, .trust = s->trust, .link = own.link, .data = own.data
     };
-    r = gw_pair_join(&config, site_text(body, "code"), link, site_true(body, "replace"), PAIR_MS,
-                     &peer, err);
+    r = gw_pair_join(&config, site_text(body, "code"), link, false, PAIR_MS, &peer, err);
     if (r < 0)
         return r;
     /* Where it was reached counts; the data port it names itself. */

@@ -182,7 +182,8 @@ static int check_staged(const char *dir, const char *site, const json_t *manifes
     CLEANUP_CATALOG_MEM struct gw_catalog_mem mem = { 0 };
     struct gw_catalog_backup_info info = { 0 };
     char catalog[PATH_MAX], path[PATH_MAX];
-    static const char *const needed[] = { GW_CATALOG_FILE, GW_SITE_KEY_FILE, GW_SITE_PEM_FILE };
+    static const char *const needed[] = { GW_CATALOG_FILE, GW_SITE_KEY_FILE, GW_SITE_PEM_FILE,
+                                          "site-file" };
     if (site_number(manifest, "godwit-backup") != FORMAT)
         return gw_error_set(err, -EPROTONOSUPPORT, "it was made by a newer godwit");
     for (size_t i = 0; i < sizeof needed / sizeof *needed; i++) {
@@ -301,6 +302,8 @@ static int put_identity(const struct putting *p, struct gw_error *err)
         r = put_file(p->state_dir, p->staged, GW_SITE_KEY_FILE, 0600, err);
     if (r == 0)
         r = put_file(p->state_dir, p->staged, GW_SITE_PEM_FILE, 0644, err);
+    if (r == 0)
+        r = put_file(p->state_dir, p->staged, "site-file", 0600, err);
     if (r == 0)
         r = join(peers, p->staged, "peers", err);
     return r < 0 ? r : each_file(peers, put_peer, (void *)(uintptr_t)p, err);

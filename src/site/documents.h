@@ -42,9 +42,11 @@ struct site_plan {
     struct site_lag lag;
     struct site_rpo rpo;                        /* the monitor's own, and so is what follows: */
     json_t *last_point;                         /* points.h */
-    uint64_t points_changed_ns;                 /* when it was looked for: the directory's mtime */
+    uint64_t points_changed_ns;                 /* the directory's mtime when it was looked for */
+    uint64_t points_looked_boot_ns;
     struct site_workload_seen seen;
     bool look_now, looking; /* at the workload */
+    bool touched, tell;     /* looked at by the monitor soon; then told to the peer */
     char fence_why[256];    /* deposed: to be fenced by a look thread; "": not */
 
     /* The monitor's own: */

@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "site/mates.h"
 #include "site/monitor.h"
+#include "site/recall.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -256,7 +257,8 @@ static int create(struct site *s, const struct gw_planfile *plan, const char *ca
         return r;
     ret->created = true;
     ret->version = 1;
-    site_event(s, "plan.created", plan->plan, NULL, SITE_NOTICE, NULL, "by %s", who->name);
+    site_event(s, "plan.created", plan->plan, NULL, SITE_NOTICE, NULL,
+               "stored by %s", who->name);
     site_monitor_wake(s);
     return 0;
 }
@@ -289,7 +291,9 @@ int site_edit_apply(struct site *s, const char *name, const char *bytes, size_t 
 {
     struct gw_planfile *plan = NULL;
     *ret = (struct site_applied){ .created = false };
-    int r = gw_planfile_parse(name, bytes, len, format, errors, &plan, err);
+    int r = site_fenced_check(s, err);
+    if (r == 0)
+        r = gw_planfile_parse(name, bytes, len, format, errors, &plan, err);
     if (r != 0)
         return r;
     CLEANUP_FREE char *canonical = NULL;

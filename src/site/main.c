@@ -26,6 +26,9 @@ static const char help[] =
     "  -c, --config FILE     the site file (default " CONFIG_DEFAULT ")\n"
     "      --init            make the site's identity and catalog if there are none, and go on.\n"
     "                        Without it a missing catalog is an error: it may have been lost\n"
+    "      --rebuild         if the catalog is missing or damaged, make it anew from the other site and\n"
+    "                        the plan directories\n"
+    "      --restore FILE    take a backup (godwit site backup); not over a catalog with plans\n"
     "      --programs DIR    a build directory, or one with godwit-replica and the nbdkit plugin\n"
     "      --dump-lifecycle  print the lifecycle's tables, and end (--format text, page, dot)\n"
     "      --dump-operations print the steps of all operations as Markdown, and end\n"
@@ -33,14 +36,17 @@ static const char help[] =
     "  -h, --help            this text\n"
     "  -V, --version         the version\n"
     "\n"
-    "Ends cleanly on SIGTERM and SIGINT. Says \"ready\" on standard output when it serves.\n"
+    "Ends cleanly on SIGTERM and SIGINT, and starts anew on SIGHUP, with the site file read again.\n"
+    "Says \"ready\" on standard output when it serves.\n"
     "Exit code: 0 ended by a signal, 1 it could not start, 2 wrong usage.\n";
 
-enum { INIT = 1, PROGRAMS, DUMP_LIFECYCLE, DUMP_OPERATIONS, DUMP_API, FORMAT };
+enum { INIT = 1, REBUILD, RESTORE, PROGRAMS, DUMP_LIFECYCLE, DUMP_OPERATIONS, DUMP_API, FORMAT };
 
 static const struct option longopts[] = {
     { "config", required_argument, NULL, 'c' },
     { "init", no_argument, NULL, INIT },
+    { "rebuild", no_argument, NULL, REBUILD },
+    { "restore", required_argument, NULL, RESTORE },
     { "programs", required_argument, NULL, PROGRAMS },
     { "dump-lifecycle", no_argument, NULL, DUMP_LIFECYCLE },
     { "dump-operations", no_argument, NULL, DUMP_OPERATIONS },
@@ -62,6 +68,21 @@ static int dump_lifecycle(const char *word)
     return ferror(stdout) ? 1 : 0;
 }
 
+/* The same program on the same site file, with nothing of this one in memory. What was asked for
+ * once (--init, --rebuild, --restore) is not asked for again. */
+static int start_anew(const struct site_options *o)
+{
+    char *argv[] = { (char[]){ "godwitd" },
+                     (char[]){ "--config" },
+                     strdup(o->config),
+                     o->programs != NULL ? (char[]){ "--programs" } : NULL,
+                     o->programs != NULL ? strdup(o->programs) : NULL,
+                     NULL };
+    execv("/proc/self/exe", argv);
+    fprintf(stderr, "godwitd: cannot start anew: %s\n", strerror(errno));
+    return 1;
+}
+
 static int serve(const struct site_options *o, const sigset_t *ends)
 {
     struct site *s = NULL;
@@ -78,6 +99,8 @@ static int serve(const struct site_options *o, const sigset_t *ends)
         ;
     gw_log(GW_LOG_NOTICE, "ends on %s; plans' processes go on", strsignal(which));
     site_stop(s);
+    if (which == SIGHUP)
+        return start_anew(o);
     return 0;
 }
 
@@ -93,6 +116,12 @@ int main(int argc, char **argv)
             break;
         case INIT:
             o.make = true;
+            break;
+        case REBUILD:
+            o.rebuild = true;
+            break;
+        case RESTORE:
+            o.restore = optarg;
             break;
         case PROGRAMS:
             o.programs = optarg;
@@ -135,6 +164,7 @@ int main(int argc, char **argv)
     sigemptyset(&ends);
     sigaddset(&ends, SIGTERM);
     sigaddset(&ends, SIGINT);
+    sigaddset(&ends, SIGHUP);
     pthread_sigmask(SIG_BLOCK, &ends, NULL);
     signal(SIGPIPE, SIG_IGN);
     curl_global_init(CURL_GLOBAL_DEFAULT);

@@ -9,6 +9,7 @@
 #include "http/route.h"
 #include "link/peer.h"
 #include "site/documents.h"
+#include "site/recall.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -27,6 +28,7 @@ struct site_mate {
 
     /* site.mu: */
     uint64_t heard_boot_ns, rtt_ns;
+    uint64_t beaten_boot_ns; /* the last beat that it sent */
     int64_t offset_ns;
     bool clock_known;
     char version[32], why[256];
@@ -100,13 +102,17 @@ int site_mate_call(struct site *s, const char *name, const char *method, json_t 
 /* ---- beats ------------------------------------------------------------------------------------
  */
 
-/* Our sides of the plans that are shared with a mate. */
-static json_t *sides_for(struct site *s, const char *mate)
+/* Our sides of the plans that are shared with a mate: all, or those that it should hear of now. */
+static json_t *sides_for(struct site *s, const char *mate, bool all)
 {
     json_t *a = json_array();
     LOCK_SCOPE(&s->mu);
-    for (const struct site_plan *p = s->plans; p != NULL; p = p->next) {
-        if (!p->gone && p->side != NULL && strcmp(p->peer, mate) == 0)
+    for (struct site_plan *p = s->plans; p != NULL; p = p->next) {
+        if (p->gone || p->side == NULL || strcmp(p->peer, mate) != 0)
+            continue;
+        bool tell = p->tell;
+        p->tell = false;
+        if (all || tell)
             json_array_append_new(a, json_pack("{s:s, s:s, s:O}", "plan", p->name, "uuid",
                                                p->uuid_text, "side", p->side));
     }
@@ -149,13 +155,27 @@ static void heard(struct site *s, const char *from)
     }
 }
 
+static void note_beat(struct site *s, const char *from)
+{
+    LOCK_SCOPE(&s->mu);
+    struct site_mate *m = find(s, from);
+    if (m != NULL)
+        m->beaten_boot_ns = gw_boot_ns();
+}
+
 int site_mates_heard(struct site *s, const char *from, const json_t *params, json_t **ret,
                      struct gw_error *err)
 {
     keep_sides(s, from, site_at(params, "sides"));
+    site_recall_heard(s, from, site_text(params, "instance"), site_number(params, "generation"));
     heard(s, from);
-    *ret = json_pack("{s:o, s:I, s:s}", "sides", sides_for(s, from), "wall_ns",
-                     (json_int_t)gw_wall_ns(), "version", GODWIT_VERSION);
+    note_beat(s, from);
+    /* Who hears our own beats need not be told twice. */
+    bool wants = json_is_false(site_at(params, "want")) == false;
+    *ret = json_pack("{s:o, s:I, s:s, s:s, s:I}", "sides",
+                     wants ? sides_for(s, from, true) : json_array(), "wall_ns",
+                     (json_int_t)gw_wall_ns(), "version", GODWIT_VERSION, "instance", s->instance,
+                     "generation", (json_int_t)s->generation);
     return *ret != NULL ? 0 : gw_error_set(err, -ENOMEM, "out of memory");
 }
 
@@ -170,18 +190,30 @@ static void note_clock(struct site_mate *m, uint64_t sent_ns, uint64_t theirs_ns
     m->clock_known = true;
 }
 
-static void beat(struct site_mate *m)
+/* Its own beats do not come (yet): what it has to say comes with its answers. */
+static bool wants_sides(struct site_mate *m)
+{
+    LOCK_SCOPE(&m->site->mu);
+    return m->beaten_boot_ns == 0 ||
+           gw_boot_ns() - m->beaten_boot_ns >= 2 * SITE_BEAT_MS * GW_NS_PER_MS;
+}
+
+static void beat(struct site_mate *m, bool all)
 {
     struct site *s = m->site;
     struct gw_error err = { 0 };
     CLEANUP_SITE_JSON json_t *result = NULL;
-    CLEANUP_SITE_JSON json_t *params = json_pack("{s:o, s:I}", "sides", sides_for(s, m->name),
-                                                 "wall_ns", (json_int_t)gw_wall_ns());
+    CLEANUP_SITE_JSON json_t *params =
+        json_pack("{s:o, s:b, s:I, s:s, s:I}", "sides", sides_for(s, m->name, all), "want",
+                  wants_sides(m), "wall_ns", (json_int_t)gw_wall_ns(), "instance", s->instance,
+                  "generation", (json_int_t)s->generation);
     uint64_t sent_ns = gw_wall_ns();
     int r = gw_peer_call(m->peer, "beat", params, SITE_BEAT_TIMEOUT_MS, &result, NULL, NULL, &err);
     if (r == 0) {
         note_clock(m, sent_ns, site_number(result, "wall_ns"), gw_wall_ns());
         keep_sides(s, m->name, site_at(result, "sides"));
+        site_recall_heard(s, m->name, site_text(result, "instance"),
+                          site_number(result, "generation"));
         heard(s, m->name);
     }
     LOCK_SCOPE(&s->mu);
@@ -191,23 +223,29 @@ static void beat(struct site_mate *m)
         snprintf(m->version, sizeof m->version, "%s", site_text(result, "version"));
 }
 
+/* All sides each second, so that the other site knows that they are of now; what changed between,
+ * once the monitor has looked at it. */
 static void *beat_main(void *arg)
 {
     struct site_mate *m = arg;
     struct site *s = m->site;
+    uint64_t all_ns = 0;
     for (;;) {
         pthread_mutex_lock(&s->mu);
-        uint64_t seen = s->changes;
+        uint64_t told = s->tells;
         bool over = m->replaced || gw_stop_wanted(gw_stop_fd(s->stop));
         pthread_mutex_unlock(&s->mu);
         if (over)
             return NULL;
-        beat(m);
+        bool all = gw_boot_ns() >= all_ns;
+        beat(m, all);
+        if (all)
+            all_ns = gw_boot_ns() + SITE_BEAT_MS * GW_NS_PER_MS;
         LOCK_SCOPE(&s->mu);
-        uint64_t until = gw_boot_ns() + SITE_BEAT_MS * GW_NS_PER_MS, now;
-        while (s->changes == seen && !m->replaced && !gw_stop_wanted(gw_stop_fd(s->stop)) &&
-               (now = gw_boot_ns()) < until)
-            gw_cond_wait_ms(&s->changed, &s->mu, (unsigned)((until - now) / GW_NS_PER_MS) + 1);
+        uint64_t now;
+        while (s->tells == told && !m->replaced && !gw_stop_wanted(gw_stop_fd(s->stop)) &&
+               (now = gw_boot_ns()) < all_ns)
+            gw_cond_wait_ms(&s->changed, &s->mu, (unsigned)((all_ns - now) / GW_NS_PER_MS) + 1);
     }
 }
 

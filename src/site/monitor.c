@@ -9,15 +9,18 @@
 #include "site/edits.h"
 #include "site/mates.h"
 #include "site/plandir.h"
+#include "site/recall.h"
 #include "site/replace.h"
 #include "site/view.h"
 #include "site/workload.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <unistd.h>
 
 struct watch { /* static: one site a process */
     pthread_t thread[SITE_LOOK_THREADS];
@@ -31,12 +34,28 @@ void site_monitor_wake(struct site *s)
     pthread_cond_broadcast(&s->changed);
 }
 
+/* site.mu is held. */
+static void touch(struct site *s, struct site_plan *p)
+{
+    p->touched = true;
+    s->touches++;
+    pthread_cond_broadcast(&s->changed);
+}
+
+void site_monitor_touch(struct site *s, const char *plan)
+{
+    LOCK_SCOPE(&s->mu);
+    for (struct site_plan *p = s->plans; p != NULL; p = p->next) {
+        if (!p->gone && strcmp(p->name, plan) == 0)
+            touch(s, p);
+    }
+}
+
 void site_monitor_look_soon(struct site *s, struct site_plan *p)
 {
     LOCK_SCOPE(&s->mu);
     p->look_now = true;
-    s->changes++;
-    pthread_cond_broadcast(&s->changed);
+    touch(s, p);
 }
 
 static bool ending(const struct site *s)
@@ -120,11 +139,28 @@ static void look_at(struct site *s, struct site_plan *p)
     site_workload_free(w);
     const json_t *dp = site_true(ours, "dp_known") ? site_at(ours, "dp") : NULL;
     enum gw_svc svc = judge(&st, site_text(dp, "service"), json_is_string(site_at(ours, "fenced")));
+    char text[sizeof p->seen.text];
+    say(report, text);
     LOCK_SCOPE(&s->mu);
+    bool news = p->seen.boot_ns == 0 || p->seen.svc != svc || strcmp(p->seen.text, text) != 0;
     p->seen.svc = svc;
     p->seen.boot_ns = gw_boot_ns();
-    say(report, p->seen.text);
-    s->changes++;
+    memcpy(p->seen.text, text, sizeof text);
+    snprintf(p->seen.service, sizeof p->seen.service, "%.15s", site_text(dp, "service"));
+    if (news)
+        touch(s, p);
+}
+
+/* The data plane is in another state than when the workload was judged: the next look may be half a
+ * minute away, and until then two sites would be said to run it. */
+static void look_again(struct site *s, struct site_plan *p, const json_t *ours)
+{
+    const json_t *dp = site_true(ours, "dp_known") ? site_at(ours, "dp") : NULL;
+    LOCK_SCOPE(&s->mu);
+    if (p->look_now || p->seen.boot_ns == 0 ||
+        strncmp(p->seen.service, site_text(dp, "service"), sizeof p->seen.service - 1) == 0)
+        return;
+    p->look_now = true;
     pthread_cond_broadcast(&s->changed);
 }
 
@@ -311,6 +347,30 @@ static void note_headline(struct site *s, struct site_plan *p)
     snprintf(p->headline, sizeof p->headline, "%s", now);
 }
 
+/*
+ * Both sides compared everything and found no block that differs: there is no tail, and nothing
+ * that a person could sign for. The engine asks all the same, for it cannot know that its list is
+ * exact where there are no reflinks.
+ */
+static void sign_empty(struct site *s, struct site_plan *p, const json_t *ours,
+                       const json_t *theirs)
+{
+    const json_t *dp = site_true(ours, "dp_known") ? site_at(ours, "dp") : NULL;
+    const json_t *source = site_true(theirs, "dp_known") ? site_at(theirs, "dp") : NULL;
+    const json_t *assess = site_at(source, "assess"), *tail = site_at(dp, "tail_blocks");
+    struct gw_error err = { 0 };
+    if (strcmp(site_text(dp, "state"), "assessing") != 0 ||
+        strcmp(site_text(source, "replication"), "assessing") != 0 || !site_true(assess, "done") ||
+        site_number(assess, "differing_blocks") != 0 || site_number(assess, "tail_blocks") != 0 ||
+        !json_is_integer(tail) || json_integer_value(tail) != 0)
+        return;
+    if (site_dp_call(s, p,
+                     json_pack("{s:s, s:s}", "cmd", "sign", "by", "nobody: no block differs"),
+                     SITE_DP_CALL_MS, NULL, &err) == 0)
+        site_event(s, "plan.no_tail", p->name, NULL, SITE_NOTICE, NULL,
+                   "everything was compared and no block differs: there is no divergent tail");
+}
+
 /* ---- units ------------------------------------------------------------------------------------
  */
 
@@ -357,7 +417,14 @@ static void look_after(struct site *s, struct site_plan *p)
         look_after(s, p); /* all that follows goes by what is known now */
         return;
     }
+    if (age < SITE_MATE_SILENT_MS * GW_NS_PER_MS)
+        sign_empty(s, p, ours, theirs);
     obey(s, p, ours);
+    if (site_fenced(s)) { /* what this site remembers may be old: nothing is done on its word */
+        note_headline(s, p);
+        return;
+    }
+    look_again(s, p, ours);
     note_synced(s, p, ours);
     reconcile(s, p, ours);
     site_edits_send(s, p, ours, theirs);
@@ -366,23 +433,56 @@ static void look_after(struct site *s, struct site_plan *p)
     note_headline(s, p);
 }
 
+/* Whether this plan is to be looked at now. */
+static bool its_turn(struct site *s, struct site_plan *p, bool all, bool *ret_touched)
+{
+    LOCK_SCOPE(&s->mu);
+    *ret_touched = p->touched;
+    p->touched = false;
+    return !p->gone && (all || *ret_touched);
+}
+
+static void look_after_plans(struct site *s, struct site_plan *p, bool all, bool changed)
+{
+    for (; p != NULL && !ending(s); p = p->next) {
+        bool touched;
+        if (!its_turn(s, p, all, &touched))
+            continue;
+        look_after(s, p);
+        LOCK_SCOPE(&s->mu);
+        if (touched || changed) { /* the other site hears of it now, and not with the next beat */
+            p->tell = true;
+            s->tells++;
+            pthread_cond_broadcast(&s->changed);
+        }
+    }
+}
+
 static void *monitor_main(void *arg)
 {
     struct site *s = arg;
+    uint64_t seen = 0, touches, all_ns = 0;
     while (!ending(s)) {
         pthread_mutex_lock(&s->mu);
-        uint64_t seen = s->changes;
+        bool changed = s->changes != seen, all = changed || gw_boot_ns() >= all_ns;
+        seen = s->changes;
+        touches = s->touches;
         struct site_plan *p = s->plans;
         pthread_mutex_unlock(&s->mu);
-        for (; p != NULL && !ending(s); p = p->next) {
-            if (!p->gone)
-                look_after(s, p);
-        }
+        if (all)
+            all_ns = gw_boot_ns() + SITE_MONITOR_MS * GW_NS_PER_MS;
+        look_after_plans(s, p, all, changed);
         LOCK_SCOPE(&s->mu);
-        if (s->changes != seen) /* our own looks change things too: not at once again */
-            gw_cond_wait_ms(&s->changed, &s->mu, 20);
-        else
-            gw_cond_wait_ms(&s->changed, &s->mu, SITE_MONITOR_MS);
+        if (s->restart_boot_ns != 0 && gw_boot_ns() >= s->restart_boot_ns) {
+            s->restart_boot_ns = 0;
+            kill(getpid(), SIGHUP);
+        }
+        if (s->changes != seen || s->touches != touches)
+            gw_cond_wait_ms(&s->changed, &s->mu, 20); /* our looks change things: not at once */
+        uint64_t now;
+        while (s->changes == seen && s->touches == touches && !ending(s) &&
+               (now = gw_boot_ns()) < all_ns)
+            gw_cond_wait_ms(&s->changed, &s->mu, (unsigned)((all_ns - now) / GW_NS_PER_MS) + 1);
     }
     return NULL;
 }

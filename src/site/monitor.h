@@ -28,7 +28,9 @@
 int site_monitor_adopt(struct site *s, struct gw_error *err);
 int site_monitor_start(struct site *s, struct gw_error *err);
 void site_monitor_stop(struct site *s);
+/* Something changed: everything is looked at. Of one plan only: that is cheaper. */
 void site_monitor_wake(struct site *s);
+void site_monitor_touch(struct site *s, const char *plan);
 /* This plan's workload was acted upon: look at it now. */
 void site_monitor_look_soon(struct site *s, struct site_plan *p);
 /* The same, and this is what was seen of it. */

@@ -15,6 +15,7 @@
 #include <sys/stat.h>
 
 #define POINT_MS 60000u
+#define LOOK_NS (2 * GW_NS_PER_S) /* a point is complete later than its directory is there */
 #define MATE_MS 20000u
 
 /* ---- the list ---------------------------------------------------------------------------------
@@ -73,7 +74,9 @@ json_t *site_points_last(struct site *s, struct site_plan *p)
         snprintf(path, sizeof path, "%s/points", at.dir) >= (int)sizeof path || stat(path, &st) < 0)
         return json_null();
     uint64_t changed = (uint64_t)st.st_mtim.tv_sec * GW_NS_PER_S + (uint64_t)st.st_mtim.tv_nsec;
-    if (p->last_point != NULL && p->points_changed_ns == changed)
+    uint64_t now = gw_boot_ns();
+    if (p->last_point != NULL && p->points_changed_ns == changed &&
+        now - p->points_looked_boot_ns < LOOK_NS)
         return json_incref(p->last_point);
     CLEANUP_FREE struct gw_point *newest = calloc(1, sizeof *newest);
     if (newest == NULL)
@@ -85,6 +88,7 @@ json_t *site_points_last(struct site *s, struct site_plan *p)
                         : json_pack("{s:s, s:o, s:s}", "id", newest->id, "time",
                                     gw_describe_time(newest->wall_ns), "site", s->name);
     p->points_changed_ns = changed;
+    p->points_looked_boot_ns = now;
     return p->last_point != NULL ? json_incref(p->last_point) : json_null();
 }
 

@@ -7,8 +7,8 @@
 
 /* [{id, time, site, epoch, seq, kind, tag, damage}] of this site's plan directory. */
 int site_points_here(struct site *s, struct site_plan *p, json_t **ret, struct gw_error *err);
-/* The newest of this site, {id, time, site}, or null; looked for again only when the directory
- * has changed. In the monitor's thread. */
+/* The newest of this site, {id, time, site}, or null; not looked for at every call. In the
+ * monitor's thread. */
 json_t *site_points_last(struct site *s, struct site_plan *p);
 /* {"points": [...]} of both; a site that does not answer is named in "missing". */
 int site_points(struct site *s, struct site_plan *p, json_t **ret, struct gw_error *err);

@@ -10,6 +10,7 @@
 #include "site/mates.h"
 #include "site/monitor.h"
 #include "site/points.h"
+#include "site/recall.h"
 #include "site/runs.h"
 
 #include <errno.h>
@@ -40,7 +41,8 @@ static int on_plan(void *ctx, const struct gw_link_request *q, json_t **ret, str
 
 static int on_run(void *ctx, const struct gw_link_request *q, json_t **ret, struct gw_error *err)
 {
-    return site_run_received(ctx, q->from, q->params, ret, err);
+    int r = site_fenced_check(ctx, err);
+    return r < 0 ? r : site_run_received(ctx, q->from, q->params, ret, err);
 }
 
 static struct site_person person_of(const struct gw_link_request *q)
@@ -60,7 +62,9 @@ static int on_action(void *ctx, const struct gw_link_request *q, json_t **ret, s
     struct site_person who = person_of(q);
     struct site_refusal no = { .forceable = false };
     json_t *answer = NULL;
-    int r = shared_plan(s, q, &p, err);
+    int r = site_fenced_check(s, err);
+    if (r == 0)
+        r = shared_plan(s, q, &p, err);
     if (r == 0 && !gw_request_parse(site_text(q->params, "request"), &request))
         r = gw_error_set(err, -EINVAL, "there is no action '%s'", site_text(q->params, "request"));
     if (r == 0)
@@ -178,6 +182,8 @@ static const struct gw_link_method methods[] = {
     { "points", "plan", on_points },
     { "point", "plan id tag", on_point },
     { "address", NULL, on_address },
+    { "recall", "instance generation", site_recall_told },
+    { "document", "uuid hash", site_recall_document },
 };
 
 int site_rpc_open(struct site *s, struct gw_error *err)

@@ -65,6 +65,12 @@ static int call_peer(void *ctx, const struct gw_run_message *m, struct gw_run_re
     const char *to = m->run.site[m->from == GW_SIDE_OLD ? GW_SIDE_NEW : GW_SIDE_OLD];
     enum gw_http_outcome outcome = GW_HTTP_NOT_SENT;
     CLEANUP_SITE_JSON json_t *answer = NULL;
+    struct site_mate_state mate;
+    site_mate_state(s, to, &mate);
+    /* Who has been silent for long is not called: each call would wait for the whole of its time,
+     * and a failover makes three a step. The beats find out when it is back. */
+    if (!mate.reachable && mate.why[0] != '\0')
+        return gw_error_set(err, -ENOTCONN, "site %s does not answer: %s", to, mate.why);
     int r =
         site_mate_call(s, to, "run", site_run_message_json(m), peer_ms(m), &answer, &outcome, err);
     if (r == 0)
@@ -142,7 +148,7 @@ static void on_change(void *ctx, const struct gw_run *run, const struct gw_run_v
                op != NULL ? site_run_entry_json(run, op, last) : NULL, "%s %s: %s%s%s, run is %s",
                gw_operation_name(run->operation), run->id, gw_entry_kind_name(last->core.kind),
                step[0] != '\0' ? " " : "", step, gw_run_state_name(v->state));
-    site_monitor_wake(s);
+    site_monitor_touch(s, run->plan);
 }
 
 static const struct gw_run_world world = {

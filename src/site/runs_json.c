@@ -130,6 +130,20 @@ static json_t *choices_json(unsigned choices)
     return a;
 }
 
+/* "the step failed: {...}": the evidence of a step in the words of the executor. Of evidence its
+ * sentence is for people. */
+static json_t *readable(const char *detail)
+{
+    const char *brace = strchr(detail, '{');
+    CLEANUP_SITE_JSON json_t *d = brace != NULL ? json_loads(brace, 0, NULL) : NULL;
+    const char *sentence = site_text(d, "sentence");
+    if (sentence[0] == '\0')
+        return gw_control_text(detail);
+    char text[GW_RUN_DETAIL_MAX];
+    snprintf(text, sizeof text, "%.*s%s", (int)(brace - detail), detail, sentence);
+    return gw_control_text(text);
+}
+
 /* The last words that say why a run stands where it stands. */
 static json_t *why_json(const struct gw_run_entry *e, unsigned n)
 {
@@ -139,7 +153,7 @@ static json_t *why_json(const struct gw_run_entry *e, unsigned n)
         if (sentence[0] != '\0')
             return gw_control_text(sentence);
         if (d == NULL && e[i - 1].detail[0] != '\0')
-            return gw_control_text(e[i - 1].detail);
+            return readable(e[i - 1].detail);
     }
     return json_string("");
 }
@@ -152,7 +166,12 @@ static json_t *sentence_json(const struct gw_run_look *l, const struct gw_run_en
         site_run_result(l, result, sizeof result);
         return gw_control_text(result);
     }
-    return live->waits_for[0] != '\0' ? gw_control_text(live->waits_for) : why_json(e, n);
+    if (live->waits_for[0] != '\0')
+        return gw_control_text(live->waits_for);
+    /* What its log says last is of a step that is past, unless the run stands or ended there. */
+    bool stands = l->shown != GW_RUN_RUNNING && l->shown != GW_RUN_SCHEDULED &&
+                  l->shown != GW_RUN_WAITING_APPROVAL;
+    return stands ? why_json(e, n) : json_string("");
 }
 
 /* Approved, and the executor has not come to it yet. */
@@ -173,7 +192,16 @@ static int look(struct site *s, const char *id, struct gw_run_look *ret, struct 
         run.site[strcmp(run.site[GW_SIDE_OLD], s->name) == 0 ? GW_SIDE_NEW : GW_SIDE_OLD];
     struct site_mate_state mate;
     site_mate_state(s, peer, &mate);
-    return gw_run_look(site_run_env(s), id, !mate.reachable, ret, err);
+    r = gw_run_look(site_run_env(s), id, !mate.reachable, ret, err);
+    const struct gw_operation *op = gw_operation_get(ret->run.operation);
+    if (r < 0 || op == NULL || !mate.reachable || ret->view.coordinator == ret->me)
+        return r;
+    /* What is possible at the coordinator may be said here: it is asked over the link. An override
+     * holds where it is said. */
+    const struct gw_run_facts there = { .me = ret->view.coordinator, .peer = GW_PEER_UNKNOWN };
+    ret->choices |=
+        gw_run_choices(op, &ret->view, &there) & ~(1u << GW_CHOICE_OVERRIDE);
+    return 0;
 }
 
 int site_run_json(struct site *s, const char *id, json_t **ret, struct gw_error *err)

@@ -15,6 +15,13 @@ const struct site_shape site_shapes[] = {
       "`site`: only that one may use the code. `our_link`, `our_data`: where it reaches us." },
     { "Pair", "code:text300 link:text279 replace?:bool our_link?:text279 our_data?:text279",
       "The code, and the link address of the site that made it." },
+    { "SiteReplace", "code?:text300 link?:text279 data?:text279 by?:text63",
+      "The code that was made at the new machine, and its addresses; without a code one is made "
+      "here." },
+    { "SiteBackup", "file:text", "An absolute path on the machine of godwitd." },
+    { "SiteRestore", "file?:text from_peer?:bool alone?:bool by?:text63",
+      "One of the three: a backup; the other site's word; this site's own (`alone`: the other "
+      "one is lost)." },
     { "PointCreate", "id?:text63 tag?:text63", "Without an id it is named after the time." },
     { "Sign", "by:text63 reason?:text255", NULL },
     { "VolumeAdd", "name:text63 size_bytes:int at:object", NULL },
@@ -37,6 +44,14 @@ const struct site_shape site_shapes[] = {
     { "Sites", "sites:[Site]", NULL },
     { "PairCodeMade", "code:text expires:time site:text link:text data:text", NULL },
     { "Paired", "site:text link:text data:text", NULL },
+    { "SeedingPlan", "plan:text run:text", "`run` is empty until the new site has the plan." },
+    { "SiteReplaced",
+      "replaced?:text plans?:[SeedingPlan] run?:Run code?:text expires?:time site?:text link?:text "
+      "next?:text",
+      "The run, if it is one; or the code that was made." },
+    { "SiteBackupMade", "file:text bytes:int note:text", NULL },
+    { "SiteRestoring", "site:text done:bool restarts:bool next:text taken?:text generation?:int",
+      NULL },
     { "SiteTestLayer",
       "way:text from:text layer:text ok:bool skipped:bool state:text detail:text fix:text ms:number",
       NULL },

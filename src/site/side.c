@@ -135,6 +135,12 @@ int site_side_look(struct site *s, struct site_plan *p, json_t **ret, struct gw_
     site_rpo_measure(s, p, side);
     json_object_set_new(side, "last_point", site_points_last(s, p));
     LOCK_SCOPE(&s->mu);
+    /* A reign began here: what the peer said before is of the one that ended, its service too. Only
+     * what it says from now on can tell of two that serve. */
+    uint64_t epoch = site_number(side, "epoch");
+    if (p->side != NULL && epoch > site_number(p->side, "epoch") && p->peer_side != NULL &&
+        epoch > site_number(p->peer_side, "epoch"))
+        p->peer_side_boot_ns = 1;
     json_decref(p->side);
     p->side = json_incref(side);
     p->side_boot_ns = gw_boot_ns();

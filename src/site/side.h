@@ -41,6 +41,7 @@ void site_lag_look(struct site_lag *lag, uint64_t head_seq, uint64_t durable_seq
 struct site_workload_seen {
     enum gw_svc svc;
     char text[256];
+    char service[16]; /* of the data plane, by which svc was judged */
     uint64_t boot_ns; /* 0: never looked */
 };
 

@@ -7,15 +7,15 @@
 #include "base/log.h"
 #include "catalog/children.h"
 #include "catalog/events.h"
-#include "catalog/idempotency.h"
-#include "catalog/identity.h"
 #include "catalog/peers.h"
 #include "engine/transport.h"
 #include "link/probe.h"
 #include "site/api.h"
 #include "site/documents.h"
 #include "site/mates.h"
+#include "site/memory.h"
 #include "site/monitor.h"
+#include "site/recall.h"
 #include "site/replace.h"
 #include "site/rpc.h"
 #include "site/runs.h"
@@ -29,6 +29,7 @@
 #include <sys/stat.h>
 
 #define NOTIFY_END_MS 3000u
+#define RESTART_MS 300u /* for the answer to who asked for it */
 
 static const char *const folders[] = { "plans", "run", "units", "evidence", "clones" };
 
@@ -80,33 +81,6 @@ static int read_boot_id(struct site *s, struct gw_error *err)
     return 0;
 }
 
-/* A catalog that is gone while plan directories are there was lost: this must not look like a new
- * site. */
-static int open_catalog(struct site *s, bool make, struct gw_error *err)
-{
-    int r = gw_catalog_open(s->state_dir, &s->catalog, err);
-    if (r == -ENOENT && make) {
-        r = gw_catalog_create(s->state_dir, s->name, err);
-        if (r == 0)
-            r = gw_catalog_open(s->state_dir, &s->catalog, err);
-    }
-    if (r < 0)
-        return r;
-    CLEANUP_CATALOG_MEM struct gw_catalog_mem mem = { 0 };
-    struct gw_catalog_identity id;
-    r = gw_catalog_identity_get(s->catalog, &mem, &id, err);
-    if (r == 0 && strcmp(id.site, s->name) != 0)
-        return gw_error_set(err, -EINVAL,
-                            "'%s' is of site '%s', the site file says '%s': a site keeps its name",
-                            s->state_dir, id.site, s->name);
-    bool rebooted = false;
-    if (r == 0)
-        r = gw_catalog_identity_boot(s->catalog, s->boot_id, &rebooted, err);
-    if (r == 0)
-        r = gw_catalog_child_prune(s->catalog, s->boot_id, err);
-    return r < 0 ? r : gw_catalog_idempotency_reset(s->catalog, err);
-}
-
 static void notice_done(void *ctx, const char *contact, const char *event, bool reached,
                         const char *text)
 {
@@ -118,8 +92,7 @@ static void notice_done(void *ctx, const char *contact, const char *event, bool 
 
 static void unit_changed(void *arg, const char *plan)
 {
-    (void)plan;
-    site_monitor_wake(arg);
+    site_monitor_touch(arg, plan);
 }
 
 /* ---- the data port ----------------------------------------------------------------------------
@@ -221,6 +194,8 @@ int site_paired(struct site *s, const struct gw_pair_site *peer, const char *by,
         site_mates_forget(s, peer->site);
     if (r == 0)
         r = site_mates_load(s, err);
+    if (r == 0)
+        r = site_memory_note_peers(s, err);
     if (r < 0)
         return r;
     site_event(s, replaced ? "site.replaced" : "site.paired", NULL, NULL, SITE_NOTICE, NULL,
@@ -251,14 +226,7 @@ static int start_files(struct site *s, const struct site_options *o, struct gw_e
     if (r == 0)
         r = read_boot_id(s, err);
     if (r == 0)
-        r = open_catalog(s, o->make, err);
-    if (r == 0)
-        r = gw_identity_open(s->state_dir, s->name, o->make, &s->identity, err);
-    char peers[PATH_MAX];
-    if (r == 0)
-        r = site_path(s, peers, "peers", "", "", err);
-    if (r == 0)
-        r = gw_trust_open(peers, &s->trust, err);
+        r = site_memory_open(s, o, err);
     return r < 0 ? r : gw_programs_find(o->programs, &s->programs, err);
 }
 
@@ -315,6 +283,7 @@ int site_start(const struct site_options *options, struct site **ret, struct gw_
     if (r == 0) {
         snprintf(s->name, sizeof s->name, "%s", s->file->site);
         snprintf(s->state_dir, sizeof s->state_dir, "%s", s->file->state_dir);
+        snprintf(s->config, sizeof s->config, "%s", options->config);
         gw_log_prefix(s->name);
         r = start_files(s, options, err);
     }
@@ -327,7 +296,7 @@ int site_start(const struct site_options *options, struct site **ret, struct gw_
     if (r == 0)
         r = site_monitor_start(s, err);
     if (r == 0)
-        r = site_runs_resume(s, err);
+        r = site_fenced(s) ? site_recall_start(s, err) : site_runs_resume(s, err);
     if (r < 0) {
         site_stop(s);
         return r;
@@ -352,6 +321,14 @@ static void free_plans(struct site *s)
     }
 }
 
+void site_restart_soon(struct site *s)
+{
+    LOCK_SCOPE(&s->mu);
+    s->restart_boot_ns = gw_boot_ns() + RESTART_MS * GW_NS_PER_MS;
+    s->changes++;
+    pthread_cond_broadcast(&s->changed);
+}
+
 void site_stop(struct site *s)
 {
     if (s == NULL)
@@ -362,6 +339,7 @@ void site_stop(struct site *s)
         gw_http_events_close(s->events);
     gw_http_stop(s->api);
     site_mates_stop(s); /* calls in flight end: a run's thread may be in one */
+    site_recall_stop(s);
     site_runs_stop(s);
     gw_link_close(s->link);
     site_monitor_stop(s);

@@ -88,11 +88,14 @@ struct site {
     struct site_plan *plans; /* living plans of the catalog, never removed before site_stop */
     struct site_mate *mates;
     struct site_runner *runners;
-    uint64_t changes;
+    uint64_t changes; /* whatever it was: all plans are looked at and told */
+    uint64_t touches; /* of single plans: site_plan.touched */
+    uint64_t tells;   /* sides that mates should hear of at once: site_plan.tell */
     char replaced_by[128]; /* who made the last code that replaces a site; "" */
 
     pthread_t monitor;
     bool monitor_runs;
+    uint64_t restart_boot_ns; /* start anew then; 0: not; mu */
     pthread_t recall;
     bool recall_runs;
 };
@@ -107,6 +110,8 @@ struct site_options {
 
 int site_start(const struct site_options *options, struct site **ret, struct gw_error *err);
 void site_stop(struct site *s);
+/* Start anew (SIGHUP to ourselves, main.c) once what was asked has been answered. */
+void site_restart_soon(struct site *s);
 
 /* "STATE/plans/shop", "STATE/run/shop.sock": -ENAMETOOLONG with the sentence. */
 int site_path(const struct site *s, char ret[PATH_MAX], const char *folder, const char *name,

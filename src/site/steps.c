@@ -92,6 +92,7 @@ static void take_reign(struct gw_catalog_plan *row, void *arg)
     g->changed = strcmp(row->holder, g->holder) != 0 || row->epoch != g->epoch;
     row->holder = g->holder;
     row->epoch = g->epoch;
+    row->fenced_reason = NULL; /* its newest reign was begun here, by a person's word */
     if (g->changed)
         row->role_wall_ns = gw_wall_ns();
 }
@@ -195,7 +196,7 @@ static void conclude(struct site_step *t, int r, const struct gw_error *err,
         ret->outcome = is_unknown(r) ? GW_OUTCOME_UNKNOWN : GW_OUTCOME_FAILED;
     else
         ret->outcome = GW_OUTCOME_DONE;
-    site_monitor_wake(t->site);
+    site_monitor_touch(t->site, t->call->run->plan);
 }
 
 static void run_with(struct site *s, const struct gw_run_call *call, struct gw_run_outcome *ret,

@@ -5,6 +5,7 @@
 #include "base/clock.h"
 #include "core/seen.h"
 #include "site/mates.h"
+#include "site/recall.h"
 #include "site/runs.h"
 
 #include <stdio.h>
@@ -244,6 +245,8 @@ void site_view_make(struct site *s, struct site_plan *p, struct site_view *ret)
     for (int l = 0; l < GW_LABEL_MAX; l++)
         f->svc[l] = svc_of(v, (enum gw_label)l);
     fill_history(v);
+    if (site_fenced(s))
+        f->memory_older = GW_TRI_YES;
     fill_link(s, p, v);
     fill_resources(v);
     fill_not_watched(f);

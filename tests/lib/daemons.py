@@ -436,9 +436,10 @@ class Pair:
         for p in self.proxies:
             p.restore()
 
-    def apply(self, **changes):
+    def apply(self, at=None, **changes):
+        """The plan, or another version of it; `at` where it is active."""
         file = self.plan.write(self.plan.document(self.home, self.dr, **changes))
-        self.home.godwit("plan", "apply", "-f", file)
+        (at or self.home).godwit("plan", "apply", "-f", file)
 
     def activate(self):
         self.home.godwit("plan", "activate", self.plan.name)
@@ -464,8 +465,8 @@ class Pair:
 
     def check_serves_at(self, site):
         """Service is here and only here, by the plan's own word, the route and the service."""
-        s = site.until("active at " + site.name, lambda s: s["active"] == site.name)
-        assert s["status"] == "ACTIVE", s
+        site.until("ACTIVE at " + site.name,
+                   lambda s: (s["active"], s["status"]) == (site.name, "ACTIVE"))
         self.plan.until_acknowledged(site.name)
         assert not self.plan.service_runs(self.other(site).name)
         if os.path.exists(os.path.join(self.plan.dir, "route")):

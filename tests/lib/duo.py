@@ -13,12 +13,15 @@ pids that are recorded in its directory.
 import http.client
 import json
 import os
+import re
 import shutil
 import signal
 import socket
 import subprocess
 import tempfile
 import time
+
+import nbd
 
 import godwit
 from godwit import Program, free_port, sanitizer_env, wait_for
@@ -31,7 +34,8 @@ LONG_S = 60
 APP = """#!/bin/bash
 f=%(root)s/app.$GODWIT_SITE
 case $1 in
-start) [ -e %(root)s/broken.$GODWIT_SITE ] && { echo "it will not start"; exit 1; }
+start) while [ -e %(root)s/slow.$GODWIT_SITE ]; do sleep 0.05; done
+       [ -e %(root)s/broken.$GODWIT_SITE ] && { echo "it will not start"; exit 1; }
        setsid sleep 100000 </dev/null >/dev/null 2>&1 & echo $! > $f ;;
 stop) [ -f $f ] && kill $(cat $f) 2>/dev/null; rm -f $f; true ;;
 status) [ -f $f ] && kill -0 $(cat $f) 2>/dev/null && exit 0; exit 3 ;;
@@ -56,7 +60,7 @@ groups:
         stop: [%(root)s/app.sh, stop]
         status: [%(root)s/app.sh, status]
         attach: {volume: data}
-failover: {mode: manual, approvals: %(approvals)d}
+failover: {mode: manual, approvals: 0}
 failback: {approvals: %(approvals)d}
 """
 
@@ -162,6 +166,33 @@ class Site:
     def kill(self):
         self.program.kill()
 
+    def data_plane(self, plan="shop"):
+        """The pid of the plan's process here."""
+        with open(os.path.join(self.dir, "units", plan + ".unit"), encoding="utf-8") as f:
+            return int(re.search(r"^pid (\d+)$", f.read(), re.M).group(1))
+
+    def lose(self, plan="shop"):
+        """As when the machine loses its power: daemon, plan's process and workload are gone."""
+        self.kill()
+        pids = [self.data_plane(plan)]
+        try:
+            with open(os.path.join(self.duo.root, "app." + self.name), encoding="utf-8") as f:
+                pids.append(int(f.read()))
+        except OSError:
+            pass
+        for pid in pids:
+            if self.duo.ours(pid):
+                os.kill(pid, signal.SIGKILL)
+        wait_for("the processes of %s are gone" % self.name,
+                 lambda: not any(self.duo.ours(p) for p in pids))
+
+    def nbd(self, plan="shop", volume="data"):
+        """A client of the volume that is served here."""
+        h = nbd.NBD()
+        h.connect_uri("nbd+unix:///%s?socket=%s" % (volume, os.path.join(self.dir, "run",
+                                                                       plan + ".nbd")))
+        return h
+
     def log(self):
         return self.program.output() if self.program else ""
 
@@ -245,7 +276,8 @@ class Duo:
         return found
 
     def ours(self, pid):
-        """Has a process this directory on its command line, or is it the workload's sleep?"""
+        """Has a process this directory on its command line, or is it the workload's sleep? A zombie
+        has none any more."""
         try:
             with open("/proc/%d/cmdline" % pid, "rb") as f:
                 said = f.read()

@@ -7,8 +7,9 @@ from daemons import FAILED, WAITING, USAGE, manual  # noqa: F401
 
 
 def test_two_people_and_never_who_asked(manual):
-    pair = manual.swapped(failback={"approvals": 2})
+    pair = manual.swapped()
     dr = pair.dr
+    pair.apply(at=dr, failback={"approvals": 2})
     answer = dr.godwit("failback", "shop", "--by", "alice", code=WAITING)
     run = answer.json["run"]["id"]
     assert dr.run(run)["state"] == "WAITING_APPROVAL"

@@ -73,6 +73,9 @@ def test_a_code_of_the_survivor_does_the_same(manual):
     offer = pair.dr.godwit("site", "replace", "madrid", "--yes").json
     pair.home.start(init=True)
     pair.home.godwit("site", "pair", offer["code"], offer["link"])
+    pair.dr.until("the seed to begin", lambda s: s["phase"] != "FAILED_OVER")
+    seeding = next(r for r in pair.dr.get("runs?plan=shop")["runs"] if r["operation"] == "reverse")
+    assert pair.dr.until_run(seeding["id"])["state"] == "DONE"
     come_home(pair)
 
 

@@ -35,7 +35,7 @@ static const struct gw_step moves[] = {
 static const struct gw_step takes[] = {
     STEP(REVOKE, NEW, IDEMPOTENT, HALT, .undo = true, .flags = GW_STEP_UNDO_AT_PEER),
     STEP(ROUTE, NEW, OBSERVE, HALT, .flags = GW_STEP_PONR | GW_STEP_SKIPPABLE),
-    STEP(NOTIFY, NEW, ONCE, HALT, .flags = GW_STEP_SKIPPABLE),
+    STEP(NOTIFY, NEW, ONCE, REVERT, .flags = GW_STEP_SKIPPABLE), /* past it: halts */
 };
 static const struct gw_operation small[] = {
     { .id = GW_OPERATION_SWITCHOVER, .starts = GW_SIDE_OLD, .n_steps = 5, .steps = moves },
@@ -304,6 +304,10 @@ static void visit(const struct node *n)
         f.return_on_unhealthy = b % 2, b /= 2;
         f.choice = (enum gw_choice)b;
         if (f.choice > GW_CHOICE_APPROVE && n->words >= WORDS_MAX)
+            continue;
+        if (f.return_on_unhealthy && (f.abort_by_passed || f.choice != GW_CHOICE_NONE))
+            continue; /* they have nothing to do with each other */
+        if (f.abort_by_passed && f.choice != GW_CHOICE_NONE)
             continue;
         struct gw_action a, again;
         gw_decide(op, &n->v, &f, &a);

@@ -278,7 +278,7 @@ static void not_tls(void **state)
 static void slow(void **state)
 {
     (void)state;
-    struct gw_dataport *d = begin(300);
+    struct gw_dataport *d = begin(600);
     uint8_t words[64];
     struct timespec cpu[2];
     const uint64_t began = gw_boot_ns();
@@ -288,10 +288,10 @@ static void slow(void **state)
     assert_int_equal(last_words(fd, words, sizeof words), 0);
     assert_int_equal(last_words(silent, words, sizeof words), 0);
     clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &cpu[1]);
-    assert_true(gw_boot_ns() - began >= 300 * GW_NS_PER_MS);
+    assert_true(gw_boot_ns() - began >= 600 * GW_NS_PER_MS);
     const int64_t used_ms =
         (cpu[1].tv_sec - cpu[0].tv_sec) * 1000 + (cpu[1].tv_nsec - cpu[0].tv_nsec) / 1000000;
-    assert_true(used_ms < 100);
+    assert_true(used_ms < 30);
     close(fd);
     close(silent);
     AWAIT(d, too_late, 2);

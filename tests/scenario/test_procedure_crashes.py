@@ -1,0 +1,130 @@
+# SPDX-License-Identifier: Apache-2.0
+# Copyright the godwit authors
+"""Procedure: something dies in the middle of a planned move. All comes back; the run goes on, goes
+back, or halts with its choices listed. Service ends up at one site, nothing acknowledged is lost,
+what happens once happened once.
+
+A case: a step and a moment of it, and what happens there. Cases follow each other on one pair, each
+moves service to the other site or not; GODWIT_TORTURE=1 tries all steps and moments."""
+import os
+
+import pytest
+
+import daemons
+
+KILLS = ("coordinator", "peer", "old data plane", "new data plane", "link")
+STEPS = ("precheck", "forecast", "notify", "stop", "quiesce", "final_sync", "equal", "handover",
+         "demote", "promote", "serve", "start", "verify", "route", "follow", "reverse_ok", "report")
+MOMENTS = ("before_effect", "after_effect", "after_record")
+
+# What is tried at once: the steps around the point of no return, each victim at least once.
+QUICK = [
+    ("stop", "after_effect", "coordinator"),
+    ("quiesce", "after_effect", "old data plane"),
+    ("equal", "after_record", "new data plane"),
+    ("handover", "before_effect", "coordinator"),
+    ("handover", "after_effect", "coordinator"),
+    ("handover", "after_effect", "link"),
+    ("promote", "after_effect", "coordinator"),
+    ("promote", "before_effect", "peer"),
+    ("serve", "after_effect", "new data plane"),
+    ("start", "after_effect", "coordinator"),
+    ("follow", "before_effect", "link"),
+    ("reverse_ok", "before_effect", "old data plane"),
+]
+ALL = [(s, m, k) for s in STEPS for m in MOMENTS for k in KILLS]
+CASES = ALL if os.environ.get("GODWIT_TORTURE") else QUICK
+BEFORE_PONR = STEPS[:STEPS.index("handover")]
+
+
+class Stage:
+    """The pair of all cases; a new one after a case that failed."""
+
+    def __init__(self):
+        self.manual = self.pair = None
+        self.sound = False
+
+    def get(self):
+        if not self.sound:
+            self.close()
+            self.manual = daemons.Manual()
+            self.pair = self.manual.protected(proxies=True)
+        self.sound = False
+        return self.pair
+
+    def close(self):
+        manual, self.manual = self.manual, None
+        if manual:
+            manual.close()
+
+
+@pytest.fixture(scope="module")
+def stage():
+    s = Stage()
+    yield s
+    s.close()
+
+
+def strike(pair, victim, coordinator, peer, old, new):
+    """It happens now; what comes back later is given as functions."""
+    if victim == "coordinator":
+        coordinator.kill()
+        return [coordinator.start]
+    if victim == "peer":
+        peer.kill()
+        return [peer.start]
+    if victim == "link":
+        pair.cut()
+        return [pair.restore]
+    (old if victim == "old data plane" else new).kill_data_plane()  # its daemon starts it again
+    return []
+
+
+def settle(pair, run):
+    """The run's end, by the way out that a person would take: a halted run is asked to go on."""
+    for _ in range(4):
+        site = pair.home if pair.home.run(run)["coordinator"] == "madrid" else pair.dr
+        row = site.until_run(run, *daemons.ENDED, "HALTED")
+        if row["state"] != "HALTED":
+            return row
+        choices = [c["choice"] for c in row["choices"]]
+        assert choices, row
+        site.godwit("run", "retry" if "retry" in choices else "resume", run, "--no-wait")
+    raise AssertionError("halted again and again: %s" % row)
+
+
+@pytest.mark.parametrize("step, moment, victim", CASES, ids=["-".join(c) for c in CASES])
+def test_a_move_survives(stage, step, moment, victim):
+    pair = stage.get()
+    old = pair.home if pair.home.status()["active"] == "madrid" else pair.dr
+    new = pair.other(old)
+    coordinator = old if step in BEFORE_PONR + ("handover",) else new
+    peer = pair.other(coordinator)
+    before = pair.plan.ledger.count(old.name)
+
+    gate = coordinator.trial("%s.%s" % (step, moment), "wait")
+    run = old.begin("switchover" if old is pair.home else "failback", "shop")
+    gate.wait_reached()
+    back = strike(pair, victim, coordinator, peer, old, new)
+    gate.open()
+    for come_back in back:
+        come_back()
+    row = settle(pair, run)
+
+    # Where service is now: with the run, or where it was.
+    at = new if row["state"] == "DONE" else old
+    if row["state"] != "DONE":
+        assert step in BEFORE_PONR + ("handover",), row
+    pair.until_phase("PROTECTED", "READY_TO_FAIL_BACK", "PROTECTED_SWAPPED")
+    pair.check_serves_at(at)
+    assert pair.plan.ledger.count(old.name) >= before
+    assert not pair.plan.ledger.lost()
+    for site in pair.sites:
+        assert site.until_run(run)["state"] == row["state"]
+    pair.check_once(run, "handover", "notify")
+    stage.sound = True
+
+
+def test_and_at_the_end_the_history_is_whole(stage):
+    pair = stage.get()
+    pair.check_history()
