@@ -33,6 +33,24 @@ static void fill_source(struct gw_command_spec *c, const struct gw_planfile *pla
         gw_planfile_bandwidth(plan, (int64_t)(gw_wall_ns() / GW_NS_PER_S), GW_CRON_LOCAL);
 }
 
+/* A change of role is a change of process; one from before our own start counts too. */
+static int stop_other_kind(struct site *s, struct site_plan *p, enum gw_unit_kind kind,
+                           struct gw_error *err)
+{
+    struct gw_unit_status now;
+    enum gw_unit_kind found_kind;
+    pid_t pid;
+    if (gw_units_get(s->units, p->name, &now) == 0) {
+        if (now.pid == 0 || now.kind == kind)
+            return 0;
+    } else {
+        int found = gw_units_find(s->units, p->name, &found_kind, &pid, err);
+        if (found <= 0 || found_kind == kind)
+            return found < 0 ? found : 0;
+    }
+    return gw_units_stop(s->units, p->name, 0, err);
+}
+
 int site_dp_start(struct site *s, struct site_plan *p, const struct gw_planfile *plan,
                   enum gw_unit_kind kind, struct gw_error *err)
 {
@@ -65,9 +83,7 @@ int site_dp_start(struct site *s, struct site_plan *p, const struct gw_planfile 
     r = gw_command_build(&s->programs, &c, &command, err);
     if (r < 0)
         return r;
-    struct gw_unit_status now;
-    if (gw_units_get(s->units, p->name, &now) == 0 && now.pid != 0 && now.kind != kind)
-        r = gw_units_stop(s->units, p->name, 0, err);
+    r = stop_other_kind(s, p, kind, err);
     struct gw_unit_spec unit = {
         .plan = p->name, .kind = kind, .command = &command, .control = at.control, .nbd = c.nbd
     };

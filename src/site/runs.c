@@ -69,7 +69,7 @@ static int call_peer(void *ctx, const struct gw_run_message *m, struct gw_run_re
     site_mate_state(s, to, &mate);
     /* Who has been silent for long is not called: each call would wait for the whole of its time,
      * and a failover makes three a step. The beats find out when it is back. */
-    if (!mate.reachable && mate.why[0] != '\0')
+    if (!mate.reachable && (mate.heard_boot_ns != 0 || mate.why[0] != '\0'))
         return gw_error_set(err, -ENOTCONN, "site %s does not answer: %s", to, mate.why);
     int r =
         site_mate_call(s, to, "run", site_run_message_json(m), peer_ms(m), &answer, &outcome, err);

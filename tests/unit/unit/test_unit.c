@@ -635,6 +635,11 @@ static int tear_down(void **state)
     (void)state;
     static const char *const names_left[] = { PLAN ".unit", PLAN ".lock",  PLAN ".log",
                                               "c.sock",     "c.sock.lock", "told" };
+    /* After a failure something may still run. */
+    if (units == NULL)
+        begin();
+    gw_units_stop(units, PLAN, 2000, NULL);
+    end();
     for (size_t i = 0; i < GW_ARRAY_SIZE(names_left); i++) {
         char path[128];
         snprintf(path, sizeof path, "%s/%s", dir, names_left[i]);
