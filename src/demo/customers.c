@@ -17,7 +17,6 @@
 #include <string.h>
 #include <time.h>
 
-#define CUSTOMERS 3
 #define TIMEOUT_MS 5000u
 #define ROUTED_NS (2 * GW_NS_PER_MS)    /* a booking so often, if the shop keeps up */
 #define STUBBORN_NS (25 * GW_NS_PER_MS) /* a try so often */

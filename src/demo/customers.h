@@ -23,6 +23,8 @@
 
 struct customers;
 
+#define CUSTOMERS 3 /* each has one booking on its way at most */
+
 int customers_new(const char *dir, unsigned port, struct customers **ret, struct gw_error *err);
 /* They go home: returns when the last answer came. NULL is allowed. */
 void customers_stop(struct customers *c);

@@ -276,6 +276,14 @@ static int join(struct site *s, const char *site, const struct site_replacement 
     r = site_paired(s, &peer, who->name, err);
     if (r < 0 && had)
         gw_trust_pin(s->trust, site, old, true, NULL);
+    /* A machine that took its identity from a backup: paired as before, and all else is new. */
+    CLEANUP_FREE char *new = NULL;
+    if (r == 0 && had && gw_trust_get(s->trust, site, NULL, &new, NULL) == 0 &&
+        strcmp(old, new) == 0) {
+        site_mates_forget(s, site);
+        r = site_replace_mark(s, site, who->name, err);
+        site_monitor_wake(s);
+    }
     return r;
 }
 

@@ -6,19 +6,17 @@
  */
 #include "fuzz.h"
 
-#include "base/bytes.h"
 #include "core/decide.h"
 
-#include <assert.h>
 #include <string.h>
 
 /* What must hold of every view. */
 static void check(const struct gw_operation *op, const struct gw_run_view *v)
 {
-    assert(v->state < GW_RUN_STATE_MAX);
-    assert(!(v->back && v->ponr_passed));
+    FUZZ_CHECK(v->state < GW_RUN_STATE_MAX);
+    FUZZ_CHECK(!(v->back && v->ponr_passed));
     for (uint32_t i = 0; i < op->n_steps; i++)
-        assert(op->steps[i].class != GW_CLASS_ONCE || v->step[i].attempts <= 1);
+        FUZZ_CHECK(op->steps[i].class != GW_CLASS_ONCE || v->step[i].attempts <= 1);
 }
 
 static void decide(const struct gw_operation *op, const struct gw_run_view *v, uint8_t bits)
@@ -29,9 +27,9 @@ static void decide(const struct gw_operation *op, const struct gw_run_view *v, u
                               .late = bits & 8,
                               .choice = (enum gw_choice)((bits >> 4) % GW_CHOICE_MAX) };
     gw_decide(op, v, &f, &a);
-    assert(a.act < GW_ACT_MAX && a.why);
-    assert(a.step == GW_NO_STEP || a.step < op->n_steps);
-    assert(a.act != GW_ACT_UNDO || !v->ponr_passed);
+    FUZZ_CHECK(a.act < GW_ACT_MAX && a.why);
+    FUZZ_CHECK(a.step == GW_NO_STEP || a.step < op->n_steps);
+    FUZZ_CHECK(a.act != GW_ACT_UNDO || !v->ponr_passed);
     (void)gw_run_choices(op, v, &f);
 }
 
@@ -53,7 +51,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         e.side = (enum gw_run_side)(more & 3);
         e.flags = more >> 2;
         if (gw_run_view_add(&v, op, &e, &why) < 0)
-            assert(why && memcmp(&was, &v, sizeof v) == 0);
+            FUZZ_CHECK(why && memcmp(&was, &v, sizeof v) == 0);
         check(op, &v);
         decide(op, &v, gw_get_u8(&r));
     }

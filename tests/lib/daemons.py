@@ -139,12 +139,12 @@ class Daemon:
 
     # ---- the daemon
 
-    def start(self, init=False):
+    def start(self, init=False, *options):
         with open(self.config, "w", encoding="utf-8") as f:
             json.dump({"site": self.name, "state_dir": self.state,
                        "listen": {"api": "unix:" + self.socket, "link": self.link,
                                   "data": self.data}}, f)
-        argv = [GODWITD, "-c", self.config] + (["--init"] if init else [])
+        argv = [GODWITD, "-c", self.config, *(["--init"] if init else []), *options]
         self.program = Program("godwitd of " + self.name, argv, os.path.join(self.dir, "log"),
                                {**program_env(), "GODWIT_RUN_TRIALS": self.trials})
         self.programs.append(self.program)
