@@ -91,7 +91,7 @@ def loaded(sites, name, size):
              f"</dev/null >{pid}.log 2>&1 & echo $! >{pid}")
     stop = f"p=$(cat {pid}) && kill $p && while [ -d /proc/$p ]; do sleep 0.01; done; rm -f {pid}"
     status = f"[ -e {pid} ] && [ -d /proc/$(cat {pid}) ] || exit 3"
-    plan["groups"] += group({"start": ["/bin/sh", "-c", start], "stop": ["/bin/sh", "-c", stop],
+    plan["groups"] += group({"name": "load", "start": ["/bin/sh", "-c", start], "stop": ["/bin/sh", "-c", stop],
                              "status": ["/bin/sh", "-c", status]})
     plan["groups"][1].update(name="load", priority=2)
     return plan

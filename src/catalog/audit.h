@@ -21,7 +21,7 @@
 #pragma once
 
 #include "catalog/catalog.h"
-#include "catalog/runlog.h"
+#include "catalog/hash.h"
 
 #include <stdio.h>
 

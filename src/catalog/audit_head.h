@@ -13,7 +13,11 @@
 #pragma once
 
 #include "base/error.h"
-#include "catalog/runlog.h"
+#include "catalog/hash.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
 
 #define GW_AUDIT_HEAD_BYTES 160 /* more than any has */
 

@@ -7,9 +7,10 @@
 #pragma once
 
 #include "base/error.h"
-#include "catalog/runlog.h"
+#include "catalog/hash.h"
 
 #include <stddef.h>
+#include <stdint.h>
 
 struct gw_digest {
     void *handle; /* gnutls_hash_hd_t */

@@ -3,7 +3,7 @@
 /* Every limit of the catalog. */
 #pragma once
 
-#define GW_CATALOG_SCHEMA_VERSION 3
+#define GW_CATALOG_SCHEMA_VERSION 1
 #define GW_CATALOG_BUSY_MS 5000          /* another process reads the file (backup tools) */
 #define GW_CATALOG_VALUE_BYTES (8 << 20) /* one text */
 #define GW_CATALOG_SQL_BYTES 4096        /* one statement that is put together */

@@ -4,7 +4,6 @@
 #pragma once
 
 #include "catalog/identity.h"
-#include "catalog/runs.h"
 #include "catalog/table.h"
 
 #define GW_TABLE(name, row, columns)                                                               \
@@ -18,10 +17,3 @@ int gw_identity_read(struct gw_db *db, struct gw_catalog_mem *mem, struct gw_cat
 /* Everything but site and created. */
 int gw_identity_write(struct gw_db *db, const struct gw_catalog_identity *row,
                       struct gw_error *err);
-
-extern const struct gw_table gw_run_table;
-/* By its whole id. -ENOENT. */
-int gw_run_read(struct gw_db *db, const char *id, struct gw_catalog_mem *mem,
-                struct gw_catalog_run *ret, struct gw_error *err);
-/* INSERT, with the sentences of gw_catalog_run_add. */
-int gw_run_insert(struct gw_db *db, const struct gw_catalog_run *row, struct gw_error *err);

@@ -2,85 +2,12 @@
 // Copyright the godwit authors
 #include "catalog/runs.h"
 
-#include "base/checked.h"
 #include "base/clock.h"
 #include "base/uuid.h"
 #include "catalog/catalog_internal.h"
-#include "catalog/rows.h"
-#include "catalog/text.h"
 
-#include <assert.h>
 #include <errno.h>
-#include <jansson.h>
-#include <stdlib.h>
 #include <string.h>
-
-#define ID_PREFIX_MIN 4
-
-static const char *const state_names[] = {
-    "WAITING_APPROVAL", "SCHEDULED", "RUNNING", "WAITING",   "CANCELLING", "REVERTING", "HALTED",
-    "IN_DOUBT",         "DONE",      "FAILED",  "CANCELLED", "REVERTED",   "ABORTED",
-};
-static_assert(GW_ARRAY_SIZE(state_names) == GW_CATALOG_RUN_MAX, "a name each");
-static const char *const mode_names[] = { "real", "dry-run" };
-static_assert(GW_ARRAY_SIZE(mode_names) == GW_CATALOG_RUN_MODE_MAX, "a name each");
-
-#define S struct gw_catalog_run
-static const struct gw_column columns[] = {
-    GW_COLUMN(S, id, TEXT),
-    GW_COLUMN(S, plan, TEXT),
-    GW_COLUMN(S, plan_uuid, TEXT),
-    GW_COLUMN(S, operation, TEXT),
-    GW_COLUMN_OF(S, mode, mode_names),
-    GW_COLUMN(S, params, JSON),
-    GW_COLUMN(S, requester, TEXT),
-    GW_COLUMN(S, old_site, TEXT),
-    GW_COLUMN(S, new_site, TEXT),
-    GW_COLUMN(S, plan_version, NUMBER),
-    GW_COLUMN(S, plan_hash, TEXT),
-    GW_COLUMN(S, created_wall_ns, NUMBER),
-    GW_COLUMN(S, cause, OPT),
-    GW_COLUMN(S, term, NUMBER),
-    GW_COLUMN(S, revision, NUMBER),
-    GW_COLUMN(S, coordinator, TEXT),
-    GW_COLUMN(S, epoch, NUMBER),
-    GW_COLUMN_OF(S, state, state_names),
-    GW_COLUMN(S, reason, OPT),
-    GW_COLUMN(S, approvals_needed, NUMBER),
-    GW_COLUMN(S, scheduled_wall_ns, NUMBER),
-    GW_COLUMN(S, abort_by_ms, NUMBER),
-    GW_COLUMN(S, started_wall_ns, NUMBER),
-    GW_COLUMN(S, started_boot_ns, NUMBER),
-    GW_COLUMN(S, started_boot_id, TEXT),
-    GW_COLUMN(S, finished_wall_ns, NUMBER),
-    GW_COLUMN(S, timestamps, JSON),
-    GW_COLUMN(S, result, JSON),
-    GW_COLUMN(S, cancel_by, OPT),
-    GW_COLUMN(S, cancel_wall_ns, NUMBER),
-};
-#undef S
-const struct gw_table gw_run_table = GW_TABLE("runs", struct gw_catalog_run, columns);
-
-const char *gw_catalog_run_state_name(enum gw_catalog_run_state state)
-{
-    assert(state < GW_CATALOG_RUN_MAX);
-    return state_names[state];
-}
-
-int gw_catalog_run_state_parse(const char *name, enum gw_catalog_run_state *ret)
-{
-    int i = gw_names_parse(state_names, GW_CATALOG_RUN_MAX, "state of a run", name, NULL);
-    if (i < 0)
-        return i;
-    *ret = (enum gw_catalog_run_state)i;
-    return 0;
-}
-
-const char *gw_catalog_run_mode_name(enum gw_catalog_run_mode mode)
-{
-    assert(mode < GW_CATALOG_RUN_MODE_MAX);
-    return mode_names[mode];
-}
 
 /* 48 bits of milliseconds, 80 random ones, five bits a character: sorts as text does. */
 void gw_catalog_run_id(uint64_t wall_ns, char ret[GW_CATALOG_RUN_ID_TEXT])
@@ -95,265 +22,213 @@ void gw_catalog_run_id(uint64_t wall_ns, char ret[GW_CATALOG_RUN_ID_TEXT])
     ret[GW_CATALOG_RUN_ID_TEXT - 1] = '\0';
 }
 
-/* ---- reading --------------------------------------------------------------------------------- */
-
-static int no_such_run(const char *id, struct gw_error *err)
+static int text_at(sqlite3_stmt *stmt, int column, struct gw_catalog_mem *mem, const char **ret,
+                   struct gw_error *err)
 {
-    return gw_error_set(err, -ENOENT, "there is no run \"%s\"", id);
+    const char *t = (const char *)sqlite3_column_text(stmt, column);
+    *ret = gw_catalog_mem_text(mem, t != NULL ? t : "", t != NULL ? strlen(t) : 0);
+    return *ret != NULL ? 0 : gw_error_set(err, -ENOMEM, "out of memory");
 }
 
-int gw_run_read(struct gw_db *db, const char *id, struct gw_catalog_mem *mem,
-                struct gw_catalog_run *ret, struct gw_error *err)
+/* The texts of a query's one column. */
+static int texts(struct gw_catalog *c, const char *sql, const struct gw_bind *binds,
+                 struct gw_catalog_mem *mem, const char ***ret, size_t *ret_n, struct gw_error *err)
 {
-    int r = gw_table_get(db, &gw_run_table, "WHERE id = ?", GW_BINDS(GW_T(id)), mem, ret, err);
-    if (r == 0)
-        return no_such_run(id, err);
-    return r < 0 ? r : 0;
-}
-
-/* By the beginning of the id. */
-static int read_short(struct gw_db *db, const char *id, struct gw_catalog_mem *mem,
-                      struct gw_catalog_run *ret, struct gw_error *err)
-{
-    void *rows;
-    size_t n;
-    int r = gw_table_select(db, &gw_run_table, "WHERE substr(id, 1, length(?1)) = ?1 LIMIT 2",
-                            GW_BINDS(GW_T(id)), mem, &rows, &n, err);
+    CATALOG_READ(c, db);
+    CLEANUP_CURSOR struct gw_cursor cur = { 0 };
+    size_t n = 0, cap = 0;
+    const char **list = NULL;
+    int r = gw_db_query(db, sql, binds, &cur, err);
+    while (r >= 0 && (r = gw_cursor_next(&cur, err)) > 0) {
+        if (n == cap) {
+            cap = cap == 0 ? 16 : cap * 2;
+            const char **more = gw_catalog_mem_alloc(mem, cap * sizeof *more);
+            if (more == NULL)
+                return gw_error_set(err, -ENOMEM, "out of memory");
+            if (n > 0)
+                memcpy(more, list, n * sizeof *more);
+            list = more;
+        }
+        r = text_at(cur.stmt, 0, mem, &list[n++], err);
+    }
     if (r < 0)
         return r;
-    if (n == 0 || strlen(id) < ID_PREFIX_MIN)
-        return no_such_run(id, err);
-    if (n > 1)
-        return gw_error_set(err, -ENOTUNIQ, "several runs begin with \"%s\": say more of it", id);
-    memcpy(ret, rows, sizeof *ret);
+    *ret = list;
+    *ret_n = n;
     return 0;
+}
+
+/* ---- rows -------------------------------------------------------------------------------------- */
+
+int gw_catalog_run_add(struct gw_catalog *c, const struct gw_catalog_run *r, struct gw_error *err)
+{
+    int n = gw_catalog_write(
+        c,
+        "INSERT INTO runs (id, plan, fixed, row, open) VALUES "
+        "(?, ?, ?, ?, ?)",
+        GW_BINDS(GW_T(r->id), GW_T(r->plan), GW_T(r->fixed), GW_T(r->row), GW_U(r->open)), err);
+    return n < 0 ? n : 0;
 }
 
 int gw_catalog_run_get(struct gw_catalog *c, const char *id, struct gw_catalog_mem *mem,
-                       struct gw_catalog_run *ret, struct gw_error *err)
+                    struct gw_catalog_run *ret, struct gw_error *err)
 {
     CATALOG_READ(c, db);
-    int r = gw_run_read(db, id, mem, ret, err);
-    return r == -ENOENT ? read_short(db, id, mem, ret, err) : r;
-}
-
-static int current(struct gw_db *db, const char *plan_uuid, struct gw_catalog_mem *mem,
-                   struct gw_catalog_run *ret, struct gw_error *err)
-{
-    return gw_table_get(db, &gw_run_table,
-                        "WHERE plan_uuid = ? AND finished_wall_ns = 0 AND mode = 'real'",
-                        GW_BINDS(GW_T(plan_uuid)), mem, ret, err);
-}
-
-int gw_catalog_run_current(struct gw_catalog *c, const char *plan_uuid, struct gw_catalog_mem *mem,
-                           struct gw_catalog_run *ret, struct gw_error *err)
-{
-    CATALOG_READ(c, db);
-    int r = current(db, plan_uuid, mem, ret, err);
+    CLEANUP_CURSOR struct gw_cursor cur = { 0 };
+    struct gw_catalog_run x = { 0 };
+    int r = gw_db_query(db, "SELECT id, plan, fixed, row, open FROM runs WHERE id = ?",
+                        GW_BINDS(GW_T(id)), &cur, err);
+    if (r >= 0)
+        r = gw_cursor_next(&cur, err);
     if (r == 0)
-        return gw_error_set(err, -ENOENT, "no run of the plan is in progress");
+        return gw_error_set(err, -ENOENT, "there is no run '%s' here", id);
+    if (r > 0)
+        r = text_at(cur.stmt, 0, mem, &x.id, err);
+    if (r >= 0)
+        r = text_at(cur.stmt, 1, mem, &x.plan, err);
+    if (r >= 0)
+        r = text_at(cur.stmt, 2, mem, &x.fixed, err);
+    if (r >= 0)
+        r = text_at(cur.stmt, 3, mem, &x.row, err);
+    if (r < 0)
+        return r;
+    x.open = sqlite3_column_int(cur.stmt, 4) != 0;
+    *ret = x;
+    return 0;
+}
+
+int gw_catalog_run_set(struct gw_catalog *c, const char *id, const char *row, bool open,
+                    struct gw_error *err)
+{
+    int n = gw_catalog_write(c, "UPDATE runs SET row = ?, open = ? WHERE id = ?",
+                             GW_BINDS(GW_T(row), GW_U(open), GW_T(id)), err);
+    return n == 0 ? gw_error_set(err, -ENOENT, "there is no run '%s' here", id) : n < 0 ? n : 0;
+}
+
+int gw_catalog_run_list(struct gw_catalog *c, const char *plan, bool open, const char *prefix,
+                     uint64_t limit, struct gw_catalog_mem *mem, const char ***ret_ids,
+                     size_t *ret_n, struct gw_error *err)
+{
+    return texts(c,
+                 "SELECT id FROM runs WHERE (?1 IS NULL OR plan = ?1) AND (?2 = 0 OR open = 1)"
+                 " AND (?3 IS NULL OR substr(id, 1, length(?3)) = ?3) ORDER BY id DESC LIMIT ?4",
+                 GW_BINDS(GW_T(plan), GW_U(open), GW_T(prefix),
+                          GW_U(limit == 0 ? GW_CATALOG_ROWS_MAX : limit)),
+                 mem, ret_ids, ret_n, err);
+}
+
+/* ---- logs -------------------------------------------------------------------------------------- */
+
+int gw_catalog_run_entry_count(struct gw_catalog *c, const char *run, uint64_t *ret_n,
+                        struct gw_error *err)
+{
+    int r = gw_catalog_number(c, "SELECT count(*) FROM run_entries WHERE run = ? AND aside = 0",
+                              GW_BINDS(GW_T(run)), ret_n, err);
     return r < 0 ? r : 0;
 }
 
-int gw_catalog_run_list(struct gw_catalog *c, const struct gw_catalog_run_filter *filter,
-                        struct gw_catalog_mem *mem, struct gw_catalog_run **ret_rows, size_t *ret_n,
-                        struct gw_error *err)
+int gw_catalog_run_entry_add(struct gw_catalog *c, const char *run, uint64_t number, const char *entry,
+                      struct gw_error *err)
 {
-    struct gw_catalog_rows found;
-    int r = gw_catalog_list(c, &gw_run_table,
-                            "WHERE (?1 IS NULL OR plan = ?1) AND (?2 = 0 OR finished_wall_ns = 0)"
-                            " AND (?3 IS NULL OR id < ?3) ORDER BY id DESC LIMIT ?4",
-                            GW_BINDS(GW_T(filter->plan), GW_U(filter->unfinished ? 1 : 0),
-                                     GW_T(filter->before), GW_U(gw_catalog_limit(filter->limit))),
-                            mem, &found, err);
-    if (r < 0)
-        return r;
-    *ret_rows = found.rows;
-    *ret_n = found.n;
-    return 0;
+    int n = gw_catalog_write(c,
+                             "INSERT INTO run_entries (run, aside, number, entry) VALUES "
+                             "(?, 0, ?, ?)",
+                             GW_BINDS(GW_T(run), GW_U(number), GW_T(entry)), err);
+    return n < 0 ? n : 0;
 }
 
-/* ---- adding ---------------------------------------------------------------------------------- */
-
-static int in_the_way(struct gw_db *db, const struct gw_catalog_run *row, struct gw_error *err)
+int gw_catalog_run_entry_list(struct gw_catalog *c, const char *run, uint64_t from, uint64_t limit,
+                       struct gw_catalog_mem *mem, const char ***ret, size_t *ret_n,
+                       struct gw_error *err)
 {
-    CLEANUP_CATALOG_MEM struct gw_catalog_mem mem = { 0 };
-    struct gw_catalog_run other;
-    int r = current(db, row->plan_uuid, &mem, &other, err);
-    if (r < 0)
-        return r;
-    if (r == 0 || strcmp(other.id, row->id) == 0)
-        return gw_error_set(err, -EEXIST, "there is a run %s already", row->id);
-    return gw_error_set(err, -EEXIST, "plan \"%s\" has a run in progress: %s %s (%s)", row->plan,
-                        other.operation, other.id, state_names[other.state]);
+    return texts(c,
+                 "SELECT entry FROM run_entries WHERE run = ? AND aside = 0 AND number >= ? "
+                 "ORDER BY number LIMIT ?",
+                 GW_BINDS(GW_T(run), GW_U(from), GW_U(limit)), mem, ret, ret_n, err);
 }
 
-int gw_run_insert(struct gw_db *db, const struct gw_catalog_run *row, struct gw_error *err)
+int gw_catalog_run_entry_cut(struct gw_catalog *c, const char *run, uint64_t from, struct gw_error *err)
 {
-    int r = gw_table_insert(db, &gw_run_table, row, false, err);
-    if (r == -EEXIST)
-        return in_the_way(db, row, err);
-    if (r == -ENOENT)
-        return gw_error_set(err, r, "run %s is of plan %s, which is not in the catalog", row->id,
-                            row->plan_uuid);
+    int n = gw_catalog_write(c,
+                             "UPDATE run_entries SET aside = 1 + (SELECT max(aside) FROM run_entries "
+                             "WHERE run = ?1) WHERE run = ?1 AND aside = 0 AND number >= ?2",
+                             GW_BINDS(GW_T(run), GW_U(from)), err);
+    return n < 0 ? n : 0;
+}
+
+/* ---- epochs, inbox, requests ------------------------------------------------------------------- */
+
+int gw_catalog_run_epoch_get(struct gw_catalog *c, const char *plan, uint64_t *ret, struct gw_error *err)
+{
+    *ret = 0;
+    int r = gw_catalog_number(c, "SELECT epoch FROM run_epochs WHERE plan = ?",
+                              GW_BINDS(GW_T(plan)), ret, err);
     return r < 0 ? r : 0;
 }
 
-int gw_catalog_run_add(struct gw_catalog *c, const struct gw_catalog_run *row, struct gw_error *err)
+int gw_catalog_run_epoch_raise(struct gw_catalog *c, const char *plan, uint64_t epoch,
+                        struct gw_error *err)
 {
-    CLEANUP_CATALOG_TX struct gw_catalog_tx tx = { 0 };
-    struct gw_catalog_run run = *row;
-    run.term = run.revision = 1;
-    run.finished_wall_ns = gw_catalog_run_state_is_final(run.state) ? gw_wall_ns() : 0;
-    int r = gw_catalog_begin(c, &tx, err);
-    if (r >= 0)
-        r = gw_run_insert(&c->writer, &run, err);
-    return r < 0 ? r : gw_catalog_commit(&tx, err);
+    int n = gw_catalog_write(c,
+                             "INSERT INTO run_epochs (plan, epoch) VALUES (?1, ?2) ON CONFLICT "
+                             "(plan) DO UPDATE SET epoch = max(epoch, ?2)",
+                             GW_BINDS(GW_T(plan), GW_U(epoch)), err);
+    return n < 0 ? n : 0;
 }
 
-/* ---- changing -------------------------------------------------------------------------------- */
-
-static int has_ended(const struct gw_catalog_run *run, struct gw_error *err)
+int gw_catalog_run_inbox_get(struct gw_catalog *c, const struct gw_catalog_run_inbox *key,
+                      struct gw_catalog_mem *mem, const char **ret, struct gw_error *err)
 {
-    return gw_error_set(err, -ESTALE, "run %s has ended: %s", run->id, state_names[run->state]);
+    CATALOG_READ(c, db);
+    return gw_db_text(
+        db,
+        "SELECT value FROM run_inbox WHERE run = ? AND step = ? AND attempt = ? AND "
+        "undo = ?",
+        GW_BINDS(GW_T(key->run), GW_U(key->step), GW_U(key->attempt), GW_U(key->undo)), mem, ret,
+        err);
 }
 
-int gw_catalog_run_update(struct gw_catalog *c, struct gw_catalog_run *row, struct gw_error *err)
+int gw_catalog_run_inbox_put(struct gw_catalog *c, const struct gw_catalog_run_inbox *in, struct gw_error *err)
 {
-    CLEANUP_CATALOG_MEM struct gw_catalog_mem mem = { 0 };
-    CLEANUP_CATALOG_TX struct gw_catalog_tx tx = { 0 };
-    struct gw_catalog_run now, next = *row;
-    int r = gw_catalog_begin(c, &tx, err);
+    int n = gw_catalog_write(
+        c,
+        "INSERT INTO run_inbox (run, step, attempt, undo, value) VALUES "
+        "(?1, ?2, ?3, ?4, ?5) ON CONFLICT (run, step, attempt, undo) DO "
+        "UPDATE SET value = ?5",
+        GW_BINDS(GW_T(in->run), GW_U(in->step), GW_U(in->attempt), GW_U(in->undo), GW_T(in->value)),
+        err);
+    return n < 0 ? n : 0;
+}
+
+int gw_catalog_run_request_put(struct gw_catalog *c, const char *run, const char *value,
+                        struct gw_error *err)
+{
+    int n = gw_catalog_write(c, "INSERT INTO run_requests (run, value, taken) VALUES (?, ?, 0)",
+                             GW_BINDS(GW_T(run), GW_T(value)), err);
+    return n < 0 ? n : 0;
+}
+
+int gw_catalog_run_request_next(struct gw_catalog *c, const char *run, struct gw_catalog_mem *mem,
+                         uint64_t *ret_id, const char **ret, struct gw_error *err)
+{
+    CATALOG_READ(c, db);
+    CLEANUP_CURSOR struct gw_cursor cur = { 0 };
+    int r = gw_db_query(db,
+                        "SELECT id, value FROM run_requests WHERE run = ? AND taken = 0 ORDER BY "
+                        "id LIMIT 1",
+                        GW_BINDS(GW_T(run)), &cur, err);
     if (r >= 0)
-        r = gw_run_read(&c->writer, row->id, &mem, &now, err);
-    if (r < 0)
+        r = gw_cursor_next(&cur, err);
+    if (r <= 0)
         return r;
-    if (now.term != row->term || now.revision != row->revision)
-        return gw_error_set(err, -ESTALE, "run %s was changed meanwhile: look again", row->id);
-    if (now.finished_wall_ns != 0 && now.state != row->state)
-        return has_ended(&now, err);
-    next.revision++;
-    next.coordinator = now.coordinator;
-    next.finished_wall_ns = now.finished_wall_ns;
-    if (next.finished_wall_ns == 0 && gw_catalog_run_state_is_final(next.state))
-        next.finished_wall_ns = gw_wall_ns();
-    r = gw_table_update(&c->writer, &gw_run_table, "revision", "cancel_wall_ns", &next,
-                        "WHERE id = ?", GW_BINDS(GW_T(row->id)), err);
-    if (r >= 0)
-        r = gw_catalog_commit(&tx, err);
-    if (r >= 0) {
-        row->revision = next.revision;
-        row->finished_wall_ns = next.finished_wall_ns;
-    }
-    return r;
+    *ret_id = (uint64_t)sqlite3_column_int64(cur.stmt, 0);
+    r = text_at(cur.stmt, 1, mem, ret, err);
+    return r < 0 ? r : 1;
 }
 
-/* What the short cuts have in common: read, let `fn` change it, write. 1 from fn: nothing to write.
- */
-static int run_modify(struct gw_catalog *c, const char *id,
-                      int (*fn)(struct gw_catalog_run *run, void *arg, struct gw_catalog_mem *mem,
-                                struct gw_error *err),
-                      void *arg, struct gw_error *err)
+int gw_catalog_run_request_take(struct gw_catalog *c, uint64_t id, struct gw_error *err)
 {
-    CLEANUP_CATALOG_MEM struct gw_catalog_mem mem = { 0 };
-    CLEANUP_CATALOG_TX struct gw_catalog_tx tx = { 0 };
-    struct gw_catalog_run run;
-    int r = gw_catalog_begin(c, &tx, err);
-    if (r >= 0)
-        r = gw_run_read(&c->writer, id, &mem, &run, err);
-    if (r >= 0)
-        r = fn(&run, arg, &mem, err);
-    if (r != 0)
-        return r < 0 ? r : 0;
-    run.revision++;
-    r = gw_table_update(&c->writer, &gw_run_table, "term", "cancel_wall_ns", &run, "WHERE id = ?",
-                        GW_BINDS(GW_T(id)), err);
-    return r < 0 ? r : gw_catalog_commit(&tx, err);
-}
-
-struct change {
-    enum gw_catalog_run_state state;
-    const char *text;
-    uint64_t wall_ns;
-};
-
-static int change_state(struct gw_catalog_run *run, void *arg, struct gw_catalog_mem *mem,
-                        struct gw_error *err)
-{
-    const struct change *to = arg;
-    if (run->finished_wall_ns != 0)
-        return run->state == to->state ? 1 : has_ended(run, err);
-    run->state = to->state;
-    run->reason = to->text;
-    if (gw_catalog_run_state_is_final(to->state))
-        run->finished_wall_ns = gw_wall_ns();
-    return 0;
-}
-
-int gw_catalog_run_set_state(struct gw_catalog *c, const char *id, enum gw_catalog_run_state state,
-                             const char *reason, struct gw_error *err)
-{
-    struct change to = { .state = state, .text = reason };
-    return run_modify(c, id, change_state, &to, err);
-}
-
-static int change_stamp(struct gw_catalog_run *run, void *arg, struct gw_catalog_mem *mem,
-                        struct gw_error *err)
-{
-    const struct change *to = arg;
-    json_t *patch = json_pack("{s:I}", to->text, (json_int_t)to->wall_ns);
-    char *text = patch == NULL ? NULL : json_dumps(patch, JSON_COMPACT);
-    json_decref(patch);
-    int r = text == NULL
-                ? gw_error_set(err, -EINVAL, "not the name of a timestamp: \"%s\"", to->text)
-                : gw_text_json_merge(mem, run->timestamps, text, true, &run->timestamps, err);
-    free(text);
-    return r;
-}
-
-int gw_catalog_run_stamp(struct gw_catalog *c, const char *id, const char *name, uint64_t wall_ns,
-                         struct gw_error *err)
-{
-    struct change to = { .text = name, .wall_ns = wall_ns };
-    return run_modify(c, id, change_stamp, &to, err);
-}
-
-static int change_cancel(struct gw_catalog_run *run, void *arg, struct gw_catalog_mem *mem,
-                         struct gw_error *err)
-{
-    const struct change *to = arg;
-    if (run->cancel_by != NULL)
-        return 1;
-    if (run->finished_wall_ns != 0)
-        return has_ended(run, err);
-    run->cancel_by = to->text;
-    run->cancel_wall_ns = to->wall_ns;
-    return 0;
-}
-
-int gw_catalog_run_cancel(struct gw_catalog *c, const char *id, const char *who, uint64_t wall_ns,
-                          struct gw_error *err)
-{
-    struct change to = { .text = who, .wall_ns = wall_ns };
-    return run_modify(c, id, change_cancel, &to, err);
-}
-
-static int change_coordinator(struct gw_catalog_run *run, void *arg, struct gw_catalog_mem *mem,
-                              struct gw_error *err)
-{
-    const struct change *to = arg;
-    if (strcmp(run->coordinator, to->text) == 0)
-        return 1;
-    if (run->finished_wall_ns != 0)
-        return has_ended(run, err);
-    run->coordinator = to->text;
-    run->term++;
-    return 0;
-}
-
-int gw_catalog_run_take_over(struct gw_catalog *c, const char *id, const char *site,
-                             struct gw_error *err)
-{
-    struct change to = { .text = site };
-    return run_modify(c, id, change_coordinator, &to, err);
+    int n = gw_catalog_write(c, "UPDATE run_requests SET taken = 1 WHERE id = ?",
+                             GW_BINDS(GW_U(id)), err);
+    return n < 0 ? n : 0;
 }

@@ -26,11 +26,6 @@ static const char version_1[] =
     "  paired_by TEXT NOT NULL, seen_wall_ns INTEGER NOT NULL, clock_offset_ns INTEGER NOT NULL,"
     "  rtt_ns INTEGER NOT NULL, instance TEXT NOT NULL, generation INTEGER NOT NULL) STRICT;"
 
-    "CREATE TABLE pair_codes ("
-    "  hash TEXT PRIMARY KEY, made_by TEXT NOT NULL, created_wall_ns INTEGER NOT NULL,"
-    "  boot_id TEXT NOT NULL, expires_boot_ns INTEGER NOT NULL, tries_left INTEGER NOT NULL,"
-    "  used_wall_ns INTEGER NOT NULL, used_by TEXT) STRICT;"
-
     "CREATE TABLE plans ("
     "  uuid TEXT PRIMARY KEY, name TEXT NOT NULL, version INTEGER NOT NULL, hash TEXT NOT NULL,"
     "  document TEXT NOT NULL, original TEXT NOT NULL, revision INTEGER NOT NULL,"
@@ -48,52 +43,37 @@ static const char version_1[] =
     "  wall_ns INTEGER NOT NULL, PRIMARY KEY (uuid, version)) STRICT, WITHOUT ROWID;"
 
     "CREATE TABLE runs ("
-    "  id TEXT PRIMARY KEY, plan TEXT NOT NULL, plan_uuid TEXT NOT NULL REFERENCES plans,"
-    "  operation TEXT NOT NULL, mode TEXT NOT NULL, params TEXT NOT NULL, requester TEXT NOT NULL,"
-    "  old_site TEXT NOT NULL, new_site TEXT NOT NULL, plan_version INTEGER NOT NULL,"
-    "  plan_hash TEXT NOT NULL, created_wall_ns INTEGER NOT NULL,"
-    "  term INTEGER NOT NULL, revision INTEGER NOT NULL, coordinator TEXT NOT NULL,"
-    "  epoch INTEGER NOT NULL, state TEXT NOT NULL, reason TEXT, approvals_needed INTEGER NOT NULL,"
-    "  scheduled_wall_ns INTEGER NOT NULL, abort_by_ms INTEGER NOT NULL,"
-    "  started_wall_ns INTEGER NOT NULL, started_boot_ns INTEGER NOT NULL,"
-    "  started_boot_id TEXT NOT NULL, finished_wall_ns INTEGER NOT NULL, timestamps TEXT NOT NULL,"
-    "  result TEXT NOT NULL, cancel_by TEXT, cancel_wall_ns INTEGER NOT NULL) STRICT;"
-    "CREATE UNIQUE INDEX runs_one ON runs (plan_uuid) WHERE finished_wall_ns = 0 AND mode = 'real';"
-    "CREATE INDEX runs_plan ON runs (plan, id);"
-    /* What ended stays ended; timestamps and results may still be added to it. */
-    "CREATE TRIGGER runs_final BEFORE UPDATE ON runs WHEN OLD.finished_wall_ns <> 0 AND"
-    "  (NEW.state <> OLD.state OR NEW.finished_wall_ns <> OLD.finished_wall_ns OR"
-    "   NEW.coordinator <> OLD.coordinator OR NEW.epoch <> OLD.epoch)"
-    "  BEGIN SELECT RAISE(ABORT, 'a finished run does not change'); END;"
+    "  id TEXT PRIMARY KEY, plan TEXT NOT NULL, fixed TEXT NOT NULL, row TEXT NOT NULL,"
+    "  open INTEGER NOT NULL) STRICT, WITHOUT ROWID;"
+    "CREATE INDEX runs_open ON runs (plan) WHERE open = 1;"
+    "CREATE TRIGGER runs_fixed BEFORE UPDATE OF id, plan, fixed ON runs"
+    "  BEGIN SELECT RAISE(ABORT, 'what a run is does not change'); END;"
+    "CREATE TRIGGER runs_delete BEFORE DELETE ON runs"
+    "  BEGIN SELECT RAISE(ABORT, 'runs are kept'); END;"
 
-    "CREATE TABLE run_log ("
-    "  run TEXT NOT NULL REFERENCES runs, seq INTEGER NOT NULL, step TEXT NOT NULL,"
-    "  attempt INTEGER NOT NULL, kind TEXT NOT NULL, site TEXT NOT NULL, epoch INTEGER NOT NULL,"
-    "  plan_hash TEXT NOT NULL, wall_ns INTEGER NOT NULL, boot_ns INTEGER NOT NULL,"
-    "  boot_id TEXT NOT NULL, detail TEXT NOT NULL, prev TEXT NOT NULL, hash TEXT NOT NULL,"
-    "  peer_durable INTEGER NOT NULL, PRIMARY KEY (run, seq)) STRICT, WITHOUT ROWID;"
-    "CREATE TRIGGER run_log_insert BEFORE INSERT ON run_log"
-    "  WHEN NEW.seq <> 1 + coalesce((SELECT max(seq) FROM run_log WHERE run = NEW.run), 0)"
-    "  BEGIN SELECT RAISE(ABORT, 'a run log grows at its end only'); END;"
-    "CREATE TRIGGER run_log_update BEFORE UPDATE OF run, seq, step, attempt, kind, site, epoch,"
-    "  plan_hash, wall_ns, boot_ns, boot_id, detail, prev, hash ON run_log"
-    "  BEGIN SELECT RAISE(ABORT, 'a run log is append-only'); END;"
-    "CREATE TRIGGER run_log_delete BEFORE DELETE ON run_log"
-    "  BEGIN SELECT RAISE(ABORT, 'a run log is append-only'); END;"
+    /* aside 0: the log; more: what was cut off it, the first time, the second, ... */
+    "CREATE TABLE run_entries ("
+    "  run TEXT NOT NULL REFERENCES runs, aside INTEGER NOT NULL, number INTEGER NOT NULL,"
+    "  entry TEXT NOT NULL, PRIMARY KEY (run, aside, number)) STRICT, WITHOUT ROWID;"
+    "CREATE TRIGGER run_entries_insert BEFORE INSERT ON run_entries"
+    "  WHEN NEW.aside <> 0 OR NEW.number <> (SELECT count(*) FROM run_entries"
+    "    WHERE run = NEW.run AND aside = 0)"
+    "  BEGIN SELECT RAISE(ABORT, 'the log of a run grows at its end only'); END;"
+    "CREATE TRIGGER run_entries_update BEFORE UPDATE ON run_entries"
+    "  WHEN NEW.run <> OLD.run OR NEW.number <> OLD.number OR NEW.entry <> OLD.entry"
+    "    OR OLD.aside <> 0 OR NEW.aside <= 0"
+    "  BEGIN SELECT RAISE(ABORT, 'the log of a run is append-only'); END;"
+    "CREATE TRIGGER run_entries_delete BEFORE DELETE ON run_entries"
+    "  BEGIN SELECT RAISE(ABORT, 'the log of a run is append-only'); END;"
 
-    "CREATE TABLE inbox ("
-    "  run TEXT NOT NULL, step TEXT NOT NULL, action TEXT NOT NULL, attempt INTEGER NOT NULL,"
-    "  plan_uuid TEXT NOT NULL, from_site TEXT NOT NULL, epoch INTEGER NOT NULL,"
-    "  term INTEGER NOT NULL, wall_ns INTEGER NOT NULL, state TEXT NOT NULL,"
-    "  outcome TEXT NOT NULL, ended_wall_ns INTEGER NOT NULL,"
-    "  PRIMARY KEY (run, step, action, attempt)) STRICT;"
-    "CREATE TABLE inbox_fences ("
-    "  plan_uuid TEXT PRIMARY KEY, epoch INTEGER NOT NULL) STRICT;"
-
-    "CREATE TABLE approvals ("
-    "  run TEXT NOT NULL REFERENCES runs, who TEXT NOT NULL, wall_ns INTEGER NOT NULL,"
-    "  plan_hash TEXT NOT NULL, epoch INTEGER NOT NULL, expires_wall_ns INTEGER NOT NULL,"
-    "  reason TEXT, PRIMARY KEY (run, who)) STRICT;"
+    "CREATE TABLE run_inbox ("
+    "  run TEXT NOT NULL, step INTEGER NOT NULL, attempt INTEGER NOT NULL, undo INTEGER NOT NULL,"
+    "  value TEXT NOT NULL, PRIMARY KEY (run, step, attempt, undo)) STRICT, WITHOUT ROWID;"
+    "CREATE TABLE run_requests ("
+    "  id INTEGER PRIMARY KEY AUTOINCREMENT, run TEXT NOT NULL, value TEXT NOT NULL,"
+    "  taken INTEGER NOT NULL) STRICT;"
+    "CREATE TABLE run_epochs (plan TEXT PRIMARY KEY, epoch INTEGER NOT NULL) STRICT,"
+    "  WITHOUT ROWID;"
 
     "CREATE TABLE timings ("
     "  id INTEGER PRIMARY KEY, plan_uuid TEXT NOT NULL, operation TEXT NOT NULL,"
@@ -116,6 +96,13 @@ static const char version_1[] =
     "TEXT,"
     "  PRIMARY KEY (owner, key)) STRICT;"
 
+    "CREATE TABLE outbox ("
+    "  id INTEGER PRIMARY KEY AUTOINCREMENT, plan TEXT, run TEXT, contact TEXT NOT NULL,"
+    "  kind TEXT NOT NULL, body TEXT NOT NULL, created_wall_ns INTEGER NOT NULL,"
+    "  state TEXT NOT NULL, tries INTEGER NOT NULL, due_boot_ns INTEGER NOT NULL,"
+    "  boot_id TEXT NOT NULL, last_error TEXT, ended_wall_ns INTEGER NOT NULL) STRICT;"
+    "CREATE INDEX outbox_pending ON outbox (id) WHERE state = 'PENDING';"
+
     "CREATE TABLE children ("
     "  id INTEGER PRIMARY KEY AUTOINCREMENT, plan TEXT, run TEXT NOT NULL, step TEXT NOT NULL,"
     "  attempt INTEGER NOT NULL, what TEXT NOT NULL, pid INTEGER NOT NULL, pgid INTEGER NOT NULL,"
@@ -133,40 +120,7 @@ static const char version_1[] =
     "CREATE TRIGGER audit_delete BEFORE DELETE ON audit"
     "  BEGIN SELECT RAISE(ABORT, 'the audit log is append-only'); END;";
 
-/* Runs know what they follow from; notifications are kept until they are delivered. */
-static const char version_2[] =
-    "ALTER TABLE runs ADD COLUMN cause TEXT;"
-    "CREATE TABLE outbox ("
-    "  id INTEGER PRIMARY KEY AUTOINCREMENT, plan TEXT, run TEXT, contact TEXT NOT NULL,"
-    "  kind TEXT NOT NULL, body TEXT NOT NULL, created_wall_ns INTEGER NOT NULL,"
-    "  state TEXT NOT NULL, tries INTEGER NOT NULL, due_boot_ns INTEGER NOT NULL,"
-    "  boot_id TEXT NOT NULL, last_error TEXT, ended_wall_ns INTEGER NOT NULL) STRICT;"
-    "CREATE INDEX outbox_pending ON outbox (id) WHERE state = 'PENDING';";
-
-/* Runs as the executor keeps them (runkeep.h). */
-static const char version_3[] =
-    "ALTER TABLE children ADD COLUMN record TEXT;"
-    "CREATE TABLE keep_run ("
-    "  id TEXT PRIMARY KEY, plan TEXT NOT NULL, fixed TEXT NOT NULL, row TEXT NOT NULL,"
-    "  open INTEGER NOT NULL) STRICT, WITHOUT ROWID;"
-    "CREATE INDEX keep_run_open ON keep_run (plan) WHERE open = 1;"
-    "CREATE TABLE keep_entry ("
-    "  run TEXT NOT NULL REFERENCES keep_run, aside INTEGER NOT NULL, number INTEGER NOT NULL,"
-    "  entry TEXT NOT NULL, PRIMARY KEY (run, aside, number)) STRICT, WITHOUT ROWID;"
-    "CREATE TRIGGER keep_entry_delete BEFORE DELETE ON keep_entry"
-    "  BEGIN SELECT RAISE(ABORT, 'the log of a run is append-only'); END;"
-    "CREATE TRIGGER keep_entry_update BEFORE UPDATE OF run, number, entry ON keep_entry"
-    "  BEGIN SELECT RAISE(ABORT, 'the log of a run is append-only'); END;"
-    "CREATE TABLE keep_inbox ("
-    "  run TEXT NOT NULL, step INTEGER NOT NULL, attempt INTEGER NOT NULL, undo INTEGER NOT NULL,"
-    "  value TEXT NOT NULL, PRIMARY KEY (run, step, attempt, undo)) STRICT, WITHOUT ROWID;"
-    "CREATE TABLE keep_request ("
-    "  id INTEGER PRIMARY KEY AUTOINCREMENT, run TEXT NOT NULL, value TEXT NOT NULL,"
-    "  taken INTEGER NOT NULL) STRICT;"
-    "CREATE TABLE keep_epoch (plan TEXT PRIMARY KEY, epoch INTEGER NOT NULL) STRICT,"
-    "  WITHOUT ROWID;";
-
-static const char *const versions[] = { version_1, version_2, version_3 };
+static const char *const versions[] = { version_1 };
 static_assert(sizeof versions / sizeof versions[0] == GW_CATALOG_SCHEMA_VERSION,
               "each version has its way from the one before");
 

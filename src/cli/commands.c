@@ -85,9 +85,13 @@ static const struct gw_term_command commands[] = {
       "private key: keep it like one.",
       NULL, cli_cmd_site_backup },
     { "site restore", "[FILE]", ACT | GW_TERM_DESTRUCTIVE, "take back what this site remembered",
-      "From a backup, or from the other site and the plan directories. The site comes up fenced "
+      "From a backup (into a site without plans), or from the other site and the plan directories. "
+      "The site comes up fenced "
       "until its past was compared.",
-      OPTIONS({ "from-peer", 0, NULL, "rebuild it from the other site" }, BY),
+      OPTIONS({ "from-peer", 0, NULL, "rebuild it from the other site" },
+              { "alone", 0, NULL,
+                "the other site is lost for good: lift the fence, and take what this site remembers" },
+              BY),
       cli_cmd_site_restore },
 
     { "plan apply", NULL, ACT, "store a plan, or change it",

@@ -248,7 +248,8 @@ int site_api_document(json_t **ret, struct gw_error *err)
 int site_api_openapi(struct gw_http_call *call, struct gw_error *err)
 {
     json_t *o = NULL;
-    return site_api_answer(call, site_api_document(&o, err), o, err);
+    int r = site_api_document(&o, err);
+    return site_api_answer(call, r, o, err);
 }
 
 int site_api_open(struct site *s, struct gw_error *err)

@@ -377,7 +377,7 @@ static void set_retired(struct gw_catalog_plan *row, void *arg)
     row->want = GW_CATALOG_WANT_NONE;
 }
 
-int site_edit_delete(struct site *s, struct site_plan *p, const struct site_person *who,
+int site_edit_retire(struct site *s, struct site_plan *p, const struct site_person *who,
                      struct gw_error *err)
 {
     int r = site_plan_update(s, p, set_retired, NULL, err);
@@ -389,4 +389,20 @@ int site_edit_delete(struct site *s, struct site_plan *p, const struct site_pers
     gw_polls_remove(s->polls, p->name);
     p->polled = false;
     return r;
+}
+
+/* There first: a plan that is left at one site only would be sent to the other one again. */
+int site_edit_delete(struct site *s, struct site_plan *p, const struct site_person *who,
+                     struct gw_error *err)
+{
+    char name[sizeof who->name + SITE_NAME_TEXT];
+    snprintf(name, sizeof name, "%s@%s", who->name, s->name);
+    int r = site_mate_call(
+        s, p->peer, "retire",
+        json_pack("{s:s, s:s, s:s}", "plan", p->name, "uuid", p->uuid_text, "who", name), SEND_MS,
+        NULL, NULL, err);
+    if (r < 0)
+        return gw_error_wrap(err, "the plan is deleted at both sites, and %s was asked first",
+                             p->peer);
+    return site_edit_retire(s, p, who, err);
 }

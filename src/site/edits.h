@@ -44,6 +44,9 @@ void site_edits_commit_due(struct site *s, struct site_plan *p, const json_t *ou
 /* Exchange the labels home and dr; a new version at both sites. */
 int site_edit_adopt(struct site *s, struct site_plan *p, const struct site_person *who,
                     struct gw_error *err);
-/* Retire a plan that is not active; its directories and evidence stay. */
+/* Here only: what the other site asks for. */
+int site_edit_retire(struct site *s, struct site_plan *p, const struct site_person *who,
+                     struct gw_error *err);
+/* Retire a plan that is not active, at both sites; its directories and evidence stay. */
 int site_edit_delete(struct site *s, struct site_plan *p, const struct site_person *who,
                      struct gw_error *err);

@@ -121,6 +121,28 @@ static int on_unfence(void *ctx, const struct gw_link_request *q, json_t **ret,
     return r < 0 ? r : site_plan_update(s, p, clear_fence, NULL, err);
 }
 
+/* Asked again after a lost answer: it is gone, which is what was asked for. */
+static int on_retire(void *ctx, const struct gw_link_request *q, json_t **ret,
+                     struct gw_error *err)
+{
+    struct site *s = ctx;
+    struct gw_uuid uuid;
+    (void)ret;
+    if (!gw_uuid_parse(site_text(q->params, "uuid"), &uuid))
+        return gw_error_set(err, -EINVAL, "uuid: is not one");
+    struct site_plan *p = site_plan_by_uuid(s, &uuid);
+    if (p == NULL)
+        return 0;
+    CLEANUP_SITE_JSON json_t *ours = NULL, *theirs = NULL;
+    uint64_t age;
+    site_sides(s, p, &ours, &theirs, &age);
+    if (strcmp(p->peer, q->from) != 0 || site_true(ours, "activated"))
+        return gw_error_set(err, -EPERM, "plan '%s' is activated at %s", p->name, s->name);
+    struct site_person who = person_of(q);
+    int r = site_audit(s, &who, "plan-delete", p->name, "begun", NULL, err);
+    return r < 0 ? r : site_edit_retire(s, p, &who, err);
+}
+
 static int on_tail(void *ctx, const struct gw_link_request *q, json_t **ret, struct gw_error *err)
 {
     struct site *s = ctx;
@@ -178,6 +200,7 @@ static const struct gw_link_method methods[] = {
     { "ask", "run choice who reason", on_ask },
     { "fence", "plan uuid reason", on_fence },
     { "unfence", "plan uuid", on_unfence },
+    { "retire", "plan uuid who", on_retire },
     { "tail", "plan id ranges", on_tail },
     { "points", "plan", on_points },
     { "point", "plan id tag", on_point },

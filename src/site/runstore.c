@@ -2,7 +2,7 @@
 // Copyright the godwit authors
 #include "site/runstore.h"
 
-#include "catalog/runkeep.h"
+#include "catalog/runs.h"
 #include "control/message.h"
 #include "site/runwire.h"
 #include "site/site.h"
@@ -48,30 +48,30 @@ static int write_append(struct gw_catalog *c, const struct gw_run_append *a, con
     int r = 0;
     for (unsigned i = 0; r == 0 && i < a->n; i++) {
         CLEANUP_FREE char *entry = dump(site_run_entry_store(&a->entries[i]));
-        r = entry == NULL ? no_memory(err) : gw_keep_entry_add(c, a->run, a->at + i, entry, err);
+        r = entry == NULL ? no_memory(err) : gw_catalog_run_entry_add(c, a->run, a->at + i, entry, err);
     }
     if (r == 0 && a->row != NULL) {
         CLEANUP_FREE char *row = row_text(a->row);
         r = row == NULL ? no_memory(err)
-                        : gw_keep_run_set(c, a->run, row, !gw_run_state_ended(a->row->state), err);
+                        : gw_catalog_run_set(c, a->run, row, !gw_run_state_ended(a->row->state), err);
     }
     if (r == 0 && a->takes_request != 0)
-        r = gw_keep_request_take(c, a->takes_request, err);
+        r = gw_catalog_run_request_take(c, a->takes_request, err);
     if (r == 0 && a->plan_epoch != 0)
-        r = gw_keep_epoch_raise(c, plan, a->plan_epoch, err);
+        r = gw_catalog_run_epoch_raise(c, plan, a->plan_epoch, err);
     return r;
 }
 
 static int check_length(struct gw_catalog *c, const struct gw_run_append *a, struct gw_error *err)
 {
     uint64_t n = 0;
-    int r = gw_keep_entry_count(c, a->run, &n, err);
+    int r = gw_catalog_run_entry_count(c, a->run, &n, err);
     if (r < 0)
         return r;
     if (a->cut ? n < a->at : n != a->at)
         return gw_error_set(err, -ESTALE, "the log of run %s has %llu entries, not %u", a->run,
                             (unsigned long long)n, a->at);
-    return a->cut ? gw_keep_entry_cut(c, a->run, a->at, err) : 0;
+    return a->cut ? gw_catalog_run_entry_cut(c, a->run, a->at, err) : 0;
 }
 
 static int append(void *ctx, const struct gw_run_append *a, struct gw_error *err)
@@ -79,10 +79,10 @@ static int append(void *ctx, const struct gw_run_append *a, struct gw_error *err
     struct gw_catalog *c = ctx;
     CLEANUP_CATALOG_MEM struct gw_catalog_mem mem = { 0 };
     CLEANUP_CATALOG_TX struct gw_catalog_tx tx = { 0 };
-    struct gw_keep_run run;
+    struct gw_catalog_run run;
     int r = gw_catalog_begin(c, &tx, err);
     if (r == 0)
-        r = gw_keep_run_get(c, a->run, &mem, &run, err);
+        r = gw_catalog_run_get(c, a->run, &mem, &run, err);
     if (r == 0)
         r = check_length(c, a, err);
     if (r == 0)
@@ -97,7 +97,7 @@ static int check_free(struct gw_catalog *c, const char *plan, const struct gw_ru
     CLEANUP_CATALOG_MEM struct gw_catalog_mem mem = { 0 };
     const char **ids = NULL;
     size_t n = 0;
-    int r = gw_keep_run_list(c, plan, true, NULL, 2, &mem, &ids, &n, err);
+    int r = gw_catalog_run_list(c, plan, true, NULL, 2, &mem, &ids, &n, err);
     for (size_t i = 0; r == 0 && i < n; i++) {
         if (ends == NULL || strcmp(ids[i], ends->run) != 0)
             return gw_error_set(err, -EBUSY, "run %s of plan '%s' has not ended", ids[i], plan);
@@ -114,7 +114,7 @@ static int create(void *ctx, const struct gw_run *run, const struct gw_run_appen
     CLEANUP_FREE char *row = row_text(first->row);
     if (fixed == NULL || row == NULL)
         return no_memory(err);
-    const struct gw_keep_run x = { .id = run->id,
+    const struct gw_catalog_run x = { .id = run->id,
                                    .plan = run->plan,
                                    .fixed = fixed,
                                    .row = row,
@@ -127,7 +127,7 @@ static int create(void *ctx, const struct gw_run *run, const struct gw_run_appen
     if (r == 0 && ends != NULL)
         r = write_append(c, ends, run->plan, err);
     if (r == 0)
-        r = gw_keep_run_add(c, &x, err);
+        r = gw_catalog_run_add(c, &x, err);
     if (r == 0)
         r = write_append(c, first, run->plan, err);
     return r < 0 ? r : gw_catalog_commit(&tx, err);
@@ -139,8 +139,8 @@ static int create(void *ctx, const struct gw_run *run, const struct gw_run_appen
 static int load(void *ctx, const char *id, struct gw_run *ret, struct gw_error *err)
 {
     CLEANUP_CATALOG_MEM struct gw_catalog_mem mem = { 0 };
-    struct gw_keep_run x;
-    int r = gw_keep_run_get(ctx, id, &mem, &x, err);
+    struct gw_catalog_run x;
+    int r = gw_catalog_run_get(ctx, id, &mem, &x, err);
     if (r < 0)
         return r;
     CLEANUP_SITE_JSON json_t *o = json_loads(x.fixed, 0, NULL);
@@ -154,7 +154,7 @@ static int read_some(void *ctx, const char *id, uint32_t from, struct gw_run_ent
     CLEANUP_CATALOG_MEM struct gw_catalog_mem mem = { 0 };
     const char **texts = NULL;
     size_t n = 0;
-    int r = gw_keep_entry_list(ctx, id, from, max, &mem, &texts, &n, err);
+    int r = gw_catalog_run_entry_list(ctx, id, from, max, &mem, &texts, &n, err);
     for (size_t i = 0; r == 0 && i < n; i++) {
         CLEANUP_SITE_JSON json_t *o = json_loads(texts[i], 0, NULL);
         r = site_run_entry_load(o, &ret[i], err);
@@ -167,7 +167,7 @@ static int current(void *ctx, const char *plan, char ret_run[GW_RUN_ID_MAX], str
     CLEANUP_CATALOG_MEM struct gw_catalog_mem mem = { 0 };
     const char **ids = NULL;
     size_t n = 0;
-    int r = gw_keep_run_list(ctx, plan, true, NULL, 1, &mem, &ids, &n, err);
+    int r = gw_catalog_run_list(ctx, plan, true, NULL, 1, &mem, &ids, &n, err);
     if (r < 0 || n == 0)
         return r;
     snprintf(ret_run, GW_RUN_ID_MAX, "%s", ids[0]);
@@ -180,7 +180,7 @@ static int each_open(void *ctx, int (*fn)(void *fn_ctx, const char *run), void *
     CLEANUP_CATALOG_MEM struct gw_catalog_mem mem = { 0 };
     const char **ids = NULL;
     size_t n = 0;
-    int r = gw_keep_run_list(ctx, NULL, true, NULL, 0, &mem, &ids, &n, err);
+    int r = gw_catalog_run_list(ctx, NULL, true, NULL, 0, &mem, &ids, &n, err);
     for (size_t i = 0; r == 0 && i < n; i++)
         r = fn(fn_ctx, ids[i]);
     return r;
@@ -188,7 +188,7 @@ static int each_open(void *ctx, int (*fn)(void *fn_ctx, const char *run), void *
 
 static int plan_epoch(void *ctx, const char *plan, uint64_t *ret, struct gw_error *err)
 {
-    return gw_keep_epoch_get(ctx, plan, ret, err);
+    return gw_catalog_run_epoch_get(ctx, plan, ret, err);
 }
 
 /* ---- inbox, requests --------------------------------------------------------------------------
@@ -198,9 +198,9 @@ static int inbox_get(void *ctx, const char *run, uint32_t step, uint32_t attempt
                      struct gw_run_inbox *ret, struct gw_error *err)
 {
     CLEANUP_CATALOG_MEM struct gw_catalog_mem mem = { 0 };
-    const struct gw_keep_inbox key = { .run = run, .step = step, .attempt = attempt, .undo = undo };
+    const struct gw_catalog_run_inbox key = { .run = run, .step = step, .attempt = attempt, .undo = undo };
     const char *value = NULL;
-    int r = gw_keep_inbox_get(ctx, &key, &mem, &value, err);
+    int r = gw_catalog_run_inbox_get(ctx, &key, &mem, &value, err);
     if (r <= 0)
         return r;
     CLEANUP_SITE_JSON json_t *o = json_loads(value, 0, NULL);
@@ -220,10 +220,10 @@ static int inbox_put(void *ctx, const struct gw_run_inbox *in, struct gw_error *
                        (int)in->outcome.outcome, "detail", gw_control_text(in->outcome.detail)));
     if (value == NULL)
         return no_memory(err);
-    const struct gw_keep_inbox x = {
+    const struct gw_catalog_run_inbox x = {
         .run = in->run, .step = in->step, .attempt = in->attempt, .undo = in->undo, .value = value
     };
-    return gw_keep_inbox_put(ctx, &x, err);
+    return gw_catalog_run_inbox_put(ctx, &x, err);
 }
 
 static int request_put(void *ctx, const char *run, const struct gw_run_request *q,
@@ -232,7 +232,7 @@ static int request_put(void *ctx, const char *run, const struct gw_run_request *
     CLEANUP_FREE char *value =
         dump(json_pack("{s:s, s:o, s:o}", "choice", gw_choice_name(q->choice), "by",
                        gw_control_text(q->by), "reason", gw_control_text(q->reason)));
-    return value == NULL ? no_memory(err) : gw_keep_request_put(ctx, run, value, err);
+    return value == NULL ? no_memory(err) : gw_catalog_run_request_put(ctx, run, value, err);
 }
 
 static int request_next(void *ctx, const char *run, struct gw_run_request *ret,
@@ -241,7 +241,7 @@ static int request_next(void *ctx, const char *run, struct gw_run_request *ret,
     CLEANUP_CATALOG_MEM struct gw_catalog_mem mem = { 0 };
     const char *value = NULL;
     *ret = (struct gw_run_request){ .id = 0 };
-    int r = gw_keep_request_next(ctx, run, &mem, &ret->id, &value, err);
+    int r = gw_catalog_run_request_next(ctx, run, &mem, &ret->id, &value, err);
     if (r <= 0)
         return r;
     CLEANUP_SITE_JSON json_t *o = json_loads(value, 0, NULL);
@@ -275,7 +275,7 @@ int site_runstore_list(struct gw_catalog *c, const char *plan, bool unfinished, 
     CLEANUP_CATALOG_MEM struct gw_catalog_mem mem = { 0 };
     const char **ids = NULL;
     size_t n = 0;
-    int r = gw_keep_run_list(c, plan, unfinished, NULL, limit, &mem, &ids, &n, err);
+    int r = gw_catalog_run_list(c, plan, unfinished, NULL, limit, &mem, &ids, &n, err);
     if (r < 0)
         return r;
     char(*out)[GW_RUN_ID_MAX] = calloc(n + 1, sizeof *out);
@@ -297,7 +297,7 @@ int site_runstore_find(struct gw_catalog *c, const char *text, char ret_id[GW_RU
     if (strlen(text) < PREFIX_MIN)
         return gw_error_set(err, -ENOENT, "'%s' is too short for a run (%d characters)", text,
                             PREFIX_MIN);
-    int r = gw_keep_run_list(c, NULL, false, text, 2, &mem, &ids, &n, err);
+    int r = gw_catalog_run_list(c, NULL, false, text, 2, &mem, &ids, &n, err);
     if (r < 0)
         return r;
     if (n != 1)

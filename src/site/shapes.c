@@ -6,6 +6,12 @@
 #include "base/checked.h"
 
 /* clang-format off */
+#define RUN_WORDS                                                                                  \
+    "id:text plan:text operation:text state:text mode:text old_site:text new_site:text "           \
+    "coordinator:text requester:text reason:text? sentence:text created:time "                     \
+    "created_wall_ns:int scheduled:time? updated:time? ended:time? epoch:int plan_hash:text "      \
+    "dry_run:bool params:object? approvals:int approvals_needed:int choices:[RunChoice] "
+
 const struct site_shape site_shapes[] = {
     /* ---- what is sent ---- */
     { "Nothing", "", "An empty object, or no body." },
@@ -117,12 +123,7 @@ const struct site_shape site_shapes[] = {
     { "Step",
       "step:text title:text site:text state:text attempt:int started:time? ended:time? seconds:number? "
       "ms:int point_of_no_return:bool current:bool detail:text evidence:object?", NULL },
-    { "Run",
-      "id:text plan:text operation:text state:text mode:text old_site:text new_site:text "
-      "coordinator:text requester:text reason:text? sentence:text created:time created_wall_ns:int "
-      "scheduled:time? updated:time? ended:time? epoch:int plan_hash:text dry_run:bool "
-      "params:object? approvals:int approvals_needed:int choices:[RunChoice] progress:Progress? "
-      "steps?:[Step]", NULL },
+    { "Run", RUN_WORDS "progress:Progress? steps?:[Step]", NULL },
     { "Runs", "runs:[Run]", NULL },
     { "Steps", "run:text steps:[Step]", NULL },
     { "RunEntry",
@@ -130,8 +131,9 @@ const struct site_shape site_shapes[] = {
       "wall_ns:int took_ns:int hash:text", NULL },
     { "RunLog", "run:text log:[RunEntry]", NULL },
     { "Evidence",
-      "id:text plan:text operation:text state:text log:[RunEntry] timestamps:object steps:[Step] "
-      "measured?:object plan_version?:int clock_offset_ms?:number? software:object", NULL },
+      RUN_WORDS
+      "progress:Progress? steps:[Step] log:[RunEntry] timestamps:object measured?:object "
+      "plan_version?:int clock_offset_ms?:number? software:object", NULL },
     { "AuditEntry",
       "seq:int time:time who:text uid:any origin:text action:text object:text outcome:text "
       "detail:any prev:text hash:text", NULL },

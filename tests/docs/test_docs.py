@@ -109,12 +109,25 @@ def wrap_nbdkit(folder):
     os.chmod(path, 0o755)
 
 
+def end_units(scratch):
+    """The processes of plans outlive who started them; godwitd recorded them."""
+    for path in glob.glob(os.path.join(scratch, "*/*/units/*.unit")):
+        pid = int(re.search(r"^pid (\d+)$", read(path), re.M).group(1))
+        try:
+            with open("/proc/%d/cmdline" % pid, "rb") as f:
+                if scratch.encode() in f.read():
+                    os.kill(pid, signal.SIGKILL)
+        except OSError:
+            pass
+
+
 def run_page(page, root):
     """All sh blocks of a page, as one script. Gives the scratch directory that it made."""
     wrap_nbdkit(os.path.join(root, "bin"))
     scratch = os.path.join(root, "scratch")
     os.mkdir(scratch)
     env = dict(os.environ, BUILD=BUILD, TMPDIR=scratch, HOME_PORT=free_port(), DR_PORT=free_port(),
+               HOME_DATA_PORT=free_port(), DR_DATA_PORT=free_port(), GODWIT_NBDKIT_PRELOAD=preload(),
                PATH=os.path.join(root, "bin") + ":" + os.environ["PATH"],
                UBSAN_OPTIONS="print_stacktrace=1:halt_on_error=1")
     env.pop("GODWIT_CRASH_POINT", None)
@@ -133,6 +146,7 @@ def run_page(page, root):
                 os.killpg(p.pid, signal.SIGKILL)
             except ProcessLookupError:
                 pass
+            end_units(scratch)
     with open(log, encoding="utf-8", errors="replace") as f:
         said = f.read()
     assert code == 0, "%s: %s\n%s" % (page, code, said[-6000:])
@@ -159,13 +173,34 @@ def ran(tmp_path_factory):
 
 
 def test_readme_runs(ran):
-    assert len(blocks("README.md")) >= 8
-    assert os.path.exists(os.path.join(ran("README.md"), "home/meta"))
+    assert len(blocks("docs/by-hand.md")) >= 8
+    assert os.path.exists(os.path.join(ran("docs/by-hand.md"), "home/meta"))
 
 
 def test_operations_runs(ran):
     assert len(blocks("docs/operations.md")) >= 20
     assert os.path.exists(os.path.join(ran("docs/operations.md"), "exported/ranges.txt"))
+
+
+def test_guide_runs(ran):
+    assert len(blocks("docs/guide.md")) >= 15
+    assert glob.glob(os.path.join(ran("docs/guide.md"), "*/evidence/*.json"))
+
+
+def test_api_is_what_is_served():
+    """After a change: godwitd --dump-api > docs/api.md"""
+    said = subprocess.run([os.path.join(BUILD, "src/site/godwitd"), "--dump-api"], check=True,
+                          stdout=subprocess.PIPE, text=True).stdout
+    assert said == read("docs/api.md")
+
+
+def test_godwitd_options():
+    code = set(re.findall(r'\{ "([a-z-]+)", (?:required|no)_argument', read("src/site/main.c")))
+    man = read("docs/man/godwitd.8").replace("\\-", "-")
+    assert set(re.findall(r"--([a-z-]+)", section_of_man(man, "OPTIONS"))) == code
+    said = subprocess.run([os.path.join(BUILD, "src/site/godwitd"), "--help"], check=True,
+                          stdout=subprocess.PIPE, text=True).stdout
+    assert set(re.findall(r"--([a-z-]+)", said)) == code
 
 
 # ---- links and names --------------------------------------------------------------------------
@@ -401,7 +436,8 @@ def test_ctl_commands_in_the_text_exist():
     assert seen > 60
 
 
-@pytest.mark.parametrize("page", ["nbdkit-godwit-plugin.1", "godwit-replica.1"])
+@pytest.mark.parametrize("page", ["nbdkit-godwit-plugin.1", "godwit-replica.1",
+                                  "godwitd.8"])
 def test_man_pages_are_clean(page):
     if shutil.which("man") is None:
         pytest.skip("no man")
@@ -502,7 +538,7 @@ def find(o, key):
 
 def test_format_of_meta(ran):
     for name in ("home", "dr"):
-        path = os.path.join(ran("README.md"), name)
+        path = os.path.join(ran("docs/by-hand.md"), name)
         m, said = meta_of(path), inspect(path)
         assert (m["plan_name"], m["sites"]) == ("shop", ["home", "dr"])
         assert uuid_text(m["plan"]) == find(said, "plan_uuid")
@@ -515,7 +551,7 @@ def test_format_of_meta(ran):
 
 
 def test_format_of_dirty_maps_and_hot_log(ran):
-    path = os.path.join(ran("README.md"), "home")
+    path = os.path.join(ran("docs/by-hand.md"), "home")
     m = meta_of(path)
     data = open(os.path.join(path, "dirty/data"), "rb").read()
     blocks_n, extents_n = (1 << 30) // 4096, (1 << 30) >> 20
@@ -549,7 +585,7 @@ def records_of(batch, uuid):
 
 
 def test_format_of_the_journal(ran):
-    path = os.path.join(ran("README.md"), "dr")
+    path = os.path.join(ran("docs/by-hand.md"), "dr")
     m = meta_of(path)
     name = "%016x" % (m["journal_pos"] >> 26)
     data = open(os.path.join(path, "journal", name), "rb").read()

@@ -224,11 +224,14 @@ class Daemon:
         return self.godwit(*args, "--no-wait", **options).json["run"]["id"]
 
     def get(self, path):
-        """GET /api/v1/PATH. ConnectionError and FileNotFoundError when the daemon is away."""
+        """GET /api/v1/PATH. ConnectionError and FileNotFoundError when the daemon is away,
+        LookupError when it does not know what is asked for (a run may come a moment later)."""
         with contextlib.closing(UnixHTTP(self.socket)) as c:
             c.request("GET", "/api/v1/" + path)
             response = c.getresponse()
             body = json.loads(response.read())
+        if response.status == 404:
+            raise LookupError(body)
         assert response.status == 200, body
         return body
 
@@ -270,7 +273,7 @@ class Daemon:
             return r if r["state"] in states else None
         try:
             return wait_for("%s: run %s is %s" % (self.name, run, " or ".join(states)), look,
-                            timeout, retry=(ConnectionError, FileNotFoundError))
+                            timeout, retry=(ConnectionError, FileNotFoundError, LookupError))
         except AssertionError as e:
             raise AssertionError("%s; last: %s" % (e, json.dumps(last)))
 
@@ -350,7 +353,7 @@ class Plan:
     def service_runs(self, site):
         try:
             with open(os.path.join(self.dir, "lock." + site)) as f:
-                fcntl.flock(f, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                fcntl.flock(f, fcntl.LOCK_SH | fcntl.LOCK_NB)
         except FileNotFoundError:
             return False
         except BlockingIOError:
@@ -499,12 +502,13 @@ class Pair:
     def logs(self):
         out = []
         for s in self.sites:
-            out += ["--- %s (exit %s)\n%s" % (p.name, p.process.poll(), p.output()[-12000:])
-                    for p in s.programs]
-            path = os.path.join(s.state, "units", self.plan.name + ".log")
-            if os.path.exists(path):
-                with open(path, errors="replace") as f:
-                    out.append("--- data plane of %s\n%s" % (s.name, f.read()[-4000:]))
+            for what, path, most in (
+                    ("godwitd", os.path.join(s.dir, "log"), 12000),
+                    ("data plane", os.path.join(s.state, "units", self.plan.name + ".log"), 4000),
+                    ("service", os.path.join(self.plan.dir, "service.%s.log" % s.name), 2000)):
+                if os.path.exists(path):
+                    with open(path, errors="replace") as f:
+                        out.append("--- %s of %s\n%s" % (what, s.name, f.read()[-most:]))
         return "\n".join(out)
 
     def close(self):

@@ -31,7 +31,7 @@ trouble() {
 }
 
 # 0: it runs.
-running() { ! flock -n "$lock" true; }
+running() { ! flock -n -s "$lock" true; }
 
 case $verb in
 status) running && exit 0; exit 3 ;;
@@ -48,9 +48,8 @@ echo "$site $verb $GODWIT_OPERATION $word" >> "$dir/calls"
 trouble "$verb"
 case $verb in
 start)
-    running && exit 0
     exec 9> "$lock"
-    flock -n 9 || exit 0
+    flock -w 2 9 || exit 0 # it runs; who only looks lets go at once
     read -r line < <(
         setsid /usr/bin/python3 -B "$here/ledger_service.py" "$GODWIT_VOLUME_data_SOCKET" data \
             "$dir" "$site" "$port" </dev/null 2>>"$dir/service.$site.log" &
