@@ -6,7 +6,7 @@ import time
 import lab as bench
 from cutover import busy_pair, serve
 from lab import MIB, Result, fio, measure, spread
-from control_sites import Sites, bare, group, served, start_command_ms, steps_of
+from control_sites import Sites, bare, served, start_command_ms, steps_of
 
 START_S = 1  # what the workload itself takes
 LOAD_IOPS = 10000
@@ -82,18 +82,20 @@ def failover(lab):
 # ---- failback ---------------------------------------------------------------------------------
 
 def loaded(sites, name, size):
-    """A second instance writes at random above the first 64 MiB, as fast as it may."""
+    """A second instance writes at random above the first 64 MiB until both are stopped at once."""
     plan = served(sites, name, size)
     pid = f"{sites.services[name].dir}/fio.$GODWIT_SITE"
     start = ("setsid fio --name=load --ioengine=nbd --uri=\"nbd+unix:///data?socket="
              "$GODWIT_VOLUME_data_SOCKET\" --rw=randwrite --bs=4k --iodepth=16 --time_based "
              f"--runtime=3600 --offset=64m --rate_iops={LOAD_IOPS} --refill_buffers "
              f"</dev/null >{pid}.log 2>&1 & echo $! >{pid}")
-    stop = f"p=$(cat {pid}) && kill $p && while [ -d /proc/$p ]; do sleep 0.01; done; rm -f {pid}"
+    stop = (f"[ -e {pid} ] || exit 0; p=$(cat {pid}); kill -KILL -- -$p; "
+            f"while [ -d /proc/$p ]; do sleep 0.01; done; rm {pid}")
     status = f"[ -e {pid} ] && [ -d /proc/$(cat {pid}) ] || exit 3"
-    plan["groups"] += group({"name": "load", "start": ["/bin/sh", "-c", start], "stop": ["/bin/sh", "-c", stop],
-                             "status": ["/bin/sh", "-c", status]})
-    plan["groups"][1].update(name="load", priority=2)
+    plan["groups"][0]["instances"].append({
+        "name": "load", "driver": "exec", "attach": {"volume": "data"},
+        "start": ["/bin/sh", "-c", start], "stop": ["/bin/sh", "-c", stop],
+        "status": ["/bin/sh", "-c", status]})
     return plan
 
 
@@ -166,7 +168,7 @@ def failback(lab):
         appends a record each 10 ms; the outage is what this client saw, from its last acknowledged write
         at DR to its first at home. *Loaded*: fio writes to the same volume all the time, 4 KiB random,
         depth 16, {LOAD_IOPS} a second, as a second instance of the workload that is stopped and started
-        with it. {lab.rounds} rounds; ms. What a step took is from the run's own log. The engine alone is
+        at the same time. {lab.rounds} rounds; ms. What a step took is from the run's own log. The engine alone is
         `godwit-ctl handover`, `godwit-ctl promote`, nbdkit and the first write, as in
         [cut-over](#cut-over), of a volume of the same size.""")
     result.table(["", "idle", "loaded"],

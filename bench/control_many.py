@@ -33,7 +33,7 @@ def over(sites, name):
 def all_at_once(sites, names):
     """s from the first command until the last run is through."""
     began = time.monotonic()
-    runs = [sites.dr.begin("failover", n, "--confirm-site-down", "madrid", "--yes") for n in names]
+    runs = [sites.dr.begin("failover", n, "--confirm-site-down", "madrid") for n in names]
     asked = time.monotonic() - began
     for run in runs:
         bench.poll(run, lambda run=run: sites.dr.run(run)["state"] == "DONE", every_s=0.05)
@@ -102,7 +102,7 @@ def watch(site):
             "units_mib": sum(memory_mib(u)[1] for u in units)}
 
 
-@measure("control-idle", "Idle plans", where=("tmpfs",))
+@measure("control-idle", "Idle plans", where=("disk",))
 def idle(lab):
     rows, last = [], None
     for plans in (1, lab.size(PLANS, 3), lab.size(IDLE_PLANS, 6)):

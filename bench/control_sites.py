@@ -155,7 +155,7 @@ class Daemon(daemons.Daemon):
         before the command and after it (ns, of both clocks)."""
         began = Moment()
         p = self.spawn(*words, "--yes")
-        out, err = p.communicate()
+        out, err = p.communicate(timeout=bench.DRAIN_S)
         ended = Moment()
         assert p.returncode == 0, f"{' '.join(words)}: exit {p.returncode}\n{out}{err}"
         return self.log(json.loads(out)["run"]["id"]), began, ended

@@ -58,7 +58,8 @@ static int texts(struct gw_catalog *c, const char *sql, const struct gw_bind *bi
     return 0;
 }
 
-/* ---- rows -------------------------------------------------------------------------------------- */
+/* ---- rows --------------------------------------------------------------------------------------
+ */
 
 int gw_catalog_run_add(struct gw_catalog *c, const struct gw_catalog_run *r, struct gw_error *err)
 {
@@ -71,7 +72,7 @@ int gw_catalog_run_add(struct gw_catalog *c, const struct gw_catalog_run *r, str
 }
 
 int gw_catalog_run_get(struct gw_catalog *c, const char *id, struct gw_catalog_mem *mem,
-                    struct gw_catalog_run *ret, struct gw_error *err)
+                       struct gw_catalog_run *ret, struct gw_error *err)
 {
     CATALOG_READ(c, db);
     CLEANUP_CURSOR struct gw_cursor cur = { 0 };
@@ -98,7 +99,7 @@ int gw_catalog_run_get(struct gw_catalog *c, const char *id, struct gw_catalog_m
 }
 
 int gw_catalog_run_set(struct gw_catalog *c, const char *id, const char *row, bool open,
-                    struct gw_error *err)
+                       struct gw_error *err)
 {
     int n = gw_catalog_write(c, "UPDATE runs SET row = ?, open = ? WHERE id = ?",
                              GW_BINDS(GW_T(row), GW_U(open), GW_T(id)), err);
@@ -106,8 +107,8 @@ int gw_catalog_run_set(struct gw_catalog *c, const char *id, const char *row, bo
 }
 
 int gw_catalog_run_list(struct gw_catalog *c, const char *plan, bool open, const char *prefix,
-                     uint64_t limit, struct gw_catalog_mem *mem, const char ***ret_ids,
-                     size_t *ret_n, struct gw_error *err)
+                        uint64_t limit, struct gw_catalog_mem *mem, const char ***ret_ids,
+                        size_t *ret_n, struct gw_error *err)
 {
     return texts(c,
                  "SELECT id FROM runs WHERE (?1 IS NULL OR plan = ?1) AND (?2 = 0 OR open = 1)"
@@ -117,18 +118,19 @@ int gw_catalog_run_list(struct gw_catalog *c, const char *plan, bool open, const
                  mem, ret_ids, ret_n, err);
 }
 
-/* ---- logs -------------------------------------------------------------------------------------- */
+/* ---- logs --------------------------------------------------------------------------------------
+ */
 
 int gw_catalog_run_entry_count(struct gw_catalog *c, const char *run, uint64_t *ret_n,
-                        struct gw_error *err)
+                               struct gw_error *err)
 {
     int r = gw_catalog_number(c, "SELECT count(*) FROM run_entries WHERE run = ? AND aside = 0",
                               GW_BINDS(GW_T(run)), ret_n, err);
     return r < 0 ? r : 0;
 }
 
-int gw_catalog_run_entry_add(struct gw_catalog *c, const char *run, uint64_t number, const char *entry,
-                      struct gw_error *err)
+int gw_catalog_run_entry_add(struct gw_catalog *c, const char *run, uint64_t number,
+                             const char *entry, struct gw_error *err)
 {
     int n = gw_catalog_write(c,
                              "INSERT INTO run_entries (run, aside, number, entry) VALUES "
@@ -138,8 +140,8 @@ int gw_catalog_run_entry_add(struct gw_catalog *c, const char *run, uint64_t num
 }
 
 int gw_catalog_run_entry_list(struct gw_catalog *c, const char *run, uint64_t from, uint64_t limit,
-                       struct gw_catalog_mem *mem, const char ***ret, size_t *ret_n,
-                       struct gw_error *err)
+                              struct gw_catalog_mem *mem, const char ***ret, size_t *ret_n,
+                              struct gw_error *err)
 {
     return texts(c,
                  "SELECT entry FROM run_entries WHERE run = ? AND aside = 0 AND number >= ? "
@@ -147,18 +149,22 @@ int gw_catalog_run_entry_list(struct gw_catalog *c, const char *run, uint64_t fr
                  GW_BINDS(GW_T(run), GW_U(from), GW_U(limit)), mem, ret, ret_n, err);
 }
 
-int gw_catalog_run_entry_cut(struct gw_catalog *c, const char *run, uint64_t from, struct gw_error *err)
+int gw_catalog_run_entry_cut(struct gw_catalog *c, const char *run, uint64_t from,
+                             struct gw_error *err)
 {
-    int n = gw_catalog_write(c,
-                             "UPDATE run_entries SET aside = 1 + (SELECT max(aside) FROM run_entries "
-                             "WHERE run = ?1) WHERE run = ?1 AND aside = 0 AND number >= ?2",
-                             GW_BINDS(GW_T(run), GW_U(from)), err);
+    int n =
+        gw_catalog_write(c,
+                         "UPDATE run_entries SET aside = 1 + (SELECT max(aside) FROM run_entries "
+                         "WHERE run = ?1) WHERE run = ?1 AND aside = 0 AND number >= ?2",
+                         GW_BINDS(GW_T(run), GW_U(from)), err);
     return n < 0 ? n : 0;
 }
 
-/* ---- epochs, inbox, requests ------------------------------------------------------------------- */
+/* ---- epochs, inbox, requests -------------------------------------------------------------------
+ */
 
-int gw_catalog_run_epoch_get(struct gw_catalog *c, const char *plan, uint64_t *ret, struct gw_error *err)
+int gw_catalog_run_epoch_get(struct gw_catalog *c, const char *plan, uint64_t *ret,
+                             struct gw_error *err)
 {
     *ret = 0;
     int r = gw_catalog_number(c, "SELECT epoch FROM run_epochs WHERE plan = ?",
@@ -167,7 +173,7 @@ int gw_catalog_run_epoch_get(struct gw_catalog *c, const char *plan, uint64_t *r
 }
 
 int gw_catalog_run_epoch_raise(struct gw_catalog *c, const char *plan, uint64_t epoch,
-                        struct gw_error *err)
+                               struct gw_error *err)
 {
     int n = gw_catalog_write(c,
                              "INSERT INTO run_epochs (plan, epoch) VALUES (?1, ?2) ON CONFLICT "
@@ -177,7 +183,7 @@ int gw_catalog_run_epoch_raise(struct gw_catalog *c, const char *plan, uint64_t 
 }
 
 int gw_catalog_run_inbox_get(struct gw_catalog *c, const struct gw_catalog_run_inbox *key,
-                      struct gw_catalog_mem *mem, const char **ret, struct gw_error *err)
+                             struct gw_catalog_mem *mem, const char **ret, struct gw_error *err)
 {
     CATALOG_READ(c, db);
     return gw_db_text(
@@ -188,7 +194,8 @@ int gw_catalog_run_inbox_get(struct gw_catalog *c, const struct gw_catalog_run_i
         err);
 }
 
-int gw_catalog_run_inbox_put(struct gw_catalog *c, const struct gw_catalog_run_inbox *in, struct gw_error *err)
+int gw_catalog_run_inbox_put(struct gw_catalog *c, const struct gw_catalog_run_inbox *in,
+                             struct gw_error *err)
 {
     int n = gw_catalog_write(
         c,
@@ -201,7 +208,7 @@ int gw_catalog_run_inbox_put(struct gw_catalog *c, const struct gw_catalog_run_i
 }
 
 int gw_catalog_run_request_put(struct gw_catalog *c, const char *run, const char *value,
-                        struct gw_error *err)
+                               struct gw_error *err)
 {
     int n = gw_catalog_write(c, "INSERT INTO run_requests (run, value, taken) VALUES (?, ?, 0)",
                              GW_BINDS(GW_T(run), GW_T(value)), err);
@@ -209,7 +216,7 @@ int gw_catalog_run_request_put(struct gw_catalog *c, const char *run, const char
 }
 
 int gw_catalog_run_request_next(struct gw_catalog *c, const char *run, struct gw_catalog_mem *mem,
-                         uint64_t *ret_id, const char **ret, struct gw_error *err)
+                                uint64_t *ret_id, const char **ret, struct gw_error *err)
 {
     CATALOG_READ(c, db);
     CLEANUP_CURSOR struct gw_cursor cur = { 0 };

@@ -28,29 +28,31 @@ struct gw_catalog_run {
 int gw_catalog_run_add(struct gw_catalog *c, const struct gw_catalog_run *r, struct gw_error *err);
 /* -ENOENT. */
 int gw_catalog_run_get(struct gw_catalog *c, const char *id, struct gw_catalog_mem *mem,
-                    struct gw_catalog_run *ret, struct gw_error *err);
+                       struct gw_catalog_run *ret, struct gw_error *err);
 int gw_catalog_run_set(struct gw_catalog *c, const char *id, const char *row, bool open,
-                    struct gw_error *err);
+                       struct gw_error *err);
 /* Ids, the newest first: of a plan or of all (NULL), the open ones or all, that begin with `prefix`
  * (NULL: any), at most `limit` (0: GW_CATALOG_ROWS_MAX). */
 int gw_catalog_run_list(struct gw_catalog *c, const char *plan, bool open, const char *prefix,
-                     uint64_t limit, struct gw_catalog_mem *mem, const char ***ret_ids,
-                     size_t *ret_n, struct gw_error *err);
+                        uint64_t limit, struct gw_catalog_mem *mem, const char ***ret_ids,
+                        size_t *ret_n, struct gw_error *err);
 
 int gw_catalog_run_entry_count(struct gw_catalog *c, const char *run, uint64_t *ret_n,
-                        struct gw_error *err);
-int gw_catalog_run_entry_add(struct gw_catalog *c, const char *run, uint64_t number, const char *entry,
-                      struct gw_error *err);
+                               struct gw_error *err);
+int gw_catalog_run_entry_add(struct gw_catalog *c, const char *run, uint64_t number,
+                             const char *entry, struct gw_error *err);
 int gw_catalog_run_entry_list(struct gw_catalog *c, const char *run, uint64_t from, uint64_t limit,
-                       struct gw_catalog_mem *mem, const char ***ret, size_t *ret_n,
-                       struct gw_error *err);
+                              struct gw_catalog_mem *mem, const char ***ret, size_t *ret_n,
+                              struct gw_error *err);
 /* Set entries from `from` on aside. */
-int gw_catalog_run_entry_cut(struct gw_catalog *c, const char *run, uint64_t from, struct gw_error *err);
+int gw_catalog_run_entry_cut(struct gw_catalog *c, const char *run, uint64_t from,
+                             struct gw_error *err);
 
-int gw_catalog_run_epoch_get(struct gw_catalog *c, const char *plan, uint64_t *ret, struct gw_error *err);
+int gw_catalog_run_epoch_get(struct gw_catalog *c, const char *plan, uint64_t *ret,
+                             struct gw_error *err);
 /* Never lowers it. */
 int gw_catalog_run_epoch_raise(struct gw_catalog *c, const char *plan, uint64_t epoch,
-                        struct gw_error *err);
+                               struct gw_error *err);
 
 struct gw_catalog_run_inbox {
     const char *run;
@@ -60,12 +62,13 @@ struct gw_catalog_run_inbox {
 };
 /* 1, or 0: none. */
 int gw_catalog_run_inbox_get(struct gw_catalog *c, const struct gw_catalog_run_inbox *key,
-                      struct gw_catalog_mem *mem, const char **ret, struct gw_error *err);
-int gw_catalog_run_inbox_put(struct gw_catalog *c, const struct gw_catalog_run_inbox *in, struct gw_error *err);
+                             struct gw_catalog_mem *mem, const char **ret, struct gw_error *err);
+int gw_catalog_run_inbox_put(struct gw_catalog *c, const struct gw_catalog_run_inbox *in,
+                             struct gw_error *err);
 
 int gw_catalog_run_request_put(struct gw_catalog *c, const char *run, const char *value,
-                        struct gw_error *err);
+                               struct gw_error *err);
 /* The oldest that was not taken: 1, or 0. */
 int gw_catalog_run_request_next(struct gw_catalog *c, const char *run, struct gw_catalog_mem *mem,
-                         uint64_t *ret_id, const char **ret, struct gw_error *err);
+                                uint64_t *ret_id, const char **ret, struct gw_error *err);
 int gw_catalog_run_request_take(struct gw_catalog *c, uint64_t id, struct gw_error *err);

@@ -78,8 +78,9 @@ static int from_file(struct site *s, const char *file, const struct site_person 
         return r;
     json_object_set_new(*ret, "done", json_false());
     json_object_set_new(*ret, "restarts", json_true());
-    json_object_set_new(*ret, "next", json_string("godwitd starts anew by itself; fenced until "
-                                                  "what it remembers was compared"));
+    json_object_set_new(*ret, "next",
+                        json_string("godwitd starts anew by itself; fenced until "
+                                    "what it remembers was compared"));
     site_restart_soon(s);
     return 0;
 }
@@ -90,10 +91,10 @@ static int from_word(struct site *s, bool alone, const struct site_person *who, 
     int r = alone ? site_recall_alone(s, who, err)
                   : site_recall_begin(s, "a person had it compared anew", err);
     if (r == 0)
-        *ret = json_pack("{s:s, s:b, s:b, s:s}", "site", s->name, "done", alone, "restarts", 0,
-                         "next",
-                         alone ? "the fence is lifted on your word"
-                               : "fenced until it was compared; godwit events says when");
+        *ret =
+            json_pack("{s:s, s:b, s:b, s:s}", "site", s->name, "done", alone, "restarts", 0, "next",
+                      alone ? "the fence is lifted on your word"
+                            : "fenced until it was compared; godwit events says when");
     return r;
 }
 

@@ -277,9 +277,9 @@ static int store_member(struct reading *x, const struct site_archive_member *m,
     if (r < 0)
         return r;
     hex(sha, text);
-    return json_object_set_new(x->seen, m->name, json_pack("{s:I, s:s}", "bytes",
-                                                           (json_int_t)m->bytes, "sha256", text)) <
-                   0
+    return json_object_set_new(
+               x->seen, m->name,
+               json_pack("{s:I, s:s}", "bytes", (json_int_t)m->bytes, "sha256", text)) < 0
                ? gw_error_set(err, -ENOMEM, "out of memory")
                : 0;
 }
@@ -331,7 +331,7 @@ static int read_members(struct reading *x, struct gw_error *err)
         if (r == 0)
             return gw_error_set(err, -EBADMSG, "it has no manifest");
         r = strcmp(m.name, SITE_ARCHIVE_MANIFEST) == 0 ? read_manifest(x, m.bytes, err)
-                                                        : store_member(x, &m, err);
+                                                       : store_member(x, &m, err);
         if (r == 0)
             r = read_all(x->in, block, padding(m.bytes), err);
         if (r < 0)

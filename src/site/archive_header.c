@@ -70,8 +70,7 @@ static bool get_octal(const uint8_t *at, unsigned digits, uint64_t *ret)
     return true;
 }
 
-void site_archive_header_write(const struct site_archive_member *m,
-                               uint8_t ret[SITE_ARCHIVE_BLOCK])
+void site_archive_header_write(const struct site_archive_member *m, uint8_t ret[SITE_ARCHIVE_BLOCK])
 {
     memset(ret, 0, SITE_ARCHIVE_BLOCK);
     memcpy(ret, m->name, strnlen(m->name, SITE_ARCHIVE_NAME_MAX - 1));
@@ -81,7 +80,10 @@ void site_archive_header_write(const struct site_archive_member *m,
     put_octal(ret + SIZE_AT, SIZE_DIGITS, m->bytes);
     put_octal(ret + TIME_AT, SIZE_DIGITS, 0);
     ret[TYPE_AT] = '0';
-    memcpy(ret + MAGIC_AT, "ustar\0" "00", 8);
+    memcpy(ret + MAGIC_AT,
+           "ustar\0"
+           "00",
+           8);
     put_octal(ret + SUM_AT, SUM_DIGITS, sum_of(ret));
     ret[SUM_AT + SUM_DIGITS + 1] = ' ';
 }

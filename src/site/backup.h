@@ -5,8 +5,8 @@
  * holds the site's private key: mode 0600, and to be kept like a key. Plan directories are not in
  * it: they are large, change all the time, and the peer has the data.
  *
- * The way back has two halves, with a restart between them, because nothing may have the old catalog
- * open:
+ * The way back has two halves, with a restart between them, because nothing may have the old
+ * catalog open:
  *
  *     site_backup_stage   checks the file and puts its members into STATE/restore: whole, or not
  *                         at all

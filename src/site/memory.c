@@ -170,9 +170,10 @@ static int check_rebuild(struct site *s, struct gw_error *err)
     int r = gw_identity_open(s->state_dir, s->name, false, &id, err);
     gw_identity_free(id);
     if (r < 0)
-        return gw_error_wrap(err, "without its identity no other site believes this one: restore "
-                                  "a backup, or replace this site from the other one (godwit site "
-                                  "replace %s)",
+        return gw_error_wrap(err,
+                             "without its identity no other site believes this one: restore "
+                             "a backup, or replace this site from the other one (godwit site "
+                             "replace %s)",
                              s->name);
     r = each_pin(s, check_pin, &pins, err);
     if (r == 0 && pins == 0)

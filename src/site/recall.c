@@ -218,15 +218,14 @@ static int take_entries(struct site *s, const struct gw_run *run, enum gw_run_si
 static int pull_run(struct site *s, const char *peer, const struct gw_run *run,
                     struct gw_error *err)
 {
-    enum gw_run_side me =
-        strcmp(run->site[GW_SIDE_OLD], s->name) == 0 ? GW_SIDE_OLD : GW_SIDE_NEW;
+    enum gw_run_side me = strcmp(run->site[GW_SIDE_OLD], s->name) == 0 ? GW_SIDE_OLD : GW_SIDE_NEW;
     enum gw_run_side other = me == GW_SIDE_OLD ? GW_SIDE_NEW : GW_SIDE_OLD;
     struct gw_run_message m = { .kind = GW_RUN_PULL, .run = *run, .epoch = run->epoch, .from = me };
     for (unsigned i = 0; i < PULLS_MAX; i++) {
         struct gw_run_reply got = { 0 };
         CLEANUP_SITE_JSON json_t *answer = NULL;
-        int r = site_mate_call(s, peer, "run", site_run_message_json(&m), CALL_MS, &answer, NULL,
-                               err);
+        int r =
+            site_mate_call(s, peer, "run", site_run_message_json(&m), CALL_MS, &answer, NULL, err);
         if (r == 0)
             r = site_run_reply_read(answer, &got, err);
         if (r < 0)
@@ -341,10 +340,10 @@ static int compare(struct site *s, const char *peer, uint64_t *generation, struc
     CLEANUP_SITE_JSON json_t *told = NULL;
     size_t i;
     json_t *plan;
-    int r = site_mate_call(s, peer, "recall",
-                           json_pack("{s:s, s:I}", "instance", s->instance, "generation",
-                                     (json_int_t)s->generation),
-                           CALL_MS, &told, NULL, err);
+    int r = site_mate_call(
+        s, peer, "recall",
+        json_pack("{s:s, s:I}", "instance", s->instance, "generation", (json_int_t)s->generation),
+        CALL_MS, &told, NULL, err);
     if (r < 0)
         return r;
     json_array_foreach(json_object_get(told, "plans"), i, plan)
@@ -357,8 +356,7 @@ static int compare(struct site *s, const char *peer, uint64_t *generation, struc
     if (r == 0)
         r = heal_plans(s, peer, told, err);
     uint64_t seen = site_number(told, "your_generation");
-    if (r == 0 && strcmp(site_text(told, "your_instance"), s->instance) != 0 &&
-        seen >= *generation)
+    if (r == 0 && strcmp(site_text(told, "your_instance"), s->instance) != 0 && seen >= *generation)
         *generation = seen + 1;
     return r;
 }
@@ -498,10 +496,10 @@ static json_t *documents_of(struct site *s, const struct gw_catalog_plan *row,
     json_t *a = json_array();
     if (run != NULL && strcmp(run->plan_hash, row->hash) != 0 &&
         gw_catalog_plan_version_get(s->catalog, row->uuid, run->plan_hash, &mem, &v, &none) == 0)
-        json_array_append_new(a, json_pack("{s:I, s:s}", "version", (json_int_t)v.version, "hash",
-                                           v.hash));
-    json_array_append_new(a, json_pack("{s:I, s:s}", "version", (json_int_t)row->version, "hash",
-                                       row->hash));
+        json_array_append_new(
+            a, json_pack("{s:I, s:s}", "version", (json_int_t)v.version, "hash", v.hash));
+    json_array_append_new(
+        a, json_pack("{s:I, s:s}", "version", (json_int_t)row->version, "hash", row->hash));
     return a;
 }
 
@@ -520,13 +518,13 @@ static int tell_plan(struct site *s, const struct gw_catalog_plan *row, json_t *
     if (open)
         json_array_append_new(runs, site_run_fixed_json(run));
     json_t *facts = json_loads(row->state, 0, NULL);
-    json_array_append_new(
-        plans, json_pack("{s:s, s:s, s:s, s:I, s:b, s:b, s:I, s:o, s:o}", "uuid", row->uuid, "name",
-                         row->name, "holder", row->holder, "epoch", (json_int_t)row->epoch,
-                         "activated", row->activated, "committed", row->committed, "role_wall_ns",
-                         (json_int_t)row->role_wall_ns, "facts",
-                         facts != NULL ? facts : json_object(), "documents",
-                         documents_of(s, row, open ? run : NULL)));
+    json_array_append_new(plans, json_pack("{s:s, s:s, s:s, s:I, s:b, s:b, s:I, s:o, s:o}", "uuid",
+                                           row->uuid, "name", row->name, "holder", row->holder,
+                                           "epoch", (json_int_t)row->epoch, "activated",
+                                           row->activated, "committed", row->committed,
+                                           "role_wall_ns", (json_int_t)row->role_wall_ns, "facts",
+                                           facts != NULL ? facts : json_object(), "documents",
+                                           documents_of(s, row, open ? run : NULL)));
     return 0;
 }
 
@@ -562,9 +560,9 @@ int site_recall_told(void *ctx, const struct gw_link_request *q, json_t **ret, s
         return r;
     site_event(s, "site.recalled", NULL, NULL, SITE_NOTICE, NULL,
                "site %s asked what is known here: it was restored or rebuilt", q->from);
-    *ret = json_pack("{s:O, s:O, s:O, s:s, s:I}", "plans", plans, "runs", runs, "retired", retired,
-                     "your_instance", peer.instance, "your_generation",
-                     (json_int_t)peer.generation);
+    *ret =
+        json_pack("{s:O, s:O, s:O, s:s, s:I}", "plans", plans, "runs", runs, "retired", retired,
+                  "your_instance", peer.instance, "your_generation", (json_int_t)peer.generation);
     return *ret != NULL ? 0 : gw_error_set(err, -ENOMEM, "out of memory");
 }
 

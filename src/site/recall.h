@@ -51,8 +51,8 @@ int site_recall_document(void *ctx, const struct gw_link_request *q, json_t **re
 /* What of a side is known, by its directory and by the word of the peer. */
 struct site_recalled {
     bool activated, run_open;
-    bool ours;      /* the authority is here, by the highest epoch that anybody knows */
-    bool held;      /* somebody holds it */
+    bool ours; /* the authority is here, by the highest epoch that anybody knows */
+    bool held; /* somebody holds it */
     bool dir_there, dir_active, dir_released;
     enum gw_catalog_want runs; /* what runs here already */
 };

@@ -187,8 +187,8 @@ static int list_plan(struct site *s, struct site_plan *p, const json_t *ours, vo
     (void)s;
     (void)err;
     if (json_is_object(mark))
-        json_array_append_new(arg, json_pack("{s:s, s:s}", "plan", p->name, "run",
-                                             site_text(mark, "run")));
+        json_array_append_new(
+            arg, json_pack("{s:s, s:s}", "plan", p->name, "run", site_text(mark, "run")));
     return 0;
 }
 
@@ -215,7 +215,8 @@ static json_t *await_runs(struct site *s, const char *site)
         pthread_mutex_unlock(&s->mu);
         json_t *plans = json_array();
         each_plan(s, site, list_plan, plans, &err);
-        if (all_begun(plans) || (now = gw_boot_ns()) >= until || gw_stop_wanted(gw_stop_fd(s->stop)))
+        if (all_begun(plans) || (now = gw_boot_ns()) >= until ||
+            gw_stop_wanted(gw_stop_fd(s->stop)))
             return plans;
         json_decref(plans);
         LOCK_SCOPE(&s->mu);

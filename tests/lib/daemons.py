@@ -466,10 +466,10 @@ class Pair:
         self.until_phase("READY_TO_FAIL_BACK", "PROTECTED_SWAPPED")
         self.plan.until_acknowledged(self.dr.name)
 
-    def check_serves_at(self, site):
+    def check_serves_at(self, site, status="ACTIVE"):
         """Service is here and only here, by the plan's own word, the route and the service."""
-        site.until("ACTIVE at " + site.name,
-                   lambda s: (s["active"], s["status"]) == (site.name, "ACTIVE"))
+        site.until("%s at %s" % (status, site.name),
+                   lambda s: (s["active"], s["status"]) == (site.name, status))
         self.plan.until_acknowledged(site.name)
         assert not self.plan.service_runs(self.other(site).name)
         if os.path.exists(os.path.join(self.plan.dir, "route")):
@@ -509,6 +509,10 @@ class Pair:
                 if os.path.exists(path):
                     with open(path, errors="replace") as f:
                         out.append("--- %s of %s\n%s" % (what, s.name, f.read()[-most:]))
+        out.append("--- calls of the plan's commands\n" +
+                   "\n".join(" ".join(c) for c in self.plan.ledger.calls()))
+        out.append("--- " + " ".join("%s runs: %s" % (s.name, self.plan.service_runs(s.name))
+                                     for s in self.sites))
         return "\n".join(out)
 
     def close(self):

@@ -386,6 +386,8 @@ def test_failover_divergence_and_home(two):
     s = two.a.wait_status("home is fenced", lambda s: s["active"] == "lisbon" and
                           "fenced" in s["sites"]["madrid"]["detail"])
     assert s["epoch"] >= 2
+    wait_for("lisbon knows the clock of madrid",
+             lambda: two.b.get("/sites/madrid")["clock_offset_ms"] is not None)
     run = two.b.json("reverse", "shop", "--yes", "--no-wait")["run"]["id"]
     two.b.wait_status("a signature is waited for", lambda s: s["divergence"] and s["divergence"]["done"])
     for site in (two.a, two.b):

@@ -79,19 +79,9 @@ struct gw_catalog_run sample_run(const char *id)
 {
     return (struct gw_catalog_run){ .id = id,
                                     .plan = "shop",
-                                    .plan_uuid = PLAN_UUID,
-                                    .operation = "failback",
-                                    .params = "{\"b\": 1, \"a\": 2}",
-                                    .requester = "anna",
-                                    .old_site = "paris",
-                                    .new_site = "lyon",
-                                    .plan_version = 1,
-                                    .plan_hash = "h1",
-                                    .created_wall_ns = 2000,
-                                    .coordinator = "paris",
-                                    .epoch = 5,
-                                    .state = GW_CATALOG_RUN_RUNNING,
-                                    .approvals_needed = 1 };
+                                    .fixed = "{\"operation\":\"failback\"}",
+                                    .row = "{\"state\":\"RUNNING\"}",
+                                    .open = true };
 }
 
 void add_run(struct fixture *f, const char *id)
@@ -109,8 +99,8 @@ void behind_its_back(const struct fixture *f, const char *sql)
 {
     static const char no_triggers[] =
         "DROP TRIGGER IF EXISTS audit_insert; DROP TRIGGER IF EXISTS audit_update;"
-        "DROP TRIGGER IF EXISTS audit_delete; DROP TRIGGER IF EXISTS run_log_insert;"
-        "DROP TRIGGER IF EXISTS run_log_update; DROP TRIGGER IF EXISTS run_log_delete;";
+        "DROP TRIGGER IF EXISTS audit_delete; DROP TRIGGER IF EXISTS run_entries_insert;"
+        "DROP TRIGGER IF EXISTS run_entries_update; DROP TRIGGER IF EXISTS run_entries_delete;";
     char path[128];
     sqlite3 *db;
     path_of(f, GW_CATALOG_FILE, path);

@@ -53,7 +53,7 @@ void fixture_reopen(struct fixture *f);
 /* Plan "shop", in the catalog. */
 struct gw_catalog_plan sample_plan(void);
 void add_plan(struct fixture *f);
-/* A failback of it by anna, from paris to lyon, not in the catalog yet. */
+/* A run of it that is open, not in the catalog yet. */
 struct gw_catalog_run sample_run(const char *id);
 void add_run(struct fixture *f, const char *id);
 

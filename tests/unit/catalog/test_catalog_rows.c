@@ -94,39 +94,6 @@ static void test_peers(void **state)
     refused(f, -ENOENT, "aix", gw_catalog_peer_delete(f->c, "aix", &f->err));
 }
 
-static void test_pair_codes(void **state)
-{
-    struct fixture *f = *state;
-    struct gw_catalog_pair_code code = {
-        .hash = "c1", .made_by = "anna", .boot_id = "b", .expires_boot_ns = 100, .tries_left = 2
-    };
-    struct gw_catalog_pair_code *rows;
-    size_t n;
-    ok(f, gw_catalog_pair_code_add(f->c, &code, &f->err));
-    code.hash = "c2";
-    code.expires_boot_ns = 200;
-    ok(f, gw_catalog_pair_code_add(f->c, &code, &f->err));
-    ok(f, gw_catalog_pair_code_list(f->c, "b", 150, &f->mem, &rows, &n, &f->err));
-    assert_int_equal(n, 1);
-    assert_string_equal(rows[0].hash, "c2");
-    ok(f, gw_catalog_pair_code_list(f->c, "other boot", 0, &f->mem, &rows, &n, &f->err));
-    assert_int_equal(n, 0);
-
-    refused(f, -ENOENT, "no such",
-            gw_catalog_pair_code_use(f->c, "c3", "paris", "b", 1, 1, &f->err));
-    refused(f, -ETIME, "expired",
-            gw_catalog_pair_code_use(f->c, "c1", "paris", "b", 100, 1, &f->err));
-    refused(f, -ETIME, "expired",
-            gw_catalog_pair_code_use(f->c, "c1", "paris", "other", 1, 1, &f->err));
-    ok(f, gw_catalog_pair_code_use(f->c, "c1", "paris", "b", 99, 0, &f->err));
-    refused(f, -EALREADY, "used before",
-            gw_catalog_pair_code_use(f->c, "c1", "paris", "b", 99, 1, &f->err));
-    ok(f, gw_catalog_pair_code_wrong(f->c, &f->err));
-    ok(f, gw_catalog_pair_code_wrong(f->c, &f->err));
-    refused(f, -EACCES, "wrong tries",
-            gw_catalog_pair_code_use(f->c, "c2", "paris", "b", 99, 1, &f->err));
-}
-
 static void test_plans(void **state)
 {
     struct fixture *f = *state;
@@ -233,23 +200,14 @@ static void test_plan_versions(void **state)
 static void test_names(void **state)
 {
     enum gw_catalog_mode mode;
-    enum gw_catalog_run_state rs;
     for (unsigned i = 0; i < GW_CATALOG_MODE_MAX; i++) {
         assert_int_equal(gw_catalog_mode_parse(gw_catalog_mode_name(i), &mode), 0);
         assert_int_equal(mode, i);
     }
     assert_int_equal(gw_catalog_mode_parse("auto", &mode), -EINVAL);
-    for (unsigned i = 0; i < GW_CATALOG_RUN_MAX; i++) {
-        assert_int_equal(gw_catalog_run_state_parse(gw_catalog_run_state_name(i), &rs), 0);
-        assert_int_equal(rs, i);
-    }
-    assert_int_equal(gw_catalog_run_state_parse("ENDED", &rs), -EINVAL);
     assert_string_equal(gw_catalog_want_name(GW_CATALOG_WANT_SOURCE), "SOURCE");
-    assert_string_equal(gw_catalog_run_mode_name(GW_CATALOG_RUN_DRY), "dry-run");
     assert_string_equal(gw_catalog_severity_name(GW_CATALOG_ERROR), "error");
     assert_string_equal(gw_catalog_outbox_state_name(GW_CATALOG_OUTBOX_SENT), "SENT");
-    assert_false(gw_catalog_run_state_is_final(GW_CATALOG_RUN_IN_DOUBT));
-    assert_true(gw_catalog_run_state_is_final(GW_CATALOG_RUN_DONE));
 }
 
 static void test_timings(void **state)
@@ -489,7 +447,7 @@ static void test_outbox(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        T(test_identity),      T(test_peers),       T(test_pair_codes), T(test_plans),
+        T(test_identity),      T(test_peers),       T(test_plans),
         T(test_plan_versions), T(test_names),       T(test_timings),    T(test_signatures),
         T(test_events),        T(test_idempotency), T(test_children),   T(test_outbox),
     };

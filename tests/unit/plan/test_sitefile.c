@@ -82,7 +82,7 @@ static void test_refused(void **state)
         { "site: a\npeers: [{site: b, link: \"b:1\"}]\n",
           "s:2: peers[0]: \"data\" is missing: an address (host:port, [::1]:7000)" },
         { "site: a\nstatedir: /x\n", "s:2: statedir: unknown key; did you mean \"state_dir\"? "
-                                     "(allowed: site, state_dir, listen, "
+                                     "(allowed: site, state_dir, api_group, listen, advertise, "
                                      "peers, witness, alerts)" },
         { "site: a\nwitness: {etcd: []}\n",
           "s:2: witness.etcd: the list is empty; fill it or leave the key out" },
