@@ -106,7 +106,8 @@ static const char version_1[] =
     "CREATE TABLE children ("
     "  id INTEGER PRIMARY KEY AUTOINCREMENT, plan TEXT, run TEXT NOT NULL, step TEXT NOT NULL,"
     "  attempt INTEGER NOT NULL, what TEXT NOT NULL, pid INTEGER NOT NULL, pgid INTEGER NOT NULL,"
-    "  start_ticks INTEGER NOT NULL, boot_id TEXT NOT NULL, wall_ns INTEGER NOT NULL) STRICT;"
+    "  start_ticks INTEGER NOT NULL, boot_id TEXT NOT NULL, wall_ns INTEGER NOT NULL,"
+    "  record TEXT) STRICT;"
 
     "CREATE TABLE audit ("
     "  seq INTEGER PRIMARY KEY, wall_ns INTEGER NOT NULL, who TEXT NOT NULL, uid INTEGER NOT NULL,"

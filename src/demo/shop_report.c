@@ -42,7 +42,7 @@ void shop_report_table(struct shop *s)
     row(s, "failover", "the command: to a healthy service, the route and the report", "%.2f s",
         n->command_seconds);
     row_bytes(s, "volumes", n->volume_bytes, "protected");
-    row_bytes(s, "tail", n->tail_bytes, "that only home ever had, kept and itemised");
+    row_bytes(s, "tail", n->tail_bytes, "that only home ever had (at most), kept and itemised");
     row_bytes(s, "delta", n->delta_bytes, "differed when home came back");
     row_bytes(s, "resync", n->resync_line_bytes,
               "over the line to bring home up to date, live writes included");

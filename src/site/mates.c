@@ -150,6 +150,7 @@ static void heard(struct site *s, const char *from)
     m->heard_boot_ns = gw_boot_ns();
     m->why[0] = '\0';
     if (back) {
+        s->runs_stale = true; /* what ended while we were apart is learnt by looking */
         s->changes++;
         pthread_cond_broadcast(&s->changed);
     }

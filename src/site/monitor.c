@@ -9,6 +9,7 @@
 #include "site/edits.h"
 #include "site/mates.h"
 #include "site/plandir.h"
+#include "site/runs.h"
 #include "site/recall.h"
 #include "site/replace.h"
 #include "site/view.h"
@@ -458,6 +459,14 @@ static void look_after_plans(struct site *s, struct site_plan *p, bool all, bool
     }
 }
 
+/* What ended at the other site while we were apart is learnt by its run's thread here. */
+static void look_at_runs(struct site *s)
+{
+    struct gw_error err = { 0 };
+    if (site_runs_resume(s, &err) < 0)
+        gw_log(GW_LOG_WARNING, "open runs: %s", err.msg);
+}
+
 static void *monitor_main(void *arg)
 {
     struct site *s = arg;
@@ -468,7 +477,11 @@ static void *monitor_main(void *arg)
         seen = s->changes;
         touches = s->touches;
         struct site_plan *p = s->plans;
+        bool stale = s->runs_stale;
+        s->runs_stale = false;
         pthread_mutex_unlock(&s->mu);
+        if (stale)
+            look_at_runs(s);
         if (all)
             all_ns = gw_boot_ns() + SITE_MONITOR_MS * GW_NS_PER_MS;
         look_after_plans(s, p, all, changed);

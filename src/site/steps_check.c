@@ -132,6 +132,15 @@ static int revoke_old(struct site_step *t, struct gw_error *err)
         json_object_set(t->detail, "answer", answer);
         return 0;
     }
+    /* A word that is older than the site's last sign of life says nothing any more. */
+    uint64_t silent_ns = gw_boot_ns() - mate.heard_boot_ns;
+    if (mate.reachable || (mate.heard_boot_ns != 0 &&
+                           gw_wall_ns() - silent_ns > t->call->run->created_wall_ns))
+        return gw_error_set(err, -EPERM,
+                            "site %s is not down: it was heard of since this was asked for, and it "
+                            "did not fence itself (%s). Stop it there, or order the failover anew "
+                            "when it is surely gone",
+                            old, mate.reachable ? why.msg : mate.why);
     if (strcmp(site_text(t->params, "confirm_site_down"), old) != 0)
         return gw_error_set(err, -EPERM,
                             "site %s did not fence itself (%s) and nobody has confirmed that it is "

@@ -209,6 +209,23 @@ static int process_off(struct site_step *t, struct gw_error *err)
     return r < 0 ? r : site_dp_stop(t->site, t->plan, err);
 }
 
+/* The released source off. The replica comes at once, by the monitor: a new source that is started
+ * again before the step `follow` would wait for it, and the services for that source. */
+static int demote(struct site_step *t, struct gw_error *err)
+{
+    int r = process_off(t, err);
+    return r < 0 ? r : site_dp_want(t->site, t->plan, GW_CATALOG_WANT_REPLICA, err);
+}
+
+static int demoted(struct site_step *t, struct gw_error *err)
+{
+    struct gw_unit_status u;
+    (void)err;
+    bool serves = gw_units_get(t->site->units, t->plan->name, &u) == 0 && u.pid != 0 &&
+                  u.kind == GW_UNIT_SOURCE;
+    return serves ? SITE_SEEN_EARLIER : SITE_SEEN_DESIRED;
+}
+
 static int seen_process(struct site_step *t, const char *which, struct gw_error *err)
 {
     CLEANUP_SITE_JSON json_t *status = NULL;
@@ -598,7 +615,7 @@ const struct site_step_row site_steps_data[] = {
     { GW_STEP_FINAL_SYNC, final_sync, NULL, NULL },
     { GW_STEP_EQUAL, equal, NULL, equal_seen },
     { GW_STEP_HANDOVER, handover, not_released, released },
-    { GW_STEP_DEMOTE, process_off, NULL, process_is_off },
+    { GW_STEP_DEMOTE, demote, NULL, demoted },
     { GW_STEP_PROMOTE, promote, unpromote, promoted },
     { GW_STEP_SERVE, serve, process_off, serving },
     { GW_STEP_OFF_SOURCE, off, source_back, process_is_off },

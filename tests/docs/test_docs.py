@@ -173,6 +173,11 @@ def ran(tmp_path_factory):
 
 
 def test_readme_runs(ran):
+    assert len(blocks("README.md")) >= 5
+    assert os.path.exists(os.path.join(ran("README.md"), "check.img"))
+
+
+def test_by_hand_runs(ran):
     assert len(blocks("docs/by-hand.md")) >= 8
     assert os.path.exists(os.path.join(ran("docs/by-hand.md"), "home/meta"))
 

@@ -15,10 +15,10 @@ import godwit  # noqa: E402
 def pytest_runtest_makereport(item, call):
     """A failure shows what the processes said."""
     report = (yield).get_result()
-    used = getattr(item, "funcargs", {})
-    world = used.get("world") or used.get("manual")
-    if report.when == "call" and report.failed and world is not None:
-        report.sections.append(("logs of the processes", world.logs()))
+    if report.when == "call" and report.failed:
+        for used in getattr(item, "funcargs", {}).values():
+            if hasattr(used, "logs"):
+                report.sections.append(("logs of the processes", used.logs()))
 
 
 @pytest.fixture

@@ -52,6 +52,9 @@ class Stage:
         self.sound = False
         return self.pair
 
+    def logs(self):
+        return self.manual.logs() if self.manual else ""
+
     def close(self):
         manual, self.manual = self.manual, None
         if manual:

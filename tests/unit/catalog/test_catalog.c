@@ -159,7 +159,7 @@ static void test_migrate(void **state)
     struct gw_catalog_notification note = { .contact = "dba", .kind = "k" };
     struct gw_audit_verdict v;
     const struct gw_audit_head head = {
-        .count = 2, .hash = "eb479a0afc50d8eff242a62a3676f03afc6f1cb81ae7936b0fffc47d83e75ca9"
+        .count = 2, .hash = "618c7fe8eb8a273734207b82b0d6842fc17fce29845e4d1879bc88d64b36faf5"
     };
     uint64_t n = 0;
     char *sql = version_1();

@@ -374,6 +374,7 @@ static void test_children(void **state)
         .pgid = 12,
         .start_ticks = 99,
         .boot_id = "b1",
+        .record = "its own words",
     };
     struct gw_catalog_child *rows;
     uint64_t id1, id2;
@@ -389,6 +390,7 @@ static void test_children(void **state)
     assert_int_equal(rows[0].pid, 12);
     assert_int_equal(rows[0].start_ticks, 99);
     assert_string_equal(rows[0].what, "start of pg");
+    assert_string_equal(rows[0].record, "its own words");
     ok(f, gw_catalog_child_prune(f->c, "b2", &f->err));
     ok(f, gw_catalog_child_list(f->c, NULL, &f->mem, &rows, &n, &f->err));
     assert_int_equal(n, 2);

@@ -45,7 +45,8 @@ CREATE TABLE outbox ( id INTEGER PRIMARY KEY AUTOINCREMENT, plan TEXT, run TEXT,
   TEXT, ended_wall_ns INTEGER NOT NULL) STRICT;
 CREATE TABLE children ( id INTEGER PRIMARY KEY AUTOINCREMENT, plan TEXT, run TEXT NOT NULL, step
   TEXT NOT NULL, attempt INTEGER NOT NULL, what TEXT NOT NULL, pid INTEGER NOT NULL, pgid INTEGER
-  NOT NULL, start_ticks INTEGER NOT NULL, boot_id TEXT NOT NULL, wall_ns INTEGER NOT NULL) STRICT;
+  NOT NULL, start_ticks INTEGER NOT NULL, boot_id TEXT NOT NULL, wall_ns INTEGER NOT NULL, record
+  TEXT) STRICT;
 CREATE TABLE audit ( seq INTEGER PRIMARY KEY, wall_ns INTEGER NOT NULL, who TEXT NOT NULL, uid
   INTEGER NOT NULL, certificate TEXT, origin TEXT NOT NULL, action TEXT NOT NULL, object TEXT NOT
   NULL, outcome TEXT NOT NULL, detail TEXT NOT NULL, prev TEXT NOT NULL, hash TEXT NOT NULL) STRICT;
@@ -54,7 +55,7 @@ CREATE INDEX runs_open ON runs (plan) WHERE open = 1;
 CREATE INDEX timings_step ON timings (operation, step, plan_uuid);
 CREATE INDEX events_plan ON events (plan, id);
 CREATE INDEX outbox_pending ON outbox (id) WHERE state = 'PENDING';
-INSERT INTO identity VALUES (1, 'lyon', 1795349692373581118, '38333fd3-19fa-4f3b-a9f6-546276e2140d',
+INSERT INTO identity VALUES (1, 'lyon', 1795349783188785601, '9f8ef7f8-a6af-47e1-9e61-a2ee61e47e1a',
   1, '', 0, NULL);
 INSERT INTO plans VALUES ('11111111-2222-4333-8444-555555555555', 'shop', 1, 'h1', '{"plan":"shop"}', 'plan: shop
 ', 1, 0, 'NONE', 'APPROVE', NULL, NULL, 'paris', 5, 0, '', 0, 0, 0, 1000, '{}', 0, NULL);
@@ -67,14 +68,14 @@ INSERT INTO run_entries VALUES ('01hzzzzzzzaaaaaaaaaaaaaaaa', 0, 0,
 INSERT INTO run_entries VALUES ('01hzzzzzzzaaaaaaaaaaaaaaaa', 0, 1,
   '{"number":1,"kind":"started"}');
 INSERT INTO run_epochs VALUES ('shop', 5);
-INSERT INTO audit VALUES (1, 1795349692373581118, 'godwit', -1, NULL, 'daemon', 'catalog.created',
+INSERT INTO audit VALUES (1, 1795349783188785601, 'godwit', -1, NULL, 'daemon', 'catalog.created',
   'lyon', 'done', '{"earlier_head":"missing"}',
   '0000000000000000000000000000000000000000000000000000000000000000',
-  'e548182701640a6407183fdc1dbd89377a86ce80fe4e31e351eea9c13f258212');
+  'd3379663af6408b44e23b8bcf6bc2cd5cc676c31373a17656a79183dc86b0118');
 INSERT INTO audit VALUES (2, 5, 'anna', 1000, NULL, 'unix', 'run.start',
   '01hzzzzzzzaaaaaaaaaaaaaaaa', 'done', '{}',
-  'e548182701640a6407183fdc1dbd89377a86ce80fe4e31e351eea9c13f258212',
-  'eb479a0afc50d8eff242a62a3676f03afc6f1cb81ae7936b0fffc47d83e75ca9');
+  'd3379663af6408b44e23b8bcf6bc2cd5cc676c31373a17656a79183dc86b0118',
+  '618c7fe8eb8a273734207b82b0d6842fc17fce29845e4d1879bc88d64b36faf5');
 CREATE TRIGGER runs_fixed BEFORE UPDATE OF id, plan, fixed ON runs BEGIN SELECT RAISE(ABORT,
   'what a run is does not change'); END;
 CREATE TRIGGER runs_delete BEFORE DELETE ON runs BEGIN SELECT RAISE(ABORT, 'runs are kept'); END;
