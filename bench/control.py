@@ -84,14 +84,13 @@ def failover(lab):
 def loaded(sites, name, size):
     """A second instance writes at random above the first 64 MiB until both are stopped at once."""
     plan = served(sites, name, size)
-    pid = f"{sites.services[name].dir}/fio.$GODWIT_SITE"
-    start = ("setsid fio --name=load --ioengine=nbd --uri=\"nbd+unix:///data?socket="
-             "$GODWIT_VOLUME_data_SOCKET\" --rw=randwrite --bs=4k --iodepth=16 --time_based "
-             f"--runtime=3600 --offset=64m --rate_iops={LOAD_IOPS} --refill_buffers "
-             f"</dev/null >{pid}.log 2>&1 & echo $! >{pid}")
-    stop = (f"[ -e {pid} ] || exit 0; p=$(cat {pid}); kill -KILL -- -$p; "
-            f"while [ -d /proc/$p ]; do sleep 0.01; done; rm {pid}")
-    status = f"[ -e {pid} ] && [ -d /proc/$(cat {pid}) ] || exit 3"
+    lock = f"{sites.services[name].dir}/fio.$GODWIT_SITE"  # it runs while it holds this
+    start = (f"exec 9>{lock}; flock -w 2 9 || exit 0; setsid fio --name=load --thread --ioengine=nbd "
+             "--uri=\"nbd+unix:///data?socket=$GODWIT_VOLUME_data_SOCKET\" --rw=randwrite --bs=4k "
+             "--iodepth=16 --time_based --runtime=3600 --offset=64m --refill_buffers "
+             f"--rate_iops={LOAD_IOPS} </dev/null >{lock}.log 2>&1 & echo $! >{lock}.pid")
+    stop = f"flock -n -s {lock} true || kill -KILL $(cat {lock}.pid); flock -s {lock} true"
+    status = f"flock -n -s {lock} true && exit 3; exit 0"
     plan["groups"][0]["instances"].append({
         "name": "load", "driver": "exec", "attach": {"volume": "data"},
         "start": ["/bin/sh", "-c", start], "stop": ["/bin/sh", "-c", stop],

@@ -97,7 +97,7 @@ static int await_assessment(struct shop *s, json_t **ret, struct gw_error *err)
 
 static int sign(struct shop *s, const json_t *status, struct gw_error *err)
 {
-    CLEANUP_STATUS json_t *before = NULL, *list = NULL;
+    CLEANUP_STATUS json_t *list = NULL;
     char tail[GW_SIZE_TEXT];
     uint64_t bytes = status_number(status, "divergence.bytes");
     gw_size_format(bytes, tail);

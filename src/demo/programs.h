@@ -13,8 +13,8 @@
 
 struct programs {
     char replica[PATH_MAX], ctl[PATH_MAX], nbdkit[PATH_MAX];
-    char plugin[PATH_MAX];    /* the file; "godwit" if nbdkit knows it by name */
-    char build_dir[PATH_MAX]; /* where they were found; "" = installed */
+    char plugin[PATH_MAX];                    /* the file; "godwit" if nbdkit knows it by name */
+    char build_dir[PATH_MAX];                 /* where they were found; "" = installed */
     char godwitd[PATH_MAX], godwit[PATH_MAX]; /* of programs_find_site */
 };
 

@@ -453,3 +453,57 @@ int site_action(struct site *s, const char *plan, enum gw_request request, const
     site_view_done(&a.view);
     return r;
 }
+
+/* ---- the way back ----------------------------------------------------------------------------- */
+
+/* Did this run give up at this site, with nothing begun since? 1: yes. */
+static int gave_up(struct site *s, const char *id, struct gw_run_look *ret, struct gw_error *err)
+{
+    char(*newest)[GW_RUN_ID_MAX] = NULL;
+    size_t n = 0;
+    int r = gw_run_look(site_run_env(s), id, false, ret, err);
+    if (r < 0 || !ret->view.returning || ret->view.state != GW_RUN_FAILED || ret->run.dry_run ||
+        ret->view.coordinator != ret->me)
+        return r < 0 ? r : 0;
+    r = site_runstore_list(s->catalog, ret->run.plan, false, 1, &newest, &n, err);
+    bool last = r == 0 && n == 1 && strcmp(newest[0], id) == 0;
+    free(newest);
+    return r < 0 ? r : last;
+}
+
+int site_action_return(struct site *s, const char *id, struct gw_error *err)
+{
+    static const struct site_person policy = { .name = "godwit",
+                                               .uid = -1,
+                                               .origin = "on_unhealthy: return" };
+    CLEANUP_FREE struct gw_run_look *look = calloc(1, sizeof *look);
+    CLEANUP_FREE struct gw_run *run = calloc(1, sizeof *run);
+    if (look == NULL || run == NULL)
+        return gw_error_set(err, -ENOMEM, "out of memory");
+    int r = gave_up(s, id, look, err);
+    if (r <= 0)
+        return r;
+    /* That it is not healthy here is the very reason. */
+    CLEANUP_SITE_JSON json_t *params = json_pack(
+        "{s:[s], s:s}", "override", gw_guard_name(GW_GUARD_SERVICE_HEALTHY), "reason",
+        "not healthy after the handover, and the plan says on_unhealthy: return");
+    struct asked a = {
+        .site = s, .request = GW_REQUEST_SWITCHOVER, .params = params, .who = &policy
+    };
+    r = site_plan_find(s, look->run.plan, &a.plan, err);
+    if (r < 0)
+        return r;
+    site_view_make(s, a.plan, &a.view);
+    r = fill_run(&a, run, err);
+    /* Nobody is asked: the plan's own people have said so; and there is no going to and fro. */
+    run->approvals = 0;
+    run->return_on_unhealthy = false;
+    char object[96];
+    snprintf(object, sizeof object, "plan %s", a.plan->name);
+    if (r == 0)
+        r = site_audit(s, &policy, "switchover", object, "begun", json_incref(params), err);
+    if (r == 0)
+        r = site_run_create(s, run, err);
+    site_view_done(&a.view);
+    return r;
+}

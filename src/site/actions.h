@@ -29,6 +29,13 @@ int site_action(struct site *s, const char *plan, enum gw_request request, const
                 const struct site_person *who, bool passed_on, json_t **ret,
                 struct site_refusal *ret_refusal, struct gw_error *err);
 
+/*
+ * A run has ended here. If it gave up after the handover because the workload is not healthy
+ * (on_unhealthy: return), and nothing was begun since: begin the switchover back. To be called
+ * again after a restart.
+ */
+int site_action_return(struct site *s, const char *run, struct gw_error *err);
+
 /* The guards of a request as they stand: [{"guard","verdict","value",...}]. */
 json_t *site_action_explain(struct site *s, struct site_plan *p, enum gw_request request,
                             const json_t *params);

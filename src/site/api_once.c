@@ -58,10 +58,9 @@ static int key_forget(void *ctx, const char *who, const char *key, struct gw_err
 
 int site_api_once(struct gw_http_call *call, gw_http_fn *fn, struct gw_error *err)
 {
-    const struct gw_http_key_store store = { .ctx = site_api_site(call),
-                                             .begin = key_begin,
-                                             .end = key_end,
-                                             .forget = key_forget };
+    const struct gw_http_key_store store = {
+        .ctx = site_api_site(call), .begin = key_begin, .end = key_end, .forget = key_forget
+    };
     int r = gw_http_key_begin(call, &store, err);
     if (r != 0)
         return r < 0 ? r : 0;

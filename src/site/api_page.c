@@ -53,7 +53,8 @@ static const char introduction[] =
     "**Who.** The user of the connecting process decides. Root and the user of godwitd may do\n"
     "everything; whom `api_group` of the site file lets in may look, and approve. Root names the\n"
     "person for whom it speaks with `by`; anybody else speaks for himself.\n\n"
-    "**Bodies** are objects with the members below; a member that is not there, of another type or\n"
+    "**Bodies** are objects with the members below; a member that is not there, of another type "
+    "or\n"
     "too long is refused with 400, and the sentence names it. At most 1 MiB.\n\n"
     "**Idempotency-Key** (*key*): the same request with the same key again gets the answer of the\n"
     "first time, with `Idempotent-Replay: true`, and does nothing. The same key with another\n"
@@ -64,7 +65,8 @@ static const char introduction[] =
     "(`urn:godwit:problem:NAME`, stable), `title`, `status`, `detail` (the sentence), `code` (an\n"
     "errno name). A guard that refuses an action is 409 `guard` with `guard`, `forceable` and\n"
     "`way_out`; a plan file with errors is 422 `plan-file` with all of them in `errors`.\n"
-    "`outcome-unknown` (504) says that it is not known whether it was done: look before deciding.\n\n"
+    "`outcome-unknown` (504) says that it is not known whether it was done: look before "
+    "deciding.\n\n"
     "**Events** are server-sent events; each has the number of the event as its id, and\n"
     "`Last-Event-ID` goes on behind it without a gap.\n";
 

@@ -23,7 +23,8 @@ static int limit_of(struct gw_http_call *call, uint64_t *ret, struct gw_error *e
     return r;
 }
 
-/* ---- events ----------------------------------------------------------------------------------- */
+/* ---- events -----------------------------------------------------------------------------------
+ */
 
 /* Without `after` the newest: the number before which `limit` events of the plan are left. */
 static int newest(struct site *s, const char *plan, uint64_t limit, uint64_t *ret_after,
@@ -80,11 +81,12 @@ int site_api_events(struct gw_http_call *call, struct gw_error *err)
         return list_events(call, err);
     if (follow != NULL && strcmp(follow, "yes") != 0)
         return gw_error_set(err, -EINVAL, "follow: yes (a stream) or no (those there are)");
-    return gw_http_reply_events(call, site_api_site(call)->events,
-                                gw_http_call_query(call, "plan"), err);
+    return gw_http_reply_events(call, site_api_site(call)->events, gw_http_call_query(call, "plan"),
+                                err);
 }
 
-/* ---- audit ------------------------------------------------------------------------------------ */
+/* ---- audit ------------------------------------------------------------------------------------
+ */
 
 static json_t *entry_json(const struct gw_audit_entry *e)
 {
@@ -123,8 +125,8 @@ int site_api_audit_verify(struct gw_http_call *call, struct gw_error *err)
     int r = gw_audit_verify(site_api_site(call)->catalog, &v, err);
     if (r < 0)
         return r;
-    return gw_http_reply_json(call, 200, json_pack("{s:b, s:I, s:s, s:I, s:s}", "intact",
-                                                   v.bad_seq == 0, "count", (json_int_t)v.count,
-                                                   "head", v.head, "bad_seq", (json_int_t)v.bad_seq,
-                                                   "what", v.what));
+    return gw_http_reply_json(call, 200,
+                              json_pack("{s:b, s:I, s:s, s:I, s:s}", "intact", v.bad_seq == 0,
+                                        "count", (json_int_t)v.count, "head", v.head, "bad_seq",
+                                        (json_int_t)v.bad_seq, "what", v.what));
 }

@@ -24,12 +24,12 @@ static json_t *peer_json(struct site *s, const struct gw_catalog_peer *row)
     char when[GW_TIME_TEXT];
     site_mate_state(s, row->site, &m);
     gw_time_format(row->paired_wall_ns, when);
-    json_t *o = json_pack("{s:s, s:b, s:s, s:s, s:s, s:s, s:s, s:o, s:o}", "site", row->site,
-                          "self", 0, "health", m.reachable ? "HEALTHY" : "UNREACHABLE", "link",
-                          row->link_address, "data", row->data_address, "fingerprint",
-                          row->fingerprint, "paired", when, "paired_by",
-                          gw_control_text(row->paired_by), "version",
-                          m.version[0] != '\0' ? gw_control_text(m.version) : json_null());
+    json_t *o =
+        json_pack("{s:s, s:b, s:s, s:s, s:s, s:s, s:s, s:o, s:o}", "site", row->site, "self", 0,
+                  "health", m.reachable ? "HEALTHY" : "UNREACHABLE", "link", row->link_address,
+                  "data", row->data_address, "fingerprint", row->fingerprint, "paired", when,
+                  "paired_by", gw_control_text(row->paired_by), "version",
+                  m.version[0] != '\0' ? gw_control_text(m.version) : json_null());
     json_object_set_new(o, "rtt_ms",
                         m.clock_known ? json_real((double)m.rtt_ns / 1e6) : json_null());
     json_object_set_new(o, "clock_offset_ms",
@@ -78,7 +78,8 @@ int site_api_site_get(struct gw_http_call *call, struct gw_error *err)
     return r < 0 ? r : gw_http_reply_json(call, 200, peer_json(s, &row));
 }
 
-/* ---- pairing ---------------------------------------------------------------------------------- */
+/* ---- pairing ----------------------------------------------------------------------------------
+ */
 
 int site_api_pair_code(struct gw_http_call *call, struct gw_error *err)
 {
@@ -119,8 +120,8 @@ static int join(struct gw_http_call *call, struct gw_error *err)
     if (site_true(body, "replace"))
         return gw_error_set(err, -EINVAL,
                             "another machine takes the place of a site with godwit site replace");
-    int r = site_reach_known(s, site_text(body, "our_link"), site_text(body, "our_data"), &own,
-                             err);
+    int r =
+        site_reach_known(s, site_text(body, "our_link"), site_text(body, "our_data"), &own, err);
     if (r == 0)
         r = site_audit(s, &who, "pair", link, "begun", NULL, err);
     if (r < 0)
@@ -136,8 +137,9 @@ static int join(struct gw_http_call *call, struct gw_error *err)
     r = site_paired(s, &peer, who.name, err);
     if (r < 0)
         return r;
-    return gw_http_reply_json(call, 200, json_pack("{s:s, s:s, s:s}", "site", peer.site, "link",
-                                                   peer.link, "data", peer.data));
+    return gw_http_reply_json(
+        call, 200,
+        json_pack("{s:s, s:s, s:s}", "site", peer.site, "link", peer.link, "data", peer.data));
 }
 
 int site_api_pair(struct gw_http_call *call, struct gw_error *err)
@@ -145,7 +147,8 @@ int site_api_pair(struct gw_http_call *call, struct gw_error *err)
     return site_api_once(call, join, err);
 }
 
-/* ---- test ------------------------------------------------------------------------------------- */
+/* ---- test -------------------------------------------------------------------------------------
+ */
 
 /* The way back is tried with the addresses that the other site really uses; if it cannot say, with
  * those that we would tell it. */

@@ -23,7 +23,8 @@ struct look {
     json_t *out;
 };
 
-/* ---- the one that waits ----------------------------------------------------------------------- */
+/* ---- the one that waits -----------------------------------------------------------------------
+ */
 
 /* The replica says "length", as the engine does; people are told bytes. */
 static json_t *ranges_of(const json_t *tail, uint64_t max)
@@ -60,17 +61,17 @@ static void add_pending(struct look *l, struct site_plan *p)
     if (!site_true(tail, "known") || site_number(tail, "blocks") == 0 ||
         strcmp(site_text(status, "state"), "assessing") != 0)
         return;
-    json_t *o = json_pack("{s:s, s:s, s:s, s:I, s:n, s:n, s:n}", "id", PENDING, "site",
-                          l->site->name, "state",
-                          site_true(tail, "complete") ? "waits for a signature" : "being compared",
-                          "bytes", (json_int_t)site_number(tail, "bytes"), "signed_by", "time",
-                          "damage");
+    json_t *o =
+        json_pack("{s:s, s:s, s:s, s:I, s:n, s:n, s:n}", "id", PENDING, "site", l->site->name,
+                  "state", site_true(tail, "complete") ? "waits for a signature" : "being compared",
+                  "bytes", (json_int_t)site_number(tail, "bytes"), "signed_by", "time", "damage");
     if (o != NULL && l->id != NULL)
         add_ranges(o, tail, l->ranges_max);
     json_array_append_new(l->out, o);
 }
 
-/* ---- those that are kept ---------------------------------------------------------------------- */
+/* ---- those that are kept ----------------------------------------------------------------------
+ */
 
 static json_t *damaged(const struct look *l, const char *id, const struct gw_error *why)
 {
@@ -146,15 +147,16 @@ int site_divergence_here(struct site *s, struct site_plan *p, const char *id, ui
     return 0;
 }
 
-/* ---- both sites ------------------------------------------------------------------------------- */
+/* ---- both sites -------------------------------------------------------------------------------
+ */
 
 static int theirs(struct site *s, struct site_plan *p, const char *id, uint64_t ranges_max,
                   json_t **ret, struct gw_error *err)
 {
     CLEANUP_SITE_JSON json_t *answer = NULL;
     int r = site_mate_call(s, p->peer, "tail",
-                           json_pack("{s:s, s:s, s:I}", "plan", p->name, "id",
-                                     id != NULL ? id : "", "ranges", (json_int_t)ranges_max),
+                           json_pack("{s:s, s:s, s:I}", "plan", p->name, "id", id != NULL ? id : "",
+                                     "ranges", (json_int_t)ranges_max),
                            MATE_MS, &answer, NULL, err);
     if (r == 0)
         *ret = json_incref(json_object_get(answer, "divergence"));
@@ -172,8 +174,8 @@ int site_divergence(struct site *s, struct site_plan *p, json_t **ret, struct gw
         return r;
     }
     if (theirs(s, p, NULL, 0, &other, &why) < 0)
-        json_array_append_new(missing, json_pack("{s:s, s:o}", "site", p->peer, "why",
-                                                 gw_control_text(why.msg)));
+        json_array_append_new(
+            missing, json_pack("{s:s, s:o}", "site", p->peer, "why", gw_control_text(why.msg)));
     else
         json_array_extend(all, other);
     *ret = json_pack("{s:s, s:o, s:o}", "plan", p->name, "divergence", all, "missing", missing);

@@ -58,8 +58,9 @@ static int note_peer(const struct site *s, const struct gw_catalog_peer *row, st
     CLEANUP_SITE_JSON json_t *o =
         json_pack("{s:s, s:s}", "link", row->link_address, "data", row->data_address);
     CLEANUP_FREE char *text = o != NULL ? json_dumps(o, JSON_COMPACT) : NULL;
-    int r = text == NULL ? gw_error_set(err, -ENOMEM, "out of memory")
-                         : addr_path(s, path, row->site, err);
+    if (text == NULL)
+        return gw_error_set(err, -ENOMEM, "out of memory");
+    int r = addr_path(s, path, row->site, err);
     if (r < 0)
         return r;
     bool same = gw_link_file_read(path, &now, &len, &none) == 0 && strcmp(now, text) == 0;

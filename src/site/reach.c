@@ -11,8 +11,7 @@ bool site_address_is_any(const char *address)
     return strncmp(address, "0.0.0.0:", 8) == 0 || strncmp(address, "[::]:", 5) == 0;
 }
 
-void site_address_with_host(const char *host_of, const char *port_of,
-                            char ret[GW_PAIR_ADDRESS_MAX])
+void site_address_with_host(const char *host_of, const char *port_of, char ret[GW_PAIR_ADDRESS_MAX])
 {
     const char *host_end = strrchr(host_of, ':'), *port = strrchr(port_of, ':');
     int host_len = host_end != NULL ? (int)(host_end - host_of) : (int)strlen(host_of);

@@ -66,7 +66,8 @@ void site_rpo_measure(struct site *s, struct site_plan *p, json_t *side)
                         json_pack("{s:I, s:I, s:I, s:o}", "epoch", (json_int_t)r->epoch, "total_ms",
                                   (json_int_t)r->total_ms, "within_ms", (json_int_t)r->within_ms,
                                   "percent", percent < 0 ? json_null() : json_real(percent)));
-    if (!counts || (r->kept_boot_ns != 0 && now - r->kept_boot_ns < SITE_RPO_KEEP_MS * GW_NS_PER_MS))
+    if (!counts ||
+        (r->kept_boot_ns != 0 && now - r->kept_boot_ns < SITE_RPO_KEEP_MS * GW_NS_PER_MS))
         return;
     if (r->kept_boot_ns != 0) /* not at the first look: there is nothing yet */
         keep(s, p, r);

@@ -8,6 +8,7 @@
 #include "catalog/timings.h"
 #include "run/at_work.h"
 #include "run/receive.h"
+#include "site/actions.h"
 #include "site/mates.h"
 #include "site/monitor.h"
 #include "site/runstore.h"
@@ -183,6 +184,14 @@ const struct gw_run_env *site_run_env(struct site *s)
 /* ---- threads ----------------------------------------------------------------------------------
  */
 
+static void go_back(struct site *s, const char *id)
+{
+    struct gw_error err = { 0 };
+    if (site_action_return(s, id, &err) < 0)
+        site_event(s, "run.stuck", NULL, id, SITE_ERROR, NULL,
+                   "the switchover back after run %s could not be begun: %s", id, err.msg);
+}
+
 static void *run_main(void *arg)
 {
     struct site_runner *me = arg;
@@ -198,6 +207,8 @@ static void *run_main(void *arg)
             gw_stop_wait(gw_stop_fd(s->stop), RETRY_MS);
             continue;
         }
+        if (end == GW_RUN_ENDED)
+            go_back(s, me->id);
         LOCK_SCOPE(&s->mu);
         if (!stopping(s) && end == GW_RUN_PASSIVE && me->wake) {
             me->wake = false; /* something came while we were about to end */
@@ -245,9 +256,25 @@ static int resume_one(void *ctx, const char *id)
     return r;
 }
 
+/* The daemon may have ended between the end of a run and the way back from it. */
+static int resume_returns(struct site *s, struct gw_error *err)
+{
+    int r = 0;
+    for (struct site_plan *p = s->plans; r == 0 && p != NULL; p = p->next) {
+        char(*newest)[GW_RUN_ID_MAX] = NULL;
+        size_t n = 0;
+        r = site_runstore_list(s->catalog, p->name, false, 1, &newest, &n, err);
+        if (r == 0 && n == 1)
+            go_back(s, newest[0]);
+        free(newest);
+    }
+    return r;
+}
+
 int site_runs_resume(struct site *s, struct gw_error *err)
 {
-    return gw_run_resume_all(site_run_env(s), resume_one, s, err);
+    int r = gw_run_resume_all(site_run_env(s), resume_one, s, err);
+    return r < 0 ? r : resume_returns(s, err);
 }
 
 void site_runs_stop(struct site *s)

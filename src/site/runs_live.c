@@ -41,8 +41,7 @@ void site_run_live(struct site *s, const struct gw_run_look *look, struct site_r
     site_view_make(s, p, &v);
     if (v.holder == GW_HOLDER_NONE)
         return;
-    const json_t *dp =
-        site_view_dp(&v, v.holder == GW_HOLDER_HOME ? GW_LABEL_HOME : GW_LABEL_DR);
+    const json_t *dp = site_view_dp(&v, v.holder == GW_HOLDER_HOME ? GW_LABEL_HOME : GW_LABEL_DR);
     if (look->shown == GW_RUN_WAITING)
         say(look, dp, ret);
     ret->progress = site_view_sync(dp);

@@ -12,7 +12,7 @@
 
 struct site_run_live {
     char waits_for[GW_ERROR_MSG_MAX]; /* of the current step; "" nothing to say */
-    json_t *progress;                 /* {what, done_bytes, total_bytes, rate, eta_seconds} or NULL */
+    json_t *progress; /* {what, done_bytes, total_bytes, rate, eta_seconds} or NULL */
 };
 /* Of a run that goes on; an ended one has nothing live. */
 void site_run_live(struct site *s, const struct gw_run_look *look, struct site_run_live *ret);

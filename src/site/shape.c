@@ -55,14 +55,16 @@ const struct site_shape *site_shape_find(const char *name)
     return NULL;
 }
 
-/* ---- checking --------------------------------------------------------------------------------- */
+/* ---- checking ---------------------------------------------------------------------------------
+ */
 
 static const char *kind_of(const json_t *v)
 {
-    static const char *const names[] = { [JSON_OBJECT] = "an object", [JSON_ARRAY] = "a list",
-                                         [JSON_STRING] = "a text",    [JSON_INTEGER] = "a number",
-                                         [JSON_REAL] = "a number",    [JSON_TRUE] = "true",
-                                         [JSON_FALSE] = "false",      [JSON_NULL] = "null" };
+    static const char *const names[] = {
+        [JSON_OBJECT] = "an object", [JSON_ARRAY] = "a list",  [JSON_STRING] = "a text",
+        [JSON_INTEGER] = "a number", [JSON_REAL] = "a number", [JSON_TRUE] = "true",
+        [JSON_FALSE] = "false",      [JSON_NULL] = "null"
+    };
     return names[json_typeof(v)];
 }
 
@@ -84,8 +86,8 @@ static int check_value(const char *name, const struct word *w, const json_t *v,
 {
     static const struct {
         const char *type, *wanted;
-    } wants[] = { { "text", "a text" },   { "time", "a time" },        { "bool", "true or false" },
-                  { "int", "a number" },  { "number", "a number" },    { "object", "an object" } };
+    } wants[] = { { "text", "a text" },  { "time", "a time" },     { "bool", "true or false" },
+                  { "int", "a number" }, { "number", "a number" }, { "object", "an object" } };
     bool is[] = { json_is_string(v),  json_is_string(v), json_is_boolean(v),
                   json_is_integer(v), json_is_number(v), json_is_object(v) };
     for (size_t i = 0; i < sizeof wants / sizeof *wants; i++) {
@@ -94,8 +96,8 @@ static int check_value(const char *name, const struct word *w, const json_t *v,
         if (!is[i] && i == 3 && json_is_real(v))
             return gw_error_set(err, -EINVAL, "%s: a whole number is wanted", name);
         if (!is[i])
-            return gw_error_set(err, -EINVAL, "%s: %s is wanted, this is %s", name,
-                                wants[i].wanted, kind_of(v));
+            return gw_error_set(err, -EINVAL, "%s: %s is wanted, this is %s", name, wants[i].wanted,
+                                kind_of(v));
         if (i == 3 && json_integer_value(v) < 0)
             return gw_error_set(err, -EINVAL, "%s: a number below 0 is not possible", name);
         return json_is_string(v) ? check_text(name, v, w->bytes_max, err) : 0;
@@ -130,8 +132,8 @@ int site_shape_check(const struct site_shape *shape, const json_t *body, struct 
     size_t len = 0;
     struct word w;
     for (const char *at = shape->words; next(&at, &w);)
-        len += (size_t)snprintf(names + len, sizeof names - len, "%s%s", len > 0 ? " " : "",
-                                w.name);
+        len +=
+            (size_t)snprintf(names + len, sizeof names - len, "%s%s", len > 0 ? " " : "", w.name);
     assert(len < sizeof names);
     int r = gw_http_json_members(body, names, err);
     for (const char *at = shape->words; r == 0 && next(&at, &w);)
@@ -139,7 +141,8 @@ int site_shape_check(const struct site_shape *shape, const json_t *body, struct 
     return r;
 }
 
-/* ---- schemas ---------------------------------------------------------------------------------- */
+/* ---- schemas ----------------------------------------------------------------------------------
+ */
 
 static json_t *type_schema(const struct word *w)
 {
@@ -183,9 +186,8 @@ char *site_shape_schema(const struct site_shape *shape)
         if (!w.optional)
             json_array_append_new(required, json_string(w.name));
     }
-    CLEANUP_HTTP_JSON json_t *o =
-        json_pack("{s:s, s:o, s:o}", "type", "object", "properties", properties, "required",
-                  required);
+    CLEANUP_HTTP_JSON json_t *o = json_pack("{s:s, s:o, s:o}", "type", "object", "properties",
+                                            properties, "required", required);
     if (o != NULL && shape->about != NULL)
         json_object_set_new(o, "description", json_string(shape->about));
     return o != NULL ? json_dumps(o, JSON_COMPACT) : NULL;
@@ -198,10 +200,10 @@ void site_shape_print(const struct site_shape *shape, FILE *to)
         char most[40] = "";
         if (w.bytes_max > 0)
             snprintf(most, sizeof most, ", at most %zu bytes", w.bytes_max);
-        fprintf(to, "| `%s` | %s%s%s%s | %s |\n", w.name, w.list  ? "list of "
+        fprintf(to, "| `%s` | %s%s%s%s | %s |\n", w.name,
+                w.list  ? "list of "
                 : w.map ? "by name: "
                         : "",
-                w.type, most,
-                w.nullable ? ", or null" : "", w.optional ? "may be absent" : "");
+                w.type, most, w.nullable ? ", or null" : "", w.optional ? "may be absent" : "");
     }
 }

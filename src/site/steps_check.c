@@ -120,27 +120,30 @@ static int revoke_old(struct site_step *t, struct gw_error *err)
     site_mate_state(t->site, old, &mate);
     struct gw_error why = { 0 };
     CLEANUP_SITE_JSON json_t *answer = NULL;
+    enum gw_http_outcome outcome = GW_HTTP_NOT_SENT;
     int r = -ENOTCONN;
     if (mate.reachable)
         r = site_mate_call(t->site, old, "fence",
                            json_pack("{s:s, s:s, s:s}", "plan", t->plan->name, "uuid",
                                      t->plan->uuid_text, "reason",
                                      "the other site takes over: its failover was ordered"),
-                           FENCE_MS, &answer, NULL, &why);
+                           FENCE_MS, &answer, &outcome, &why);
     if (r == 0) {
         json_object_set_new(t->detail, "enforcement", json_string("the old site fenced itself"));
         json_object_set(t->detail, "answer", answer);
         return 0;
     }
-    /* A word that is older than the site's last sign of life says nothing any more. */
+    /* A word that is older than the site's last sign of life says nothing any more. An answer is
+     * such a sign; that it was heard of seconds ago is none: it may have died since. */
+    site_mate_state(t->site, old, &mate);
     uint64_t silent_ns = gw_boot_ns() - mate.heard_boot_ns;
-    if (mate.reachable || (mate.heard_boot_ns != 0 &&
-                           gw_wall_ns() - silent_ns > t->call->run->created_wall_ns))
+    if (outcome == GW_HTTP_REFUSED || outcome == GW_HTTP_DONE ||
+        (mate.heard_boot_ns != 0 && gw_wall_ns() - silent_ns > t->call->run->created_wall_ns))
         return gw_error_set(err, -EPERM,
                             "site %s is not down: it was heard of since this was asked for, and it "
                             "did not fence itself (%s). Stop it there, or order the failover anew "
                             "when it is surely gone",
-                            old, mate.reachable ? why.msg : mate.why);
+                            old, why.msg[0] != '\0' ? why.msg : mate.why);
     if (strcmp(site_text(t->params, "confirm_site_down"), old) != 0)
         return gw_error_set(err, -EPERM,
                             "site %s did not fence itself (%s) and nobody has confirmed that it is "

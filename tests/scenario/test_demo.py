@@ -54,6 +54,6 @@ def test_an_interrupted_demo_leaves_nothing(tmp_path, scene, which):
             p.kill()
             p.wait()
     assert p.returncode == 130, err
-    assert json.loads(out)["error"] == "interrupted"
+    assert json.loads(out)["error"].endswith("interrupted")
     assert os.listdir(stage) == []
     assert of(stage) == []

@@ -116,10 +116,8 @@ static void test_log(void **state)
     assert_string_equal(texts[0], "{\"entry\":1}");
     assert_int_equal(read_log(f, 3, 100, &texts), 0);
     /* It grows at its end, and nowhere else. */
-    refused(f, -EPERM, "at its end only",
-            gw_catalog_run_entry_add(f->c, RUN_ID, 4, "{}", &f->err));
-    refused(f, -EPERM, "at its end only",
-            gw_catalog_run_entry_add(f->c, RUN_ID, 2, "{}", &f->err));
+    refused(f, -EPERM, "at its end only", gw_catalog_run_entry_add(f->c, RUN_ID, 4, "{}", &f->err));
+    refused(f, -EPERM, "at its end only", gw_catalog_run_entry_add(f->c, RUN_ID, 2, "{}", &f->err));
     write_log(f, 3, 1);
 }
 
@@ -252,9 +250,16 @@ static void test_together(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_run_id), T(test_rows),    T(test_lists), T(test_log),
-        T(test_log_cut),               T(test_log_tampering), T(test_epochs), T(test_inbox),
-        T(test_requests),              T(test_together),
+        cmocka_unit_test(test_run_id),
+        T(test_rows),
+        T(test_lists),
+        T(test_log),
+        T(test_log_cut),
+        T(test_log_tampering),
+        T(test_epochs),
+        T(test_inbox),
+        T(test_requests),
+        T(test_together),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

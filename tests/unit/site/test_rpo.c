@@ -40,7 +40,7 @@ static void test_what_is_not_counted(void **state)
     site_rpo_look(&r, 1, true, true, at(12));
     site_rpo_look(&r, 1, false, false, at(13)); /* nothing to measure: neither good nor bad */
     site_rpo_look(&r, 1, true, true, at(15));
-    assert_int_equal(r.total_ms, 2000); /* nor is the time until it can be measured again */
+    assert_int_equal(r.total_ms, 2000);        /* nor is the time until it can be measured again */
     site_rpo_look(&r, 1, true, true, at(115)); /* nobody looked for so long */
     assert_int_equal(r.total_ms, 2000);
     site_rpo_look(&r, 1, true, true, at(116));

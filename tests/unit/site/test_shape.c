@@ -42,7 +42,8 @@ static void test_check(void **state)
 {
     (void)state;
     take("{\"by\":\"eva\"}");
-    take("{\"by\":\"12345678\",\"why\":null,\"n\":0,\"yes\":false,\"list\":[\"abcd\"],\"any\":[1]}");
+    take(
+        "{\"by\":\"12345678\",\"why\":null,\"n\":0,\"yes\":false,\"list\":[\"abcd\"],\"any\":[1]}");
     refuse("{}", "by: is missing");
     refuse("{\"by\":null}", "by: is missing");
     refuse("{\"by\":\"123456789\"}", "by: at most 8 bytes, this has 9");
@@ -66,10 +67,9 @@ static void test_schema(void **state)
     json_t *o = json_loads(text, 0, NULL);
     json_t *p = json_object_get(o, "properties");
     assert_int_equal(json_array_size(json_object_get(o, "required")), 1);
-    assert_int_equal(
-        json_integer_value(json_object_get(json_object_get(p, "by"), "maxLength")), 8);
-    assert_string_equal(
-        json_string_value(json_object_get(json_object_get(p, "list"), "type")), "array");
+    assert_int_equal(json_integer_value(json_object_get(json_object_get(p, "by"), "maxLength")), 8);
+    assert_string_equal(json_string_value(json_object_get(json_object_get(p, "list"), "type")),
+                        "array");
     json_decref(o);
     free(text);
 }
