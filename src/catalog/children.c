@@ -10,8 +10,7 @@ static const struct gw_column columns[] = {
     GW_COLUMN(S, id, NUMBER),    GW_COLUMN(S, plan, OPT),       GW_COLUMN(S, run, TEXT),
     GW_COLUMN(S, step, TEXT),    GW_COLUMN(S, attempt, NUMBER), GW_COLUMN(S, what, TEXT),
     GW_COLUMN(S, pid, SIGNED),   GW_COLUMN(S, pgid, SIGNED),    GW_COLUMN(S, start_ticks, NUMBER),
-    GW_COLUMN(S, boot_id, TEXT), GW_COLUMN(S, wall_ns, NUMBER),
-    GW_COLUMN(S, record, OPT),
+    GW_COLUMN(S, boot_id, TEXT), GW_COLUMN(S, wall_ns, NUMBER), GW_COLUMN(S, record, OPT),
 };
 #undef S
 static const struct gw_table children = GW_TABLE("children", struct gw_catalog_child, columns);

@@ -229,9 +229,9 @@ static int own_name(struct gw_term *t, char *ret, size_t cap)
     return 0;
 }
 
-static const char restore_warning[] =
-    "What this site remembers of plans and runs is replaced. It comes up fenced, until its past was "
-    "compared with that of the other site.";
+static const char restore_warning[] = "What this site remembers of plans and runs is replaced. It "
+                                      "comes up fenced, until its past was "
+                                      "compared with that of the other site.";
 static const char alone_warning[] =
     "What happened at the other site since is not asked for: say so only if that site is lost, or "
     "remembers no more than this one.";
@@ -243,8 +243,8 @@ int cli_cmd_site_restore(struct gw_term *t)
     bool from_peer = gw_term_flag(&t->args, "from-peer"), alone = gw_term_flag(&t->args, "alone");
     if ((file != NULL) + from_peer + alone != 1)
         return gw_term_usage(t, "site restore needs FILE or --from-peer, or --alone: one of them");
-    int r = file != NULL ? absolute(t, file, body)
-                         : cli_put_flag(t, body, "from-peer", "from_peer");
+    int r =
+        file != NULL ? absolute(t, file, body) : cli_put_flag(t, body, "from-peer", "from_peer");
     if (r == 0)
         r = cli_put_flag(t, body, "alone", "alone");
     if (r == 0)
@@ -253,8 +253,7 @@ int cli_cmd_site_restore(struct gw_term *t)
     if (r == 0)
         r = own_name(t, self, sizeof self);
     if (r == 0)
-        r = gw_term_confirm(t, "site", self,
-                            alone ? alone_warning : restore_warning);
+        r = gw_term_confirm(t, "site", self, alone ? alone_warning : restore_warning);
     if (r != 0)
         return r;
     r = cli_send(t, "POST", strdup("/api/v1/site/restore"), json_incref(body), &answer);

@@ -152,7 +152,8 @@ static void show_sites(const json_t *s)
     json_t *site;
     json_object_foreach((json_t *)(uintptr_t)gw_term_at(s, "sites"), name, site)
     {
-        const char *unit = gw_term_text(site, "unit.state"), *service = gw_term_text(site, "service");
+        const char *unit = gw_term_text(site, "unit.state"),
+                   *service = gw_term_text(site, "service");
         const char *role = gw_term_text(site, "role"), *detail = gw_term_text(site, "detail");
         bool here = !json_is_false(json_object_get(site, "reachable"));
         char label[GW_TERM_WORD_MAX];

@@ -88,10 +88,11 @@ static const struct gw_term_command commands[] = {
       "From a backup (into a site without plans), or from the other site and the plan directories. "
       "The site comes up fenced "
       "until its past was compared.",
-      OPTIONS({ "from-peer", 0, NULL, "rebuild it from the other site" },
-              { "alone", 0, NULL,
-                "the other site is lost for good: lift the fence, and take what this site remembers" },
-              BY),
+      OPTIONS(
+          { "from-peer", 0, NULL, "rebuild it from the other site" },
+          { "alone", 0, NULL,
+            "the other site is lost for good: lift the fence, and take what this site remembers" },
+          BY),
       cli_cmd_site_restore },
 
     { "plan apply", NULL, ACT, "store a plan, or change it",
@@ -265,22 +266,22 @@ static const struct gw_term_command commands[] = {
 
     { "demo", NULL, 0, "two sites on this machine: fail over, and come home",
       "Two godwitd in a directory of this machine, and a plan: a shop of three tiers is protected, "
-      "home is killed, DR takes over, home returns fenced, is brought up to date by delta, and takes "
+      "home is killed, DR takes over, home returns fenced, is brought up to date by delta, and "
+      "takes "
       "over again. Its customers book all the time, and what was acknowledged to them is accounted "
       "for. With --engine the same of the data plane alone, a filesystem included. Every claim is "
       "checked. Needs no privilege, takes well under a minute, leaves nothing behind.\n\nExit code "
       "0: every check held, 1: not so, 130: interrupted.",
-      OPTIONS(
-          { "engine", 0, NULL, "the data plane alone: no godwitd, no plan" },
-          { "sync", 0, NULL,
-            "sync mode: home is killed without the link being cut, nothing may be lost" },
-          { "fast", 0, NULL, "as little life with writes as is enough" },
-          { "seconds", 0, "N", "how long life with writes lasts each time (4; at most 20)" },
-          { "dir", 0, "DIR", "work in DIR, which must be new or empty" },
-          { "keep", 0, NULL, "leave the directory" },
-          { "programs", 0, "DIR",
-            "a build directory, or one with godwitd, godwit-replica, godwit-ctl and the nbdkit "
-            "plugin" }),
+      OPTIONS({ "engine", 0, NULL, "the data plane alone: no godwitd, no plan" },
+              { "sync", 0, NULL,
+                "sync mode: home is killed without the link being cut, nothing may be lost" },
+              { "fast", 0, NULL, "as little life with writes as is enough" },
+              { "seconds", 0, "N", "how long life with writes lasts each time (4; at most 20)" },
+              { "dir", 0, "DIR", "work in DIR, which must be new or empty" },
+              { "keep", 0, NULL, "leave the directory" },
+              { "programs", 0, "DIR",
+                "a build directory, or one with godwitd, godwit-replica, godwit-ctl and the nbdkit "
+                "plugin" }),
       cli_cmd_demo, .heading = "Others" },
     { "man", NULL, GW_TERM_PLAIN, "print the man page", "In the man(7) format.", NULL,
       gw_term_cmd_man },

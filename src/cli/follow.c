@@ -69,8 +69,8 @@ static bool step_is(const json_t *step, const char *state)
 
 static bool step_runs(const json_t *step)
 {
-    return step_is(step, "RUNNING") || step_is(step, "INTENT") ||
-           step_is(step, "BEGUN") || step_is(step, "WAITING");
+    return step_is(step, "RUNNING") || step_is(step, "INTENT") || step_is(step, "BEGUN") ||
+           step_is(step, "WAITING");
 }
 
 static bool step_is_to_come(const json_t *step)

@@ -16,7 +16,8 @@ static void log_line(enum gw_log_level level, const char *line)
 
 int main(int argc, char **argv)
 {
-    /* A tier of the demo's application: for its plan to call, not for people, so not in the table. */
+    /* A tier of the demo's application: for its plan to call, not for people, so not in the table.
+     */
     if (argc > 3 && strcmp(argv[1], "demo") == 0 && strcmp(argv[2], "--role") == 0)
         return tier_main(argc - 3, argv + 3);
     gw_log_sink(log_line);

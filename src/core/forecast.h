@@ -101,7 +101,7 @@ void gw_forecast_loss(const struct gw_loss_facts *f, struct gw_loss *ret);
 void gw_forecast_time_text(const struct gw_forecast_time *t, char ret[GW_FORECAST_TEXT_MAX]);
 #define GW_DURATION_TEXT 32
 void gw_forecast_duration(uint64_t ms,
-                        char ret[GW_DURATION_TEXT]); /* "350 ms", "41 s", "2 h 5 min" */
+                          char ret[GW_DURATION_TEXT]); /* "350 ms", "41 s", "2 h 5 min" */
 
 /* "nothing is lost: ...", "41.0 MiB of the last 3 s ...; not known since 2 min ago". */
 void gw_forecast_loss_text(const struct gw_loss *l, char ret[GW_FORECAST_TEXT_MAX]);

@@ -85,7 +85,7 @@ struct gw_source {
                             except the small meta store */
     struct gw_source_config cfg;
     char peer_address[GW_PEER_ADDRESS_MAX];
-    struct gw_tls *new_tls; /* of gw_source_set_peer; cfg.tls is this one, or the caller's */
+    struct gw_tls *new_tls;   /* of gw_source_set_peer; cfg.tls is this one, or the caller's */
     pthread_cond_t cv_write;  /* writers: hot set, ring, service */
     pthread_cond_t cv_range;  /* writers: a range was released; each request does, few wait */
     pthread_cond_t cv_link;   /* the sender: something to send */

@@ -353,8 +353,8 @@ void *gw_source_link_main(void *arg)
 
         struct gw_error err = { .code = 0 };
         struct gw_conn *conn = NULL;
-        int r = gw_conn_connect(address, tls, name, s->cfg.link_timeout_ms, s->stop_fd, &conn,
-                                &err);
+        int r =
+            gw_conn_connect(address, tls, name, s->cfg.link_timeout_ms, s->stop_fd, &conn, &err);
         gw_tls_free(tls); /* the connection has its own reference */
         if (r == 0) {
             pthread_mutex_lock(s->mu);

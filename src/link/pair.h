@@ -51,7 +51,7 @@ struct gw_pair_config {
     const char *link, *data; /* our addresses as the peer shall reach them; "" if unknown; copied */
     gw_pair_accept_fn *accept; /* NULL: pinning is all */
     void *ctx;
-    unsigned valid_s; /* 0: GW_PAIR_SECONDS */
+    unsigned valid_s;        /* 0: GW_PAIR_SECONDS */
     const char *expect_site; /* gw_pair_join: with this site and no other; NULL: any */
 };
 

@@ -135,8 +135,8 @@ static void add_way(json_t *list, const struct gw_probe_port *p)
         json_object_set_new(j, "way", json_string(way));
         json_object_set_new(j, "from", json_string(way));
         json_object_set_new(j, "skipped", json_boolean(state == GW_PROBE_SKIPPED));
-        json_object_set_new(
-            j, "fix", json_string(state == GW_PROBE_OK ? "" : fix_of(p->layers[i].layer)));
+        json_object_set_new(j, "fix",
+                            json_string(state == GW_PROBE_OK ? "" : fix_of(p->layers[i].layer)));
         json_array_append_new(list, j);
     }
 }

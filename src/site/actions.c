@@ -454,7 +454,8 @@ int site_action(struct site *s, const char *plan, enum gw_request request, const
     return r;
 }
 
-/* ---- the way back ----------------------------------------------------------------------------- */
+/* ---- the way back -----------------------------------------------------------------------------
+ */
 
 /* Did this run give up at this site, with nothing begun since? 1: yes. */
 static int gave_up(struct site *s, const char *id, struct gw_run_look *ret, struct gw_error *err)
@@ -484,9 +485,9 @@ int site_action_return(struct site *s, const char *id, struct gw_error *err)
     if (r <= 0)
         return r;
     /* That it is not healthy here is the very reason. */
-    CLEANUP_SITE_JSON json_t *params = json_pack(
-        "{s:[s], s:s}", "override", gw_guard_name(GW_GUARD_SERVICE_HEALTHY), "reason",
-        "not healthy after the handover, and the plan says on_unhealthy: return");
+    CLEANUP_SITE_JSON json_t *params =
+        json_pack("{s:[s], s:s}", "override", gw_guard_name(GW_GUARD_SERVICE_HEALTHY), "reason",
+                  "not healthy after the handover, and the plan says on_unhealthy: return");
     struct asked a = {
         .site = s, .request = GW_REQUEST_SWITCHOVER, .params = params, .who = &policy
     };

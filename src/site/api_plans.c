@@ -238,9 +238,9 @@ static json_t *explain(struct site *s, struct site_plan *p, enum gw_request requ
 
 /* What a person may ask for today; the others have routes, or come later. */
 static const enum gw_request explained[] = {
-    GW_REQUEST_ACTIVATE, GW_REQUEST_FAILOVER, GW_REQUEST_SWITCHOVER,  GW_REQUEST_REVERSE,
-    GW_REQUEST_FAILBACK, GW_REQUEST_REVERT,   GW_REQUEST_COMMIT,      GW_REQUEST_ADOPT,
-    GW_REQUEST_HOLD,     GW_REQUEST_RELEASE,  GW_REQUEST_VERIFY,      GW_REQUEST_DIVERGENCE_SIGN,
+    GW_REQUEST_ACTIVATE,  GW_REQUEST_FAILOVER,   GW_REQUEST_SWITCHOVER,  GW_REQUEST_REVERSE,
+    GW_REQUEST_FAILBACK,  GW_REQUEST_REVERT,     GW_REQUEST_COMMIT,      GW_REQUEST_ADOPT,
+    GW_REQUEST_HOLD,      GW_REQUEST_RELEASE,    GW_REQUEST_VERIFY,      GW_REQUEST_DIVERGENCE_SIGN,
     GW_REQUEST_PLAN_EDIT, GW_REQUEST_DEACTIVATE, GW_REQUEST_PLAN_DELETE,
 };
 
@@ -262,8 +262,9 @@ int site_api_plan_explain(struct gw_http_call *call, struct gw_error *err)
         json_array_append_new(a, explain(s, p, request));
     CLEANUP_VIEW struct site_view v;
     site_view_make(s, p, &v);
-    return gw_http_reply_json(call, 200, json_pack("{s:s, s:s, s:o}", "plan", p->name, "sentence",
-                                                   v.sentence, "operations", a));
+    return gw_http_reply_json(
+        call, 200,
+        json_pack("{s:s, s:s, s:o}", "plan", p->name, "sentence", v.sentence, "operations", a));
 }
 
 /* The operation that `to` means, seen from where the plan is active. */
@@ -277,8 +278,8 @@ static int operation_to(const struct site_view *v, const char *to, enum gw_opera
                             v->site[1]);
     if (strcmp(to, active) == 0)
         return gw_error_set(err, -EINVAL, "to: the plan is active at %s already", to);
-    *ret = strcmp(to, v->site[GW_LABEL_HOME]) == 0 ? GW_OPERATION_FAILBACK
-                                                  : GW_OPERATION_SWITCHOVER;
+    *ret =
+        strcmp(to, v->site[GW_LABEL_HOME]) == 0 ? GW_OPERATION_FAILBACK : GW_OPERATION_SWITCHOVER;
     return 0;
 }
 
@@ -483,7 +484,8 @@ int site_api_sign(struct gw_http_call *call, struct gw_error *err)
     return site_api_once(call, sign, err);
 }
 
-/* ---- volumes ---------------------------------------------------------------------------------- */
+/* ---- volumes ----------------------------------------------------------------------------------
+ */
 
 int site_api_volumes(struct gw_http_call *call, struct gw_error *err)
 {

@@ -61,9 +61,8 @@ int site_api_run_steps(struct gw_http_call *call, struct gw_error *err)
     int r = run_of(call, id, err);
     if (r == 0)
         r = site_run_json(site_api_site(call), id, &o, err);
-    return site_api_answer(call, r,
-                           json_pack("{s:s, s:O?}", "run", id, "steps", json_object_get(o, "steps")),
-                           err);
+    return site_api_answer(
+        call, r, json_pack("{s:s, s:O?}", "run", id, "steps", json_object_get(o, "steps")), err);
 }
 
 int site_api_run_log(struct gw_http_call *call, struct gw_error *err)

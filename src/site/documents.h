@@ -40,9 +40,9 @@ struct site_plan {
     json_t *peer_side; /* theirs, as last heard */
     uint64_t side_boot_ns, peer_side_boot_ns;
     struct site_lag lag;
-    struct site_rpo rpo;                        /* the monitor's own, and so is what follows: */
-    json_t *last_point;                         /* points.h */
-    uint64_t points_changed_ns;                 /* the directory's mtime when it was looked for */
+    struct site_rpo rpo;        /* the monitor's own, and so is what follows: */
+    json_t *last_point;         /* points.h */
+    uint64_t points_changed_ns; /* the directory's mtime when it was looked for */
     uint64_t points_looked_boot_ns;
     struct site_workload_seen seen;
     bool look_now, looking; /* at the workload */
@@ -50,11 +50,11 @@ struct site_plan {
     char fence_why[256];    /* deposed: to be fenced by a look thread; "": not */
 
     /* The monitor's own: */
-    char headline[32];      /* last phase that was told as an event */
-    bool polled;            /* its process is asked for its status */
-    uint64_t sent_boot_ns;  /* the document, to the peer */
+    char headline[32];        /* last phase that was told as an event */
+    bool polled;              /* its process is asked for its status */
+    uint64_t sent_boot_ns;    /* the document, to the peer */
     uint64_t replace_boot_ns; /* the run of a replaced side: not before */
-    uint64_t retry_boot_ns; /* a start that failed: not before */
+    uint64_t retry_boot_ns;   /* a start that failed: not before */
 };
 
 void site_document_unref(struct site_document *d); /* NULL is fine */

@@ -257,8 +257,7 @@ static int create(struct site *s, const struct gw_planfile *plan, const char *ca
         return r;
     ret->created = true;
     ret->version = 1;
-    site_event(s, "plan.created", plan->plan, NULL, SITE_NOTICE, NULL,
-               "stored by %s", who->name);
+    site_event(s, "plan.created", plan->plan, NULL, SITE_NOTICE, NULL, "stored by %s", who->name);
     site_monitor_wake(s);
     return 0;
 }

@@ -149,7 +149,8 @@ static json_t *sentences(const char *direction, uint64_t bytes, const struct gw_
         add_sentence(a, "to copy: %s, %s", size, text);
     }
     uint64_t guessed = site_number(outage, "guessed_steps");
-    add_sentence(a, "outage: typically %s, at worst %s", site_text(site_at(outage, "typical"), "text"),
+    add_sentence(a, "outage: typically %s, at worst %s",
+                 site_text(site_at(outage, "typical"), "text"),
                  site_text(site_at(outage, "cautious"), "text"));
     if (guessed > 0)
         add_sentence(a, "of %llu steps nothing was measured yet: their target times are taken",
@@ -193,9 +194,8 @@ json_t *site_forecast(struct site *s, struct site_plan *p, enum gw_operation_id 
     json_t *said = sentences(direction, bytes, &sync, outage, &loss);
     return json_pack("{s:s, s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:I}", "plan", p->name,
                      "operation", gw_operation_name(op), "direction", direction, "sentences", said,
-                     "delta_bytes",
-                     number_or_null(bytes), "rate_bytes", number_or_null(rate), "sync",
-                     time_json(&sync), "outage", outage, "loss", site_loss_json(&loss),
+                     "delta_bytes", number_or_null(bytes), "rate_bytes", number_or_null(rate),
+                     "sync", time_json(&sync), "outage", outage, "loss", site_loss_json(&loss),
                      "divergent_blocks",
                      tail != NULL ? json_integer(json_integer_value(tail)) : json_null(),
                      "max_outage_ms", (json_int_t)v.doc->plan->failback.max_outage_ms);

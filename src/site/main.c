@@ -26,7 +26,8 @@ static const char help[] =
     "  -c, --config FILE     the site file (default " CONFIG_DEFAULT ")\n"
     "      --init            make the site's identity and catalog if there are none, and go on.\n"
     "                        Without it a missing catalog is an error: it may have been lost\n"
-    "      --rebuild         if the catalog is missing or damaged, make it anew from the other site and\n"
+    "      --rebuild         if the catalog is missing or damaged, make it anew from the other "
+    "site and\n"
     "                        the plan directories\n"
     "      --restore FILE    take a backup (godwit site backup); not over a catalog with plans\n"
     "      --programs DIR    a build directory, or one with godwit-replica and the nbdkit plugin\n"
@@ -36,7 +37,8 @@ static const char help[] =
     "  -h, --help            this text\n"
     "  -V, --version         the version\n"
     "\n"
-    "Ends cleanly on SIGTERM and SIGINT, and starts anew on SIGHUP, with the site file read again.\n"
+    "Ends cleanly on SIGTERM and SIGINT, and starts anew on SIGHUP, with the site file read "
+    "again.\n"
     "Says \"ready\" on standard output when it serves.\n"
     "Exit code: 0 ended by a signal, 1 it could not start, 2 wrong usage.\n";
 

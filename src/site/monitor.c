@@ -9,9 +9,9 @@
 #include "site/edits.h"
 #include "site/mates.h"
 #include "site/plandir.h"
-#include "site/runs.h"
 #include "site/recall.h"
 #include "site/replace.h"
+#include "site/runs.h"
 #include "site/view.h"
 #include "site/workload.h"
 
@@ -326,7 +326,8 @@ static void note_synced(struct site *s, struct site_plan *p, const json_t *ours)
     struct gw_error err = { 0 };
     if (!site_true(lag, "follows") || site_true(site_at(ours, "facts"), "synced"))
         return;
-    if (gw_catalog_plan_note(s->catalog, p->uuid_text, "{\"synced\":true,\"replaced\":null}", &err) == 0)
+    if (gw_catalog_plan_note(s->catalog, p->uuid_text, "{\"synced\":true,\"replaced\":null}",
+                             &err) == 0)
         site_event(s, "plan.synced", p->name, NULL, SITE_NOTICE, NULL,
                    "the standby is consistent: the first full sync since the change of roles");
 }
@@ -349,9 +350,8 @@ static void note_headline(struct site *s, struct site_plan *p)
 }
 
 /*
- * Both sides compared everything and found no block that differs: there is no tail, and nothing
- * that a person could sign for. The engine asks all the same, for it cannot know that its list is
- * exact where there are no reflinks.
+ * Everything was compared, and nothing is in the list of what only one side has: the list may hold
+ * too much (engine/tail.h), never too little. There is nothing that a person could sign for.
  */
 static void sign_empty(struct site *s, struct site_plan *p, const json_t *ours,
                        const json_t *theirs)
@@ -362,14 +362,12 @@ static void sign_empty(struct site *s, struct site_plan *p, const json_t *ours,
     struct gw_error err = { 0 };
     if (strcmp(site_text(dp, "state"), "assessing") != 0 ||
         strcmp(site_text(source, "replication"), "assessing") != 0 || !site_true(assess, "done") ||
-        site_number(assess, "differing_blocks") != 0 || site_number(assess, "tail_blocks") != 0 ||
-        !json_is_integer(tail) || json_integer_value(tail) != 0)
+        site_number(assess, "tail_blocks") != 0 || !json_is_integer(tail) || json_integer_value(tail) != 0)
         return;
-    if (site_dp_call(s, p,
-                     json_pack("{s:s, s:s}", "cmd", "sign", "by", "nobody: no block differs"),
+    if (site_dp_call(s, p, json_pack("{s:s, s:s}", "cmd", "sign", "by", "nobody: there is no tail"),
                      SITE_DP_CALL_MS, NULL, &err) == 0)
         site_event(s, "plan.no_tail", p->name, NULL, SITE_NOTICE, NULL,
-                   "everything was compared and no block differs: there is no divergent tail");
+                   "everything was compared: there is no divergent tail");
 }
 
 /* ---- units ------------------------------------------------------------------------------------

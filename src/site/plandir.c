@@ -115,12 +115,11 @@ json_t *site_plandir_json(const struct site_plandir *d)
 {
     if (!d->exists)
         return json_pack("{s:b}", "exists", 0);
-    return json_pack("{s:b, s:s, s:I, s:I, s:I, s:b, s:b, s:b, s:b, s:b, s:b, s:s, s:o, s:b, s:s}",
-                     "exists", 1, "role", gw_role_name(d->role), "epoch", (json_int_t)d->epoch,
-                     "highest_epoch", (json_int_t)d->highest_epoch, "seq", (json_int_t)d->seq,
-                     "blank", d->blank, "consistent", d->consistent, "clean", d->clean, "released",
-                     d->released, "token_valid", d->token_valid, "unverified", d->unverified,
-                     "pending", pending_name(d->pending), "incarnation",
-                     gw_describe_uuid(&d->incarnation), "mine", d->mine, "first_site",
-                     d->first_site);
+    return json_pack(
+        "{s:b, s:s, s:I, s:I, s:I, s:b, s:b, s:b, s:b, s:b, s:b, s:s, s:o, s:b, s:s}", "exists", 1,
+        "role", gw_role_name(d->role), "epoch", (json_int_t)d->epoch, "highest_epoch",
+        (json_int_t)d->highest_epoch, "seq", (json_int_t)d->seq, "blank", d->blank, "consistent",
+        d->consistent, "clean", d->clean, "released", d->released, "token_valid", d->token_valid,
+        "unverified", d->unverified, "pending", pending_name(d->pending), "incarnation",
+        gw_describe_uuid(&d->incarnation), "mine", d->mine, "first_site", d->first_site);
 }

@@ -156,8 +156,8 @@ int site_points(struct site *s, struct site_plan *p, json_t **ret, struct gw_err
     }
     if (site_mate_call(s, p->peer, "points", json_pack("{s:s}", "plan", p->name), MATE_MS, &answer,
                        NULL, &why) < 0)
-        json_array_append_new(missing, json_pack("{s:s, s:o}", "site", p->peer, "why",
-                                                 gw_control_text(why.msg)));
+        json_array_append_new(
+            missing, json_pack("{s:s, s:o}", "site", p->peer, "why", gw_control_text(why.msg)));
     else
         json_array_extend(all, json_object_get(answer, "points"));
     *ret = json_pack("{s:s, s:o, s:o}", "plan", p->name, "points", all, "missing", missing);

@@ -122,8 +122,7 @@ static int on_unfence(void *ctx, const struct gw_link_request *q, json_t **ret,
 }
 
 /* Asked again after a lost answer: it is gone, which is what was asked for. */
-static int on_retire(void *ctx, const struct gw_link_request *q, json_t **ret,
-                     struct gw_error *err)
+static int on_retire(void *ctx, const struct gw_link_request *q, json_t **ret, struct gw_error *err)
 {
     struct site *s = ctx;
     struct gw_uuid uuid;

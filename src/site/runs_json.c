@@ -95,13 +95,12 @@ static json_t *steps_json(const struct gw_run_look *l, const struct gw_operation
         json_t *detail = t[i].detail[0] != '\0' ? json_loads(t[i].detail, 0, NULL) : NULL;
         bool waits = l->view.step[i].state == GW_STEP_WAITS && live->waits_for[0] != '\0';
         /* A detail that is text alone, and what a step waited for once and waits for no more. */
-        const char *words = waits ? live->waits_for
-                            : l->view.step[i].state == GW_STEP_DONE
-                                ? ""
-                                : site_text(detail, "sentence");
+        const char *words = waits                                   ? live->waits_for
+                            : l->view.step[i].state == GW_STEP_DONE ? ""
+                                                                    : site_text(detail, "sentence");
         json_array_append_new(
-            a, json_pack("{s:s, s:s, s:s, s:s, s:i, s:o, s:o, s:o, s:I, s:b, s:b, s:o, s:o}", "step",
-                         gw_step_name(st->id), "title", gw_step_text(st->id)->title, "site",
+            a, json_pack("{s:s, s:s, s:s, s:s, s:i, s:o, s:o, s:o, s:I, s:b, s:b, s:o, s:o}",
+                         "step", gw_step_name(st->id), "title", gw_step_text(st->id)->title, "site",
                          place_site(l, st), "state", gw_step_state_name(l->view.step[i].state),
                          "attempt", (int)l->view.step[i].attempts, "started",
                          time_json(t[i].began_ns), "ended",
@@ -112,8 +111,7 @@ static json_t *steps_json(const struct gw_run_look *l, const struct gw_operation
                              : json_null(),
                          "ms", (json_int_t)(t[i].took_ns / GW_NS_PER_MS), "point_of_no_return",
                          (st->flags & GW_STEP_PONR) != 0, "current", l->current == i, "evidence",
-                         detail != NULL ? detail : json_null(), "detail",
-                         gw_control_text(words)));
+                         detail != NULL ? detail : json_null(), "detail", gw_control_text(words)));
     }
     return a;
 }
@@ -199,8 +197,7 @@ static int look(struct site *s, const char *id, struct gw_run_look *ret, struct 
     /* What is possible at the coordinator may be said here: it is asked over the link. An override
      * holds where it is said. */
     const struct gw_run_facts there = { .me = ret->view.coordinator, .peer = GW_PEER_UNKNOWN };
-    ret->choices |=
-        gw_run_choices(op, &ret->view, &there) & ~(1u << GW_CHOICE_OVERRIDE);
+    ret->choices |= gw_run_choices(op, &ret->view, &there) & ~(1u << GW_CHOICE_OVERRIDE);
     return 0;
 }
 
@@ -241,8 +238,8 @@ int site_run_json(struct site *s, const char *id, json_t **ret, struct gw_error 
     json_object_set_new(o, "ended",
                         n > 0 && gw_run_state_ended(l->shown) ? time_json(e[n - 1].wall_ns)
                                                               : json_null());
-    json_object_set_new(o, "reason", l->run.reason[0] != '\0' ? gw_control_text(l->run.reason)
-                                                              : json_null());
+    json_object_set_new(o, "reason",
+                        l->run.reason[0] != '\0' ? gw_control_text(l->run.reason) : json_null());
     json_object_set_new(o, "sentence", sentence_json(l, e, n, &live));
     json_object_set(o, "progress", live.progress != NULL ? live.progress : json_null());
     json_object_set_new(o, "mode", json_string(l->run.dry_run ? "dry-run" : "real"));

@@ -48,12 +48,14 @@ static int write_append(struct gw_catalog *c, const struct gw_run_append *a, con
     int r = 0;
     for (unsigned i = 0; r == 0 && i < a->n; i++) {
         CLEANUP_FREE char *entry = dump(site_run_entry_store(&a->entries[i]));
-        r = entry == NULL ? no_memory(err) : gw_catalog_run_entry_add(c, a->run, a->at + i, entry, err);
+        r = entry == NULL ? no_memory(err)
+                          : gw_catalog_run_entry_add(c, a->run, a->at + i, entry, err);
     }
     if (r == 0 && a->row != NULL) {
         CLEANUP_FREE char *row = row_text(a->row);
-        r = row == NULL ? no_memory(err)
-                        : gw_catalog_run_set(c, a->run, row, !gw_run_state_ended(a->row->state), err);
+        r = row == NULL
+                ? no_memory(err)
+                : gw_catalog_run_set(c, a->run, row, !gw_run_state_ended(a->row->state), err);
     }
     if (r == 0 && a->takes_request != 0)
         r = gw_catalog_run_request_take(c, a->takes_request, err);
@@ -115,10 +117,10 @@ static int create(void *ctx, const struct gw_run *run, const struct gw_run_appen
     if (fixed == NULL || row == NULL)
         return no_memory(err);
     const struct gw_catalog_run x = { .id = run->id,
-                                   .plan = run->plan,
-                                   .fixed = fixed,
-                                   .row = row,
-                                   .open = !gw_run_state_ended(first->row->state) };
+                                      .plan = run->plan,
+                                      .fixed = fixed,
+                                      .row = row,
+                                      .open = !gw_run_state_ended(first->row->state) };
     int r = gw_catalog_begin(c, &tx, err);
     if (r == 0)
         r = check_free(c, run->plan, ends, err);
@@ -198,7 +200,9 @@ static int inbox_get(void *ctx, const char *run, uint32_t step, uint32_t attempt
                      struct gw_run_inbox *ret, struct gw_error *err)
 {
     CLEANUP_CATALOG_MEM struct gw_catalog_mem mem = { 0 };
-    const struct gw_catalog_run_inbox key = { .run = run, .step = step, .attempt = attempt, .undo = undo };
+    const struct gw_catalog_run_inbox key = {
+        .run = run, .step = step, .attempt = attempt, .undo = undo
+    };
     const char *value = NULL;
     int r = gw_catalog_run_inbox_get(ctx, &key, &mem, &value, err);
     if (r <= 0)

@@ -8,8 +8,8 @@
 
 #include <errno.h>
 
-/* `then`: what the workload is when fn has succeeded; the headline goes by it at once, not only when
- * the monitor has looked. */
+/* `then`: what the workload is when fn has succeeded; the headline goes by it at once, not only
+ * when the monitor has looked. */
 static int with_workload(struct site_step *t,
                          int (*fn)(struct site_workload *, json_t **, struct gw_error *),
                          const char *name, enum gw_svc then, struct gw_error *err)

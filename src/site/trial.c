@@ -43,9 +43,9 @@ bool site_trial(void *site, enum gw_run_moment moment, const struct gw_run_call 
     char path[PATH_MAX], word[WORD_BYTES];
     if (dir == NULL)
         return false;
-    int n = snprintf(path, sizeof path, "%s/%s%s.%s%s", dir, call->undo ? "undo_" : "",
-                     gw_step_name(call->step->id), gw_run_moment_name(moment),
-                     remote ? ".remote" : "");
+    int n =
+        snprintf(path, sizeof path, "%s/%s%s.%s%s", dir, call->undo ? "undo_" : "",
+                 gw_step_name(call->step->id), gw_run_moment_name(moment), remote ? ".remote" : "");
     if (n < 0 || (size_t)n >= sizeof path || !read_word(path, word))
         return false;
     if (strcmp(word, "kill") == 0 && unlink(path) == 0) {

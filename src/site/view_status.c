@@ -222,10 +222,10 @@ json_t *site_view_status(struct site *s, struct site_plan *p, const struct site_
     json_t *o = json_pack("{s:s, s:s, s:s, s:o, s:s, s:s, s:s, s:s, s:I, s:s, s:s, s:s, s:s, s:s}",
                           "plan", p->name, "status", gw_status_name(v->phase.status), "phase",
                           gw_phase_name(v->phase.phase), "reasons", reason_names(v), "sentence",
-                          v->sentence, "next", v->next, "active", active, "holder",
-                          active, "epoch", (json_int_t)v->epoch, "direction",
-                          direction, "replication", gw_life_repl_name(v->facts.repl), "mode",
-                          gw_mode_name(v->facts.mode), "home", plan->home, "dr", plan->dr);
+                          v->sentence, "next", v->next, "active", active, "holder", active, "epoch",
+                          (json_int_t)v->epoch, "direction", direction, "replication",
+                          gw_life_repl_name(v->facts.repl), "mode", gw_mode_name(v->facts.mode),
+                          "home", plan->home, "dr", plan->dr);
     if (o == NULL)
         return NULL;
     lag_json(o, v);

@@ -38,7 +38,7 @@ import time
 
 import pytest
 
-import godwit
+import disks
 from godwit import BUILD, Program, free_port, sanitizer_env, wait_for
 from ledger import Ledger
 from proxy import Proxy
@@ -539,13 +539,22 @@ class Pair:
 class Manual:
     """Pairs of one test."""
 
-    def __init__(self):
+    def __init__(self, kind=None):
+        """kind: of the file system that all of it is on (disks.py); Impossible, if it is."""
         self.root = tempfile.mkdtemp(prefix="gw-")
         self.pairs = []
+        self.disk = None
+        if kind:
+            try:
+                disks.private_mounts()
+                self.disk = disks.Disk.make(kind, self.root)
+            except disks.Impossible:
+                shutil.rmtree(self.root)
+                raise
 
     def pair(self, proxies=False):
         """Two sites that are paired; no plan."""
-        root = os.path.join(self.root, str(len(self.pairs)))
+        root = os.path.join(self.disk.path if self.disk else self.root, str(len(self.pairs)))
         os.mkdir(root)
         pair = Pair(root)
         self.pairs.append(pair)
@@ -589,11 +598,24 @@ class Manual:
         finally:
             subprocess.run(["chattr", "-R", "-i", self.root], check=False,
                            stderr=subprocess.DEVNULL)
+            if self.disk:
+                self.disk.close()
             shutil.rmtree(self.root)
 
 
 @pytest.fixture
 def manual():
     m = Manual()
+    yield m
+    m.close()
+
+
+@pytest.fixture
+def manual_with_clones():
+    """On a file system that can clone files: recovery points are made at the fork, tails are exact."""
+    try:
+        m = Manual("xfs")
+    except disks.Impossible as e:
+        pytest.skip(str(e))
     yield m
     m.close()

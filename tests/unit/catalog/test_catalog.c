@@ -419,7 +419,7 @@ int main(void)
         T(test_settings),
         T(test_damaged),
         T(test_migrate),
-       
+
         T(test_newer),
         T(test_unknown_word),
         T(test_transactions),

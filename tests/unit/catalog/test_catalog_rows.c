@@ -449,9 +449,9 @@ static void test_outbox(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        T(test_identity),      T(test_peers),       T(test_plans),
-        T(test_plan_versions), T(test_names),       T(test_timings),    T(test_signatures),
-        T(test_events),        T(test_idempotency), T(test_children),   T(test_outbox),
+        T(test_identity),    T(test_peers),    T(test_plans),      T(test_plan_versions),
+        T(test_names),       T(test_timings),  T(test_signatures), T(test_events),
+        T(test_idempotency), T(test_children), T(test_outbox),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
