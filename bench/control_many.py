@@ -12,7 +12,7 @@ from control_sites import Sites, bare, light, served, start_command_ms, steps_of
 
 PLANS, IDLE_PLANS = 50, 200
 WATCH_S = 20
-SETTLE_S = 30  # looks at workloads come every 10 s at the active site, every 30 s at the other
+SETTLE_S = 15  # after the last activation
 API_S = 5
 
 
@@ -89,33 +89,32 @@ def memory_mib(pid):
     return kib["Rss"] * KIB / MIB, kib["Pss"] * KIB / MIB
 
 
-def watch(site):
-    """Of an idle site: {daemon CPU %, MiB; data plane CPU %, MiB}."""
-    daemon, units = [site.program.pid], site.units()
-    before = cpu_seconds(daemon), cpu_seconds(units)
+def watch(sites):
+    """Of idle sites, one after the other: {daemon CPU %, MiB; data plane CPU %, MiB}."""
+    pids = [([s.program.pid], s.units()) for s in sites]
+    before = [list(map(cpu_seconds, p)) for p in pids]
     began = time.monotonic()
     time.sleep(WATCH_S)  # what is measured is how much is done in this time
+    after = [list(map(cpu_seconds, p)) for p in pids]
     seconds = time.monotonic() - began
-    return {"cpu": (cpu_seconds(daemon) - before[0]) / seconds * 100,
-            "units_cpu": (cpu_seconds(units) - before[1]) / seconds * 100,
-            "rss": memory_mib(daemon[0])[0], "units": len(units),
-            "units_mib": sum(memory_mib(u)[1] for u in units)}
+    return [{"cpu": (a[0] - b[0]) / seconds * 100, "units_cpu": (a[1] - b[1]) / seconds * 100,
+             "rss": memory_mib(daemon[0])[0], "units": len(units),
+             "units_mib": sum(memory_mib(u)[1] for u in units)}
+            for (daemon, units), b, a in zip(pids, before, after)]
 
 
 @measure("control-idle", "Idle plans", where=("disk",))
 def idle(lab):
-    rows, last = [], None
+    rows = []
     for plans in (1, lab.size(PLANS, 3), lab.size(IDLE_PLANS, 6)):
         sites = Sites(lab)
         sites.protect(*(light(sites, f"p{i:03}") for i in range(plans)))
         time.sleep(lab.size(SETTLE_S, 1))
-        for site in sites.both:
-            last = watch(site)
-            rows.append([str(plans), "active" if site is sites.home else "standby",
-                         f"{last['cpu']:.1f}", f"{last['rss']:.0f}", str(last["units"]),
-                         f"{last['units_cpu']:.1f}", f"{last['units_mib']:.0f}"])
-            if site is sites.home:
-                active = last
+        active, standby = watch(sites.both)
+        for name, seen in (("active", active), ("standby", standby)):
+            rows.append([str(plans), name, f"{seen['cpu']:.1f}", f"{seen['rss']:.0f}",
+                         str(seen["units"]), f"{seen['units_cpu']:.1f}",
+                         f"{seen['units_mib']:.0f}"])
         sites.drop()
     result = Result(f"""Activated plans of one volume of 1 MiB, all active at one site, with a workload of
         one instance whose status is looked at, and nothing written. Processor time of godwitd over

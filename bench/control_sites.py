@@ -201,9 +201,10 @@ class Sites:
         for plan in plans:
             self.apply(plan)
         names = [p["plan"] for p in plans]
-        bench.poll("the plans at the other site", lambda: set(names) <= {
-            p["plan"] for p in self.dr.get("plans")["plans"]}, every_s=0.05)
-        for name in names:
+        for name in names:  # each site has it, and has heard that the other one has it
+            bench.poll(f"{name} at the other site", lambda name=name: self.home.get(
+                f"plans/{name}/guards?operation=activate")["operations"][0]["allowed"],
+                every_s=0.05)
             self.home.begin("plan", "activate", name)
         for name in names:
             for s in self.both:

@@ -242,7 +242,7 @@ int cli_cmd_site_restore(struct gw_term *t)
     const char *file = cli_operand(t, 0);
     bool from_peer = gw_term_flag(&t->args, "from-peer"), alone = gw_term_flag(&t->args, "alone");
     if ((file != NULL) + from_peer + alone != 1)
-        return gw_term_usage(t, "site restore needs FILE or --from-peer, or --alone: one of them");
+        return gw_term_usage(t, "site restore needs one of FILE, --from-peer and --alone");
     int r =
         file != NULL ? absolute(t, file, body) : cli_put_flag(t, body, "from-peer", "from_peer");
     if (r == 0)

@@ -362,7 +362,8 @@ static void sign_empty(struct site *s, struct site_plan *p, const json_t *ours,
     struct gw_error err = { 0 };
     if (strcmp(site_text(dp, "state"), "assessing") != 0 ||
         strcmp(site_text(source, "replication"), "assessing") != 0 || !site_true(assess, "done") ||
-        site_number(assess, "tail_blocks") != 0 || !json_is_integer(tail) || json_integer_value(tail) != 0)
+        site_number(assess, "tail_blocks") != 0 || !json_is_integer(tail) ||
+        json_integer_value(tail) != 0)
         return;
     if (site_dp_call(s, p, json_pack("{s:s, s:s}", "cmd", "sign", "by", "nobody: there is no tail"),
                      SITE_DP_CALL_MS, NULL, &err) == 0)

@@ -49,6 +49,9 @@ APP = os.path.join(os.path.dirname(os.path.abspath(__file__)), "ledger_app.sh")
 MiB = 1024 * 1024
 TIMEOUT_S = 60
 
+# For tests that make test has no time for.
+torture = pytest.mark.skipif(not os.environ.get("GODWIT_TORTURE"), reason="takes long: make torture")
+
 # Exit codes of godwit.
 OK, FAILED, USAGE, REFUSED, WAITING, CANCELLED, UNKNOWN = range(7)
 ENDED = ("DONE", "FAILED", "CANCELLED", "REVERTED", "ABORTED")
@@ -61,6 +64,18 @@ def program_env():
     if preload:
         env.update(GODWIT_NBDKIT_PRELOAD=preload, ASAN_OPTIONS="detect_leaks=0")
     return env
+
+
+_ports = set()
+
+
+def fresh_port():
+    """A free port that nobody here was given before, though it may not listen yet."""
+    while True:
+        port = free_port()
+        if port not in _ports:
+            _ports.add(port)
+            return port
 
 
 def command_line(pid):
@@ -129,8 +144,8 @@ class Daemon:
         os.makedirs(self.trials)
         self.config = os.path.join(self.dir, "site.json")
         self.socket = os.path.join(self.state, "api.sock")
-        self.link = "127.0.0.1:%d" % free_port()
-        self.data = "127.0.0.1:%d" % free_port()
+        self.link = "127.0.0.1:%d" % fresh_port()
+        self.data = "127.0.0.1:%d" % fresh_port()
         self.program = None
         self.programs = []
 
@@ -309,7 +324,7 @@ class Plan:
         self.name, self.bytes = name, bytes
         self.dir = os.path.join(root, "service")
         os.mkdir(self.dir)
-        self.port = free_port()
+        self.port = fresh_port()
         self.file = os.path.join(root, name + ".json")
         self.ledger = Ledger(self.dir)
 
@@ -424,8 +439,8 @@ class Pair:
             s.stop()
         for s in self.sites:
             link, data = Proxy(address=s.link), Proxy(address=s.data)
-            s.link = link.target = "127.0.0.1:%d" % free_port()
-            s.data = data.target = "127.0.0.1:%d" % free_port()
+            s.link = link.target = "127.0.0.1:%d" % fresh_port()
+            s.data = data.target = "127.0.0.1:%d" % fresh_port()
             self.proxies += [link, data]
         for s in self.sites:
             s.start()

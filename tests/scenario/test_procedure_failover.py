@@ -6,7 +6,7 @@ import json
 import os
 import subprocess
 
-from daemons import APP, REFUSED, manual, manual_with_clones  # noqa: F401
+from daemons import APP, REFUSED, manual, manual_with_clones, torture  # noqa: F401
 
 DEADLINE_S = 60
 
@@ -111,6 +111,7 @@ def test_the_tail_is_exactly_what_was_lost(manual_with_clones):
     pair.check_history(lost)
 
 
+@torture
 def test_a_clean_loss_has_no_tail(manual_with_clones):
     """Nothing is written any more when home dies: nothing is lost, and nobody has to sign."""
     pair = manual_with_clones.protected(proxies=True)
@@ -142,6 +143,7 @@ def test_home_lives_and_is_told_to_stop(manual):
     pair.plan.ledger.check_never_two()
 
 
+@torture
 def test_roles_stay_after_adopt(manual):
     """adopt: the DR site becomes home, and the old home its DR site."""
     pair = manual.protected(proxies=True)

@@ -2,20 +2,31 @@
 # Copyright the godwit authors
 """Procedure: the handover is in doubt. The link went between the release and its answer: neither
 site serves until that is known, or a person says what is so."""
-import pytest
-
-from daemons import manual  # noqa: F401
+from daemons import manual, torture  # noqa: F401
 
 REASON = ("--reason", "seen with my own eyes")
 
 
-def release_and_cut(pair, moment):
-    """A failback, and the link goes at that moment of the handover at dr; the run."""
-    gate = pair.dr.trial("handover." + moment, "wait")
+def release_and_cut(pair):
+    """A failback; dr releases, and the link goes before anybody hears of it. The run."""
+    gate = pair.dr.trial("handover.after_effect", "wait")
     run = pair.dr.begin("failback", "shop")
     gate.wait_reached()
     pair.cut()
     gate.open()
+    return run
+
+
+def die_before_the_release(pair):
+    """A failback; the daemon of dr dies when the intent to release is durable at both sites, and comes
+    back to find that the link has gone. The run."""
+    gate = pair.dr.trial("handover.before_effect", "wait")
+    run = pair.dr.begin("failback", "shop")
+    gate.wait_reached()
+    pair.cut()
+    pair.dr.kill()
+    gate.open()
+    pair.dr.start()
     return run
 
 
@@ -32,7 +43,7 @@ def until_in_doubt(site):
 def test_released_and_the_link_returns(manual):
     """The new site learns from the old one that it was released, and goes on."""
     pair = manual.swapped(proxies=True)
-    run = release_and_cut(pair, "after_effect")
+    run = release_and_cut(pair)
     until_in_doubt(pair.home)
     check_neither_serves(pair)
     pair.restore()
@@ -42,17 +53,12 @@ def test_released_and_the_link_returns(manual):
     pair.check_history()
 
 
+@torture
 def test_not_released_and_the_link_returns(manual):
     """The old daemon dies just before the release; it returns, alone: no service before the new site
     has heard that there was no release. Then service is back where it was."""
     pair = manual.swapped(proxies=True)
-    gate = pair.dr.trial("handover.before_effect", "wait")
-    run = pair.dr.begin("failback", "shop")
-    gate.wait_reached()
-    pair.cut()
-    pair.dr.kill()
-    gate.open()
-    pair.dr.start()
+    run = die_before_the_release(pair)
     until_in_doubt(pair.dr)
     until_in_doubt(pair.home)
     check_neither_serves(pair)
@@ -64,12 +70,12 @@ def test_not_released_and_the_link_returns(manual):
     pair.check_history()
 
 
-@pytest.mark.parametrize("moment", ["after_effect"])
-def test_a_person_decides_at_the_new_site(manual, moment):
+@torture
+def test_a_person_decides_at_the_new_site(manual):
     """override at home, on the word that dr will not serve: nothing is lost, for both were equal. dr
     obeys when it is heard of again."""
     pair = manual.swapped(proxies=True)
-    run = release_and_cut(pair, moment)
+    run = release_and_cut(pair)
     until_in_doubt(pair.home)
     pair.home.godwit("run", "override", run, *REASON, "--no-wait")
     pair.plan.until_acknowledged("madrid")
@@ -86,13 +92,7 @@ def test_a_person_decides_at_the_old_site(manual):
     """override at dr before any release, on the word that home will not take over: service returns to
     dr at once, and home agrees when it is heard of again."""
     pair = manual.swapped(proxies=True)
-    gate = pair.dr.trial("handover.before_effect", "wait")
-    run = pair.dr.begin("failback", "shop")
-    gate.wait_reached()
-    pair.cut()
-    pair.dr.kill()
-    gate.open()
-    pair.dr.start()
+    run = die_before_the_release(pair)
     until_in_doubt(pair.dr)
     pair.dr.godwit("run", "override", run, *REASON, "--no-wait")
     pair.plan.until_acknowledged("lisbon")

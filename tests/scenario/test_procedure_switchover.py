@@ -65,7 +65,7 @@ def test_the_evidence_says_when_and_how_long(manual):
     outage_ms = (new.first_sent - old.last_acked) / 1e6
     assert outage_ms <= kept["measured"]["outage_ms"] + 1000, kept["measured"]
     # Both sites have the same log, entry by entry.
-    logs = [[(e["number"], e["hash"]) for e in s.log(run)] for s in pair.sites]
+    logs = [[(e["seq"], e["hash"]) for e in s.log(run)] for s in pair.sites]
     n = min(map(len, logs))
     assert logs[0][:n] == logs[1][:n] and n > 20
 
