@@ -333,12 +333,23 @@ int site_mates_load(struct site *s, struct gw_error *err)
 void site_mates_stop(struct site *s)
 {
     site_mates_wake(s);
-    while (s->mates != NULL) {
-        struct site_mate *m = s->mates;
+    for (struct site_mate *m = s->mates; m != NULL; m = m->next)
         gw_peer_cancel(m->peer);
+    for (struct site_mate *m = s->mates; m != NULL; m = m->next) {
         if (m->runs)
             pthread_join(m->thread, NULL);
+        m->runs = false;
+    }
+}
+
+void site_mates_free(struct site *s)
+{
+    while (s->mates != NULL) {
+        struct site_mate *m = s->mates;
         s->mates = m->next;
+        gw_peer_cancel(m->peer); /* of one that was paired with meanwhile */
+        if (m->runs)
+            pthread_join(m->thread, NULL);
         gw_peer_free(m->peer);
         free(m);
     }

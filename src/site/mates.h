@@ -27,7 +27,9 @@ int site_mate_address(struct site *s, const char *name, struct site_mate_address
 void site_mates_forget(struct site *s, const char *name);
 /* Begin to beat to all peers of the catalog; again after a pairing. */
 int site_mates_load(struct site *s, struct gw_error *err);
+/* Calls in flight end, and new ones fail at once; then, when nobody calls any more, free. */
 void site_mates_stop(struct site *s);
+void site_mates_free(struct site *s);
 
 struct site_mate_state {
     bool paired, reachable; /* reachable: it answered or beat within SITE_MATE_SILENT_MS */

@@ -233,25 +233,31 @@ static int stop_workload(struct site *s, struct site_plan *p, struct gw_error *e
     return r;
 }
 
-int site_fence_plan(struct site *s, struct site_plan *p, const char *reason, struct gw_error *err)
+/* plan_mu is held. */
+static int fence(struct site *s, struct site_plan *p, const char *reason, struct gw_error *err)
 {
     char *why = (char *)(uintptr_t)reason;
-    LOCK_SCOPE(&p->plan_mu);
     int r = site_plan_update(s, p, set_fenced, why, err);
     if (r < 0)
         return r;
     site_event(s, "plan.fenced", p->name, NULL, SITE_WARNING, NULL,
                "this site must not serve the plan: %s", reason);
     /* The data first: a writer that goes on after this gets errors, whatever the workload does. */
-    struct gw_error fence = { 0 };
+    struct gw_error no = { 0 };
     r = site_dp_call(s, p, json_pack("{s:s, s:s}", "cmd", "fence", "reason", reason),
-                     SITE_DP_CALL_MS, NULL, &fence);
+                     SITE_DP_CALL_MS, NULL, &no);
     int stopped = stop_workload(s, p, err);
     if (site_dp_stop(s, p, err) < 0)
         return -EIO;
-    if (r < 0 && fence.code != -ENOENT && fence.code != -ECONNREFUSED && fence.code != -ENOSYS)
-        gw_log(GW_LOG_WARNING, "%s: fencing the source: %s", p->name, fence.msg);
+    if (r < 0 && no.code != -ENOENT && no.code != -ECONNREFUSED && no.code != -ENOSYS)
+        gw_log(GW_LOG_WARNING, "%s: fencing the source: %s", p->name, no.msg);
     return stopped;
+}
+
+int site_fence_plan(struct site *s, struct site_plan *p, const char *reason, struct gw_error *err)
+{
+    LOCK_SCOPE(&p->plan_mu);
+    return fence(s, p, reason, err);
 }
 
 /* ---- what the sides say -----------------------------------------------------------------------
@@ -306,6 +312,16 @@ static void obey(struct site *s, struct site_plan *p, const json_t *ours)
     pthread_cond_broadcast(&s->changed);
 }
 
+/* As the catalog has it now: a run may have begun to bring this side up to date since it was seen. */
+static bool wants_source(struct site *s, const struct site_plan *p)
+{
+    CLEANUP_CATALOG_MEM struct gw_catalog_mem mem = { 0 };
+    struct gw_catalog_plan row;
+    struct gw_error err = { 0 };
+    return gw_catalog_plan_get_uuid(s->catalog, p->uuid_text, &mem, &row, &err) < 0 ||
+           row.want == GW_CATALOG_WANT_SOURCE;
+}
+
 /* In a look thread: stopping a workload may take minutes. Tried until it is done. */
 static void fence_deposed(struct site *s, struct site_plan *p)
 {
@@ -315,7 +331,10 @@ static void fence_deposed(struct site *s, struct site_plan *p)
     memcpy(why, p->fence_why, sizeof why);
     p->fence_why[0] = '\0';
     pthread_mutex_unlock(&s->mu);
-    if (why[0] != '\0' && site_fence_plan(s, p, why, &err) < 0)
+    if (why[0] == '\0')
+        return;
+    LOCK_SCOPE(&p->plan_mu);
+    if (wants_source(s, p) && fence(s, p, why, &err) < 0)
         site_event(s, "plan.fence_failed", p->name, NULL, SITE_ERROR, NULL,
                    "the workload could not be stopped: %s", err.msg);
 }

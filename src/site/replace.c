@@ -90,8 +90,8 @@ static int mark_plan(struct site *s, struct site_plan *p, const json_t *ours, vo
 {
     (void)ours;
     CLEANUP_SITE_JSON json_t *facts =
-        json_pack("{s:b, s:{s:o, s:I}}", "synced", 0, "replaced", "by", gw_control_text(arg),
-                  "wall_ns", (json_int_t)gw_wall_ns());
+        json_pack("{s:b, s:n, s:{s:o, s:I}}", "synced", 0, "replaced_run", "replaced", "by",
+                  gw_control_text(arg), "wall_ns", (json_int_t)gw_wall_ns());
     CLEANUP_FREE char *text = json_dumps(facts, JSON_COMPACT);
     return text == NULL ? gw_error_set(err, -ENOMEM, "out of memory")
                         : gw_catalog_plan_note(s->catalog, p->uuid_text, text, err);
@@ -150,8 +150,9 @@ static void note_run(struct site *s, const struct site_plan *p, const json_t *ma
 {
     struct gw_error err = { 0 };
     CLEANUP_SITE_JSON json_t *facts =
-        json_pack("{s:{s:s, s:I, s:s}}", "replaced", "by", site_text(mark, "by"), "wall_ns",
-                  (json_int_t)site_number(mark, "wall_ns"), "run", run);
+        json_pack("{s:s, s:{s:s, s:I, s:s}}", "replaced_run", run, "replaced", "by",
+                  site_text(mark, "by"), "wall_ns", (json_int_t)site_number(mark, "wall_ns"), "run",
+                  run);
     CLEANUP_FREE char *text = json_dumps(facts, JSON_COMPACT);
     if (text == NULL || gw_catalog_plan_note(s->catalog, p->uuid_text, text, &err) < 0)
         gw_log(GW_LOG_WARNING, "%s: %s", p->name, err.msg);
@@ -183,12 +184,17 @@ void site_replace_go_on(struct site *s, struct site_plan *p, const json_t *ours,
 static int list_plan(struct site *s, struct site_plan *p, const json_t *ours, void *arg,
                      struct gw_error *err)
 {
-    const json_t *mark = site_at(site_at(ours, "facts"), "replaced");
-    (void)s;
-    (void)err;
-    if (json_is_object(mark))
-        json_array_append_new(
-            arg, json_pack("{s:s, s:s}", "plan", p->name, "run", site_text(mark, "run")));
+    CLEANUP_CATALOG_MEM struct gw_catalog_mem mem = { 0 };
+    struct gw_catalog_plan row = { 0 };
+    (void)ours; /* it may be of before the mark */
+    int r = gw_catalog_plan_get_uuid(s->catalog, p->uuid_text, &mem, &row, err);
+    if (r < 0)
+        return r;
+    CLEANUP_SITE_JSON json_t *facts = json_loads(row.state, 0, NULL);
+    /* The mark goes with the first full sync, which may be sooner than we look. */
+    const char *run = site_text(facts, "replaced_run");
+    if (json_is_object(site_at(facts, "replaced")) || run[0] != '\0')
+        json_array_append_new(arg, json_pack("{s:s, s:s}", "plan", p->name, "run", run));
     return 0;
 }
 

@@ -338,11 +338,12 @@ void site_stop(struct site *s)
     if (s->events != NULL)
         gw_http_events_close(s->events);
     gw_http_stop(s->api);
-    site_mates_stop(s); /* calls in flight end: a run's thread may be in one */
+    site_mates_stop(s); /* a run's thread may be in a call */
     site_recall_stop(s);
     site_runs_stop(s);
     gw_link_close(s->link);
     site_monitor_stop(s);
+    site_mates_free(s);
     gw_dataport_stop(s->data);
     gw_notifier_free(s->notifier, NOTIFY_END_MS);
     gw_polls_free(s->polls);

@@ -34,7 +34,6 @@ import signal
 import socket
 import subprocess
 import tempfile
-import time
 
 import pytest
 

@@ -6,7 +6,7 @@ import json
 import os
 import subprocess
 
-from daemons import APP, REFUSED, manual, manual_with_clones, torture  # noqa: F401
+from daemons import APP, REFUSED, fresh_port, manual, manual_with_clones, torture  # noqa: F401
 
 DEADLINE_S = 60
 
@@ -53,16 +53,10 @@ def test_home_is_lost_returns_fenced_and_service_comes_home(manual):
     lost = plan.ledger.lost()
     assert len(lost) >= 20
 
-    # Home returns, and does not serve: not even somebody who starts the service by hand gets a
-    # write acknowledged.
-    bring_home_back(pair)
+    # Home returns, and does not serve.
     before = plan.ledger.count("madrid")
-    env = {**os.environ, "GODWIT_SITE": "madrid",
-           "GODWIT_VOLUME_data_SOCKET": os.path.join(home.state, "run", "shop.nbd")}
-    subprocess.run([APP, plan.dir, str(plan.port), "start"], env=env, capture_output=True,
-                   timeout=DEADLINE_S)
-    assert plan.ledger.count("madrid") == before
-    plan.kill_service("madrid")
+    bring_home_back(pair)
+    assert not plan.service_runs("madrid") and plan.ledger.count("madrid") == before
 
     # Reverse: the tail is itemised, and waits for a signature.
     run = dr.begin("reverse", "shop")
@@ -140,6 +134,25 @@ def test_home_lives_and_is_told_to_stop(manual):
     assert steps["revoke"]["evidence"]["enforcement"] == "the old site fenced itself"
     pair.plan.until_acknowledged("lisbon")
     assert not pair.plan.service_runs("madrid")
+    pair.plan.ledger.check_never_two()
+
+
+@torture
+def test_nobody_serves_at_a_fenced_site_by_hand(manual):
+    """Somebody starts the service at the returned home: no write of it is acknowledged."""
+    pair = manual.protected(proxies=True)
+    lose_home(pair, records=5)
+    fail_over(pair)
+    bring_home_back(pair)
+    before = pair.plan.ledger.count("madrid")
+    by_hand = subprocess.Popen(
+        [APP, pair.plan.dir, str(fresh_port()), "start"], stdin=subprocess.DEVNULL,
+        env={**os.environ, "GODWIT_SITE": "madrid", "GODWIT_VOLUME_data_SOCKET":
+             os.path.join(pair.home.state, "run", "shop.nbd")})
+    pair.plan.until_acknowledged("lisbon", 100)
+    assert pair.plan.ledger.count("madrid") == before
+    pair.plan.kill_service("madrid")
+    by_hand.wait(DEADLINE_S)
     pair.plan.ledger.check_never_two()
 
 
