@@ -102,20 +102,30 @@ int site_mate_call(struct site *s, const char *name, const char *method, json_t 
 /* ---- beats ------------------------------------------------------------------------------------
  */
 
-/* Our sides of the plans that are shared with a mate: all, or those that it should hear of now. */
-static json_t *sides_for(struct site *s, const char *mate, bool all)
+/*
+ * Our sides of the plans that are shared with a mate: all, or those that it should hear of now. From
+ * plan *at of the list on, and no more than `most` of them; *at is where the rest begins, and 0 when
+ * that was all. A plan that is added meanwhile comes first in the list: the worst is one told twice.
+ */
+static json_t *sides_for(struct site *s, const char *mate, bool all, size_t most, size_t *at)
 {
     json_t *a = json_array();
+    size_t i = 0;
     LOCK_SCOPE(&s->mu);
-    for (struct site_plan *p = s->plans; p != NULL; p = p->next) {
-        if (p->gone || p->side == NULL || strcmp(p->peer, mate) != 0)
+    for (struct site_plan *p = s->plans; p != NULL; p = p->next, i++) {
+        if (i < *at || p->gone || p->side == NULL || strcmp(p->peer, mate) != 0)
             continue;
+        if (json_array_size(a) == most) {
+            *at = i;
+            return a;
+        }
         bool tell = p->tell;
         p->tell = false;
         if (all || tell)
             json_array_append_new(a, json_pack("{s:s, s:s, s:O}", "plan", p->name, "uuid",
                                                p->uuid_text, "side", p->side));
     }
+    *at = 0;
     return a;
 }
 
@@ -173,8 +183,9 @@ int site_mates_heard(struct site *s, const char *from, const json_t *params, jso
     note_beat(s, from);
     /* Who hears our own beats need not be told twice. */
     bool wants = json_is_false(site_at(params, "want")) == false;
+    size_t at = 0;
     *ret = json_pack("{s:o, s:I, s:s, s:s, s:I}", "sides",
-                     wants ? sides_for(s, from, true) : json_array(), "wall_ns",
+                     wants ? sides_for(s, from, true, SIZE_MAX, &at) : json_array(), "wall_ns",
                      (json_int_t)gw_wall_ns(), "version", GODWIT_VERSION, "instance", s->instance,
                      "generation", (json_int_t)s->generation);
     return *ret != NULL ? 0 : gw_error_set(err, -ENOMEM, "out of memory");
@@ -199,15 +210,17 @@ static bool wants_sides(struct site_mate *m)
            gw_boot_ns() - m->beaten_boot_ns >= 2 * SITE_BEAT_MS * GW_NS_PER_MS;
 }
 
-static void beat(struct site_mate *m, bool all)
+/* One message; *at as of sides_for. */
+static int beat_some(struct site_mate *m, bool all, size_t *at)
 {
     struct site *s = m->site;
     struct gw_error err = { 0 };
     CLEANUP_SITE_JSON json_t *result = NULL;
+    json_t *sides = sides_for(s, m->name, all, SITE_BEAT_SIDES_MAX, at);
     CLEANUP_SITE_JSON json_t *params =
-        json_pack("{s:o, s:b, s:I, s:s, s:I}", "sides", sides_for(s, m->name, all), "want",
-                  wants_sides(m), "wall_ns", (json_int_t)gw_wall_ns(), "instance", s->instance,
-                  "generation", (json_int_t)s->generation);
+        json_pack("{s:o, s:b, s:I, s:s, s:I}", "sides", sides, "want", wants_sides(m), "wall_ns",
+                  (json_int_t)gw_wall_ns(), "instance", s->instance, "generation",
+                  (json_int_t)s->generation);
     uint64_t sent_ns = gw_wall_ns();
     int r = gw_peer_call(m->peer, "beat", params, SITE_BEAT_TIMEOUT_MS, &result, NULL, NULL, &err);
     if (r == 0) {
@@ -222,6 +235,14 @@ static void beat(struct site_mate *m, bool all)
         snprintf(m->why, sizeof m->why, "%.255s", err.msg);
     else
         snprintf(m->version, sizeof m->version, "%s", site_text(result, "version"));
+    return r;
+}
+
+static void beat(struct site_mate *m, bool all)
+{
+    size_t at = 0;
+    while (beat_some(m, all, &at) == 0 && at != 0)
+        ;
 }
 
 /* All sides each second, so that the other site knows that they are of now; what changed between,

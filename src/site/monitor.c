@@ -312,7 +312,8 @@ static void obey(struct site *s, struct site_plan *p, const json_t *ours)
     pthread_cond_broadcast(&s->changed);
 }
 
-/* As the catalog has it now: a run may have begun to bring this side up to date since it was seen. */
+/* As the catalog has it now: since it was seen a run may have begun to bring this side up to date.
+ */
 static bool wants_source(struct site *s, const struct site_plan *p)
 {
     CLEANUP_CATALOG_MEM struct gw_catalog_mem mem = { 0 };

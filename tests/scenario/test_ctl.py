@@ -139,6 +139,7 @@ def test_what_is_installed_and_where(world):
               under("mandir", "man1", "godwit-ctl.1"),
               under("mandir", "man1", "godwit-replica.1"),
               under("mandir", "man1", "nbdkit-godwit-plugin.1"),
+              under("mandir", "man8", "godwitd.8"), under("sbindir", "godwitd"),
               under("datadir", "bash-completion", "completions", "godwit.bash"),
               under("datadir", "bash-completion", "completions", "godwit-ctl.bash"),
               os.path.join(plugins, "nbdkit-godwit-plugin.so")}

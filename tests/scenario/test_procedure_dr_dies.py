@@ -66,9 +66,11 @@ def test_home_dies_again_while_it_is_brought_up_to_date(manual):
     run = pair.dr.begin("reverse", "shop")
     pair.home.until("a tail waits", lambda s: s["divergence"] is not None)
     pair.home.kill_site()
+    pair.dr.until("home is missed", lambda s: s["divergence"] is None)
     pair.plan.until_acknowledged("lisbon")
     pair.home.start()
-    pair.home.until("the tail waits again", lambda s: s["divergence"] is not None)
+    for site in (pair.dr, pair.home):
+        site.until("the tail waits again", lambda s: s["divergence"] is not None)
     pair.home.godwit("divergence", "sign", "shop", "--by", "eva")
     pair.dr.until_run(run, "DONE")
     pair.until_phase("READY_TO_FAIL_BACK")
