@@ -103,9 +103,10 @@ int site_mate_call(struct site *s, const char *name, const char *method, json_t 
  */
 
 /*
- * Our sides of the plans that are shared with a mate: all, or those that it should hear of now. From
- * plan *at of the list on, and no more than `most` of them; *at is where the rest begins, and 0 when
- * that was all. A plan that is added meanwhile comes first in the list: the worst is one told twice.
+ * Our sides of the plans that are shared with a mate: all, or those that it should hear of now.
+ * From plan *at of the list on, and no more than `most` of them; *at is where the rest begins, and
+ * 0 when that was all. A plan that is added meanwhile comes first in the list: the worst is one
+ * told twice.
  */
 static json_t *sides_for(struct site *s, const char *mate, bool all, size_t most, size_t *at)
 {
@@ -217,10 +218,9 @@ static int beat_some(struct site_mate *m, bool all, size_t *at)
     struct gw_error err = { 0 };
     CLEANUP_SITE_JSON json_t *result = NULL;
     json_t *sides = sides_for(s, m->name, all, SITE_BEAT_SIDES_MAX, at);
-    CLEANUP_SITE_JSON json_t *params =
-        json_pack("{s:o, s:b, s:I, s:s, s:I}", "sides", sides, "want", wants_sides(m), "wall_ns",
-                  (json_int_t)gw_wall_ns(), "instance", s->instance, "generation",
-                  (json_int_t)s->generation);
+    CLEANUP_SITE_JSON json_t *params = json_pack(
+        "{s:o, s:b, s:I, s:s, s:I}", "sides", sides, "want", wants_sides(m), "wall_ns",
+        (json_int_t)gw_wall_ns(), "instance", s->instance, "generation", (json_int_t)s->generation);
     uint64_t sent_ns = gw_wall_ns();
     int r = gw_peer_call(m->peer, "beat", params, SITE_BEAT_TIMEOUT_MS, &result, NULL, NULL, &err);
     if (r == 0) {

@@ -149,10 +149,9 @@ static bool has_plan(struct site *s, const struct site_plan *p, const json_t *ou
 static void note_run(struct site *s, const struct site_plan *p, const json_t *mark, const char *run)
 {
     struct gw_error err = { 0 };
-    CLEANUP_SITE_JSON json_t *facts =
-        json_pack("{s:s, s:{s:s, s:I, s:s}}", "replaced_run", run, "replaced", "by",
-                  site_text(mark, "by"), "wall_ns", (json_int_t)site_number(mark, "wall_ns"), "run",
-                  run);
+    CLEANUP_SITE_JSON json_t *facts = json_pack(
+        "{s:s, s:{s:s, s:I, s:s}}", "replaced_run", run, "replaced", "by", site_text(mark, "by"),
+        "wall_ns", (json_int_t)site_number(mark, "wall_ns"), "run", run);
     CLEANUP_FREE char *text = json_dumps(facts, JSON_COMPACT);
     if (text == NULL || gw_catalog_plan_note(s->catalog, p->uuid_text, text, &err) < 0)
         gw_log(GW_LOG_WARNING, "%s: %s", p->name, err.msg);
