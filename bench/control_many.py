@@ -106,7 +106,7 @@ def watch(sites):
 @measure("control-idle", "Idle plans", where=("disk",))
 def idle(lab):
     rows = []
-    for plans in (1, lab.size(PLANS, 3), lab.size(IDLE_PLANS, 6)):
+    for plans in (1, lab.size(IDLE_PLANS, 6)):
         sites = Sites(lab)
         sites.protect(*(light(sites, f"p{i:03}") for i in range(plans)))
         time.sleep(lab.size(SETTLE_S, 1))

@@ -14,8 +14,7 @@
 
 #define SITE_BEAT_MS 1000u
 #define SITE_BEAT_TIMEOUT_MS 5000u
-#define SITE_BEAT_SIDES_MAX 32u /* in one message: a server takes no more than GW_HTTP_VALUES_MAX  \
-                                 */
+#define SITE_BEAT_SIDES_MAX 32u   /* in one message: a server takes GW_HTTP_VALUES_MAX values */
 #define SITE_MATE_SILENT_MS 5000u /* heard nothing for so long: not reachable */
 
 struct site_mate_address {
