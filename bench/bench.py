@@ -9,7 +9,8 @@
     make bench ARGS="--only promotion --json f"     keep figures in f, those of other measures stay
     make bench ARGS="--merge f g --write"           no measuring: write the page from kept figures
 
-Volumes are on tmpfs (/dev/shm, at most 10 GB) and on the disk under TMPDIR (at most 10 GB).
+Volumes are on tmpfs (/dev/shm, at most 10 GB) and on the disk under TMPDIR (at most 10 GB; 15 GB
+for the journals of the 200 plans of control-idle).
 """
 import argparse
 import json

@@ -73,7 +73,8 @@ def failover(lab):
                  [[text, spread(killed[k]), spread(silent[k])] for k, text in FAILOVER_ROWS])
     result.figure("failover, home killed: from the command to the healthy service", killed["healthy"],
                   "ms")
-    result.figure("... without the workload's own start", killed["added"], "ms")
+    result.figure("failover, home killed: to healthy, without the workload's own start",
+                  killed["added"], "ms")
     result.figure("failover, home silent: from the command to the healthy service",
                   silent["healthy"], "ms")
     return result
@@ -175,7 +176,7 @@ def failback(lab):
                   for k, text in FAILBACK_ROWS])
     result.figure("failback: outage as the writing client saw it, idle", idle["outage"], "ms")
     result.figure("failback: outage as the writing client saw it, loaded", busy["outage"], "ms")
-    result.figure("the same hand-over by the engine alone", alone, "ms")
+    result.figure("failback: the same hand-over by the engine alone", alone, "ms")
     return result
 
 
@@ -201,7 +202,7 @@ def steps(lab):
     result = Result(f"""A plan without workload and route is switched over and back, {lab.rounds} times:
         what each step's effect took, and what the executor added around it: the intent durable here
         and at the other site before the effect, the outcome durable at both after it (a transaction of
-        the catalog each, so two fdatasyncs an entry and site). From the run's own log; ms.""")
+        the catalog each). From the run's own log; ms.""")
     result.table(["step", "effect", "around it"],
                  [[name, spread(took, "{:.2f}"), spread(around, "{:.2f}")]
                   for name, (took, around) in seen.items()])

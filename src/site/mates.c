@@ -203,6 +203,23 @@ static void note_clock(struct site_mate *m, uint64_t sent_ns, uint64_t theirs_ns
     m->clock_known = true;
 }
 
+void site_mates_ask(struct site *s, struct site_plan *p)
+{
+    struct site_mate_state mate;
+    struct gw_error err = { 0 };
+    CLEANUP_SITE_JSON json_t *result = NULL;
+    site_mate_state(s, p->peer, &mate);
+    if (!mate.reachable)
+        return;
+    if (site_mate_call(s, p->peer, "side", json_pack("{s:s}", "plan", p->name), SITE_ASK_MS,
+                       &result, NULL, &err) < 0) {
+        gw_log(GW_LOG_INFO, "%s: site %s was asked and did not say: %s", p->name, p->peer, err.msg);
+        return;
+    }
+    keep_sides(s, p->peer, site_at(result, "sides"));
+    heard(s, p->peer);
+}
+
 /* Its own beats do not come (yet): what it has to say comes with its answers. */
 static bool wants_sides(struct site_mate *m)
 {

@@ -54,5 +54,12 @@ int site_mate_call(struct site *s, const char *name, const char *method, json_t 
 /* A beat that a mate sent to us: its sides are kept; ours are the answer. */
 int site_mates_heard(struct site *s, const char *from, const json_t *params, json_t **ret,
                      struct gw_error *err);
+/*
+ * What the peer of a plan knows of its half, looked at now, for who is about to decide: kept as if
+ * it had come with a beat. A peer that is silent, or not as quick as SITE_ASK_MS, is left with what
+ * it said last, which counts for as long as it would have.
+ */
+#define SITE_ASK_MS 2000u
+void site_mates_ask(struct site *s, struct site_plan *p);
 /* Beat now, so that a change is known there soon. */
 void site_mates_wake(struct site *s);

@@ -75,7 +75,8 @@ void site_monitor_saw(struct site *s, struct site_plan *p, enum gw_svc svc)
     pthread_mutex_unlock(&s->mu);
     if (site_side_look(s, p, &side, &err) < 0)
         gw_log(GW_LOG_ERROR, "%s: %s", p->name, err.msg);
-    site_monitor_wake(s);
+    LOCK_SCOPE(&s->mu);
+    touch(s, p);
 }
 
 /* ---- workloads --------------------------------------------------------------------------------

@@ -33,6 +33,21 @@ static int on_beat(void *ctx, const struct gw_link_request *q, json_t **ret, str
     return site_mates_heard(ctx, q->from, q->params, ret, err);
 }
 
+/* Our side of a plan, looked at now: a beat tells what was seen up to a second ago. */
+static int on_side(void *ctx, const struct gw_link_request *q, json_t **ret, struct gw_error *err)
+{
+    struct site *s = ctx;
+    struct site_plan *p;
+    CLEANUP_SITE_JSON json_t *side = NULL;
+    int r = shared_plan(s, q, &p, err);
+    if (r == 0)
+        r = site_side_look(s, p, &side, err);
+    if (r == 0)
+        *ret = json_pack("{s:[{s:s, s:s, s:O}]}", "sides", "plan", p->name, "uuid", p->uuid_text,
+                         "side", side);
+    return r;
+}
+
 static int on_plan(void *ctx, const struct gw_link_request *q, json_t **ret, struct gw_error *err)
 {
     (void)ret;
@@ -193,6 +208,7 @@ static int on_address(void *ctx, const struct gw_link_request *q, json_t **ret,
 
 static const struct gw_link_method methods[] = {
     { "beat", "*", on_beat },
+    { "side", "plan", on_side },
     { "plan", "uuid name version hash document original holder epoch", on_plan },
     { "run", "*", on_run },
     { "action", "plan request params who", on_action },

@@ -201,15 +201,6 @@ static void test_megabytes(void **state)
     gw_child_result_done(&r);
 }
 
-static void test_no_end_of_output(void **state) /* and a deadline all the same */
-{
-    struct gw_child_result r = RUN(.argv = ARGV("yes"), .timeout_ms = 300);
-    assert_int_equal(r.end, GW_CHILD_TIMED_OUT);
-    assert_true(r.output.total_bytes > 0);
-    assert_true(strlen(r.output.text) < GW_OUTPUT_HEAD_BYTES + GW_OUTPUT_TAIL_BYTES + 100);
-    gw_child_result_done(&r);
-}
-
 static void check_gone(const struct gw_child_result *r)
 {
     struct gw_error err = { 0 };
@@ -218,66 +209,43 @@ static void check_gone(const struct gw_child_result *r)
     assert_int_equal(life, GW_CHILD_GONE);
 }
 
+/* What a deadline says, whatever the command achieved until then: nothing, on a busy machine. */
+static void check_timed_out(const struct gw_child_result *r, const char *sentence)
+{
+    char text[GW_WORK_TEXT_MAX];
+    assert_int_equal(r->end, GW_CHILD_TIMED_OUT);
+    assert_false(gw_child_ok(r));
+    gw_child_result_text(r, text, sizeof text);
+    assert_ptr_equal(strstr(text, sentence), text);
+    check_gone(r);
+}
+
+static void test_no_end_of_output(void **state) /* and a deadline all the same */
+{
+    struct gw_child_result r = RUN(.argv = ARGV("yes"), .timeout_ms = 300);
+    check_timed_out(&r, "ended after 0.3 s, the time it was given");
+    assert_true(strlen(r.output.text) < GW_OUTPUT_HEAD_BYTES + GW_OUTPUT_TAIL_BYTES + 100);
+    gw_child_result_done(&r);
+}
+
 static void test_deadline(void **state)
 {
-    struct gw_child_result r = RUN(.argv = SH("echo begun; sleep 1000 & wait"), .timeout_ms = 200);
-    assert_int_equal(r.end, GW_CHILD_TIMED_OUT);
-    assert_false(gw_child_ok(&r));
+    struct gw_child_result r = RUN(.argv = SH("sleep 1000 & wait"), .timeout_ms = 200);
+    check_timed_out(&r, "ended after 0.2 s, the time it was given"); /* its children too */
     assert_true(r.took_ns >= 200 * GW_NS_PER_MS);
     assert_int_equal(r.signal, SIGTERM);
-    check_text(&r, "ended after 0.2 s, the time it was given: begun");
-    check_gone(&r); /* its children too */
     gw_child_result_done(&r);
 }
 
-static void test_deadline_ignored(void **state)
-{
-    struct gw_child_result r = RUN(.argv = SH("trap '' TERM; while :; do sleep 1000; done"),
-                                   .timeout_ms = 200, .grace_ms = 200);
-    assert_int_equal(r.end, GW_CHILD_TIMED_OUT);
-    assert_int_equal(r.signal, SIGKILL);
-    assert_true(r.took_ns >= 400 * GW_NS_PER_MS);
-    check_gone(&r);
-    gw_child_result_done(&r);
-}
-
-/* It ends at SIGTERM, but a member of its group does not, and gave up the pipe. */
-static void test_deadline_member(void **state)
-{
-    struct gw_child_result r =
-        RUN(.argv = SH("(trap '' TERM; while :; do sleep 1000; done) >/dev/null 2>&1 & wait"),
-            .timeout_ms = 200, .grace_ms = 100);
-    assert_int_equal(r.end, GW_CHILD_TIMED_OUT);
-    check_gone(&r);
-    gw_child_result_done(&r);
-}
-
-/* What is asked to end says goodbye: its exit code is kept, and it is still a timeout. */
-static void test_deadline_goodbye(void **state)
-{
-    struct gw_child_result r =
-        RUN(.argv = SH("trap 'echo bye; exit 0' TERM; echo hi; sleep 1000 & wait"),
-            .timeout_ms = 200);
-    assert_int_equal(r.end, GW_CHILD_TIMED_OUT);
-    assert_false(gw_child_ok(&r));
-    assert_string_equal(r.output.text, "hi\nbye\n");
-    gw_child_result_done(&r);
-}
-
-/* SIGTERM goes to all of the group: a shell would otherwise wait for what it runs. */
-static void test_deadline_group(void **state)
-{
-    struct gw_child_result r =
-        RUN(.argv = SH("trap 'exit 7' TERM; sleep 1000; exit 8"), .timeout_ms = 200);
-    assert_int_equal(r.end, GW_CHILD_TIMED_OUT);
-    assert_int_equal(r.code, 7);
-    assert_int_equal(r.signal, 0);
-    gw_child_result_done(&r);
-}
+/* ---- the end before its time --------------------------------------------------------------------
+ * A deadline and a cancellation end a command in the same way. These tests cancel, for then the
+ * command can say when it is ready to be ended.
+ */
 
 struct canceller {
     struct world w;
     struct gw_stop *stop;
+    pthread_t thread;
 };
 
 static void *cancel(void *arg)
@@ -289,21 +257,91 @@ static void *cancel(void *arg)
     return NULL;
 }
 
+static void canceller_init(struct canceller *c)
+{
+    struct gw_error err = { 0 };
+    world_init(&c->w);
+    world_fifo(&c->w, "event");
+    assert_int_equal(gw_stop_new(&c->stop, &err), 0);
+}
+
+static void canceller_done(struct canceller *c)
+{
+    gw_stop_free(c->stop);
+    world_done(&c->w);
+}
+
+/* Cancelled as soon as `body` has said so by "echo x >event". */
+static struct gw_child_result run_cancelled(struct canceller *c, const char *body,
+                                            unsigned grace_ms)
+{
+    const char *script = world_script(&c->w, "script", body);
+    assert_int_equal(pthread_create(&c->thread, NULL, cancel, c), 0);
+    struct gw_child_result r =
+        RUN(.argv = ARGV(script), .stop_fd = gw_stop_fd(c->stop), .grace_ms = grace_ms);
+    pthread_join(c->thread, NULL);
+    assert_int_equal(r.end, GW_CHILD_CANCELLED);
+    assert_false(gw_child_ok(&r));
+    check_gone(&r);
+    return r;
+}
+
+static void test_end_ignored(void **state)
+{
+    struct canceller c;
+    canceller_init(&c);
+    struct gw_child_result r =
+        run_cancelled(&c, "trap '' TERM; echo x >event; while :; do sleep 1000; done", 200);
+    assert_int_equal(r.signal, SIGKILL);
+    assert_true(r.took_ns >= 200 * GW_NS_PER_MS);
+    gw_child_result_done(&r);
+    canceller_done(&c);
+}
+
+/* It ends at SIGTERM, but a member of its group does not, and gave up the pipe. */
+static void test_end_member(void **state)
+{
+    struct canceller c;
+    canceller_init(&c);
+    struct gw_child_result r = run_cancelled(
+        &c, "(trap '' TERM; echo x >event; while :; do sleep 1000; done) >/dev/null 2>&1 & wait",
+        100);
+    gw_child_result_done(&r);
+    canceller_done(&c);
+}
+
+/* What is asked to end says goodbye: its exit code is kept, and it was cancelled all the same. */
+static void test_end_goodbye(void **state)
+{
+    struct canceller c;
+    canceller_init(&c);
+    struct gw_child_result r = run_cancelled(
+        &c, "trap 'echo bye; exit 0' TERM; echo hi; echo x >event; sleep 1000 & wait", 0);
+    assert_string_equal(r.output.text, "hi\nbye\n");
+    assert_int_equal(r.code, 0);
+    gw_child_result_done(&r);
+    canceller_done(&c);
+}
+
+/* SIGTERM goes to all of the group: a shell would otherwise wait for what it runs. */
+static void test_end_group(void **state)
+{
+    struct canceller c;
+    canceller_init(&c);
+    struct gw_child_result r =
+        run_cancelled(&c, "trap 'exit 7' TERM; sh -c 'echo x >event; exec sleep 1000'; exit 8", 0);
+    assert_int_equal(r.code, 7);
+    assert_int_equal(r.signal, 0);
+    gw_child_result_done(&r);
+    canceller_done(&c);
+}
+
 static void test_cancel(void **state)
 {
     struct canceller c;
-    struct gw_error err = { 0 };
-    pthread_t thread;
-    world_init(&c.w);
-    world_fifo(&c.w, "event");
-    assert_int_equal(gw_stop_new(&c.stop, &err), 0);
-    const char *script = world_script(&c.w, "script", "echo here >event; sleep 1000");
-    assert_int_equal(pthread_create(&thread, NULL, cancel, &c), 0);
-    struct gw_child_result r = RUN(.argv = ARGV(script), .stop_fd = gw_stop_fd(c.stop));
-    pthread_join(thread, NULL);
-    assert_int_equal(r.end, GW_CHILD_CANCELLED);
+    canceller_init(&c);
+    struct gw_child_result r = run_cancelled(&c, "echo x >event; sleep 1000", 0);
     check_text(&r, "ended because it was cancelled");
-    check_gone(&r);
     gw_child_result_done(&r);
 
     /* Once it is wanted, nothing begins any more. */
@@ -313,8 +351,7 @@ static void test_cancel(void **state)
     assert_int_equal(r.failed_errno, ECANCELED);
     assert_false(world_has(&c.w, "ran"));
     gw_child_result_done(&r);
-    gw_stop_free(c.stop);
-    world_done(&c.w);
+    canceller_done(&c);
 }
 
 /* A daemon that keeps the output: nobody waits for it, and its own output does not kill it. */
@@ -344,24 +381,23 @@ static void test_daemon(void **state)
     world_done(&w);
 }
 
-/* The deadline ends what is in the group; what left it stays. */
-static void test_daemon_survives_deadline(void **state)
+/* What is in the group ends; what left it stays. */
+static void test_daemon_survives_end(void **state)
 {
-    struct world w;
+    struct canceller c;
     char line[32];
-    world_init(&w);
-    world_fifo(&w, "up");
-    world_fifo(&w, "go");
-    world_fifo(&w, "done");
-    world_script(&w, "daemon", "echo x >up; read x <go; echo output; echo alive >done");
-    const char *script = world_script(&w, "start", "setsid ./daemon & read x <up; sleep 1000");
-    struct gw_child_result r = RUN(.argv = ARGV(script), .timeout_ms = 1000);
-    assert_int_equal(r.end, GW_CHILD_TIMED_OUT);
-    world_signal(&w, "go");
-    world_await(&w, "done", line, sizeof line);
+    canceller_init(&c);
+    world_fifo(&c.w, "up");
+    world_fifo(&c.w, "go");
+    world_fifo(&c.w, "done");
+    world_script(&c.w, "daemon", "echo x >up; read x <go; echo output; echo alive >done");
+    struct gw_child_result r =
+        run_cancelled(&c, "setsid ./daemon & read x <up; echo x >event; sleep 1000", 0);
+    world_signal(&c.w, "go");
+    world_await(&c.w, "done", line, sizeof line);
     assert_string_equal(line, "alive");
     gw_child_result_done(&r);
-    world_done(&w);
+    canceller_done(&c);
 }
 
 static int refuse(void *ctx, const struct gw_child_record *record, struct gw_error *err)
@@ -428,13 +464,13 @@ int main(void)
         cmocka_unit_test(test_megabytes),
         cmocka_unit_test(test_no_end_of_output),
         cmocka_unit_test(test_deadline),
-        cmocka_unit_test(test_deadline_ignored),
-        cmocka_unit_test(test_deadline_member),
-        cmocka_unit_test(test_deadline_goodbye),
-        cmocka_unit_test(test_deadline_group),
+        cmocka_unit_test(test_end_ignored),
+        cmocka_unit_test(test_end_member),
+        cmocka_unit_test(test_end_goodbye),
+        cmocka_unit_test(test_end_group),
         cmocka_unit_test(test_cancel),
         cmocka_unit_test(test_daemon),
-        cmocka_unit_test(test_daemon_survives_deadline),
+        cmocka_unit_test(test_daemon_survives_end),
         cmocka_unit_test(test_refused_by_caller),
         cmocka_unit_test(test_side_by_side),
     };
