@@ -16,6 +16,8 @@
 
 #define UNKNOWN "the outcome is UNKNOWN, look at the status before deciding anything"
 #define UNIX_PREFIX "unix:"
+#define TLS_PREFIX "https://"
+#define PLAIN_PREFIX "http://"
 
 const char *gw_http_outcome_name(enum gw_http_outcome outcome)
 {
@@ -48,21 +50,44 @@ static bool copy_text(const char *text, char **ret)
     return text == NULL || *ret != NULL;
 }
 
+/* What follows the prefix; NULL: it does not begin with it. */
+static const char *after(const char *text, const char *prefix)
+{
+    size_t len = strlen(prefix);
+    return strncmp(text, prefix, len) == 0 ? text + len : NULL;
+}
+
+/* The kind of the address; c->host points into c->address. */
+static int take_address(struct gw_http_client *c, struct gw_error *err)
+{
+    const char *unix_path = after(c->address, UNIX_PREFIX);
+    if (unix_path != NULL)
+        return copy_text(unix_path, &c->unix_path) ? 0
+                                                   : gw_error_set(err, -ENOMEM, "out of memory");
+    const char *secure = after(c->address, TLS_PREFIX), *plain = after(c->address, PLAIN_PREFIX);
+    c->host = secure != NULL ? secure : plain != NULL ? plain : c->address;
+    c->tls = plain == NULL;
+    c->pinned = c->host == c->address;
+    if (!is_host_port(c->host))
+        return gw_error_set(err, -EINVAL,
+                            "\"%.200s\" is not an address: HOST:PORT, https://HOST:PORT, "
+                            "http://HOST:PORT or unix:PATH is",
+                            c->address);
+    if (secure != NULL && c->ca_file == NULL)
+        return gw_error_set(err, -EINVAL,
+                            "%.200s: whose signature its certificate must bear is not said (ca)",
+                            c->address);
+    return 0;
+}
+
 static int copy_config(struct gw_http_client *c, struct gw_error *err)
 {
     const struct gw_http_client_config *config = &c->config;
-    const char *unix_path = strncmp(config->address, UNIX_PREFIX, strlen(UNIX_PREFIX)) == 0
-                                ? config->address + strlen(UNIX_PREFIX)
-                                : NULL;
-    c->tls = unix_path == NULL;
-    if (c->tls && !is_host_port(config->address))
-        return gw_error_set(err, -EINVAL, "\"%.200s\" is not an address: HOST:PORT or unix:PATH is",
-                            config->address);
-    if (!copy_text(config->address, &c->address) || !copy_text(unix_path, &c->unix_path) ||
-        !copy_text(config->cert_file, &c->cert_file) ||
-        !copy_text(config->key_file, &c->key_file) || !copy_text(config->peer, &c->peer))
+    if (!copy_text(config->address, &c->address) || !copy_text(config->cert_file, &c->cert_file) ||
+        !copy_text(config->key_file, &c->key_file) || !copy_text(config->ca_file, &c->ca_file) ||
+        !copy_text(config->peer, &c->peer))
         return gw_error_set(err, -ENOMEM, "out of memory");
-    return 0;
+    return take_address(c, err);
 }
 
 int gw_http_client_new(const struct gw_http_client_config *config, struct gw_http_client **ret,
@@ -98,6 +123,7 @@ void gw_http_client_free(struct gw_http_client *c)
     free(c->unix_path);
     free(c->cert_file);
     free(c->key_file);
+    free(c->ca_file);
     free(c->peer);
     free(c);
 }

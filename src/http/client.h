@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright the godwit authors
 /*
- * The calling end: HTTP over a unix socket, or TLS 1.3 to a pinned peer.
+ * The calling end: HTTP over a unix socket; over TLS 1.3 to a pinned peer; or to somebody else's
+ * server (a witness), over TLS by authority and name, or without.
  *
  * Outcomes, as of control sockets. A request runs in another process, so that four things can come
  * back, and only the first two are known:
@@ -34,8 +35,11 @@ enum gw_http_outcome { GW_HTTP_DONE, GW_HTTP_REFUSED, GW_HTTP_NOT_SENT, GW_HTTP_
 const char *gw_http_outcome_name(enum gw_http_outcome outcome); /* "unknown" */
 
 struct gw_http_client_config {
-    const char *address; /* "unix:/run/godwit/api.sock", or "host:port" for TLS; copied */
+    /* "unix:/run/godwit/api.sock"; "host:port": TLS to a pinned peer; "https://host:port": TLS by
+     * ca_file and the host's name; "http://host:port". Copied. */
+    const char *address;
     const char *cert_file, *key_file; /* TLS: our own, PEM */
+    const char *ca_file; /* https: who may have signed its certificate, PEM; required */
     /* TLS: exactly this certificate, or none of what we have to say is said. */
     struct gw_cert_fingerprint pin;
     /* Instead of pin (pairing): is it this one? The check is the caller's: 0 or -EKEYREJECTED.

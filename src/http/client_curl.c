@@ -7,8 +7,9 @@
  * connection breaks before the answer. A body is therefore given by a function that cannot go back,
  * and the "prereq" function, which runs before each attempt, forbids a second one.
  *
- * It checks no certificate by authorities and names. Ours is compared byte for byte, after the
- * handshake and before the request: by the same function, which runs on kept connections too.
+ * A pinned peer's certificate is not checked by authorities and names. It is compared byte for
+ * byte, after the handshake and before the request: by the same function, which runs on kept
+ * connections too.
  */
 #include "base/clock.h"
 #include "http/client_internal.h"
@@ -110,7 +111,7 @@ static int on_connected(void *ctx, char *ip, char *local_ip, int port, int local
         x->again = true;
         return CURL_PREREQFUNC_ABORT;
     }
-    if (x->client->tls) {
+    if (x->client->tls && x->client->pinned) {
         struct curl_tlssessioninfo *tls = NULL;
         unsigned n = 0;
         if (curl_easy_getinfo(x->handle->easy, CURLINFO_TLS_SSL_PTR, &tls) != CURLE_OK ||
@@ -220,9 +221,11 @@ static void set_connection(struct gw_http_exchange *x)
     if (!c->tls)
         return;
     curl_easy_setopt(e, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_3);
-    curl_easy_setopt(e, CURLOPT_SSL_VERIFYPEER, 0L); /* on_connected is stricter */
-    curl_easy_setopt(e, CURLOPT_SSL_VERIFYHOST, 0L);
-    curl_easy_setopt(e, CURLOPT_CAINFO, NULL); /* reading the machine's takes a tenth of a second */
+    /* Of a pinned peer on_connected is stricter. NULL: reading the machine's authorities takes a
+     * tenth of a second, and none of them is asked. */
+    curl_easy_setopt(e, CURLOPT_SSL_VERIFYPEER, c->pinned ? 0L : 1L);
+    curl_easy_setopt(e, CURLOPT_SSL_VERIFYHOST, c->pinned ? 0L : 2L);
+    curl_easy_setopt(e, CURLOPT_CAINFO, c->pinned ? NULL : c->ca_file);
     curl_easy_setopt(e, CURLOPT_CAPATH, NULL);
     curl_easy_setopt(e, CURLOPT_SSL_SESSIONID_CACHE, 0L);
     curl_easy_setopt(e, CURLOPT_SSL_ENABLE_ALPN, 0L);
@@ -273,8 +276,8 @@ int gw_http_exchange_begin(struct gw_http_exchange *x, struct gw_http_client *c,
     x->changes = strcmp(method, "GET") != 0;
     if (path[0] != '/')
         return gw_error_set(err, -EINVAL, "\"%.64s\" is not a path", path);
-    if (asprintf(&x->url, "%s%s%s", c->tls ? "https://" : "http://", c->tls ? c->address : "godwit",
-                 path) < 0)
+    if (asprintf(&x->url, "%s%s%s", c->tls ? "https://" : "http://",
+                 c->host != NULL ? c->host : "godwit", path) < 0)
         x->url = NULL;
     if (c->cert_file != NULL && (access(c->cert_file, R_OK) < 0 || access(c->key_file, R_OK) < 0))
         return gw_error_errno(err, -EKEYREJECTED,
@@ -394,6 +397,11 @@ int gw_http_exchange_error(const struct gw_http_exchange *x, struct gw_error *er
     if (x->result == CURLE_SSL_CERTPROBLEM)
         return gw_error_set(err, -EKEYREJECTED, "our certificate \"%s\" cannot be used: %s",
                             x->client->cert_file, why);
+    if (x->result == CURLE_PEER_FAILED_VERIFICATION)
+        return gw_error_set(err, -EKEYREJECTED, "its certificate is not trusted: %s", why);
+    if (x->result == CURLE_SSL_CACERT_BADFILE)
+        return gw_error_set(err, -EKEYREJECTED, "the authorities in \"%s\" cannot be read: %s",
+                            x->client->ca_file, why);
     if (x->result == CURLE_SSL_CONNECT_ERROR)
         return gw_error_set(err, -EPROTO, "TLS: %s", why);
     if (x->result == CURLE_UNSUPPORTED_PROTOCOL || x->result == CURLE_WEIRD_SERVER_REPLY)

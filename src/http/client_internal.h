@@ -23,8 +23,9 @@ struct gw_http_handle {
 
 struct gw_http_client {
     struct gw_http_client_config config;
-    char *address, *unix_path, *cert_file, *key_file, *peer; /* copies */
-    bool tls;
+    char *address, *unix_path, *cert_file, *key_file, *ca_file, *peer; /* copies */
+    const char *host; /* host:port, in address; NULL with unix_path */
+    bool tls, pinned; /* not pinned: by ca_file and name */
     atomic_bool cancelled;
     pthread_mutex_t lock; /* innermost; guards handles and their busy */
     struct gw_http_handle *handles;

@@ -5,6 +5,7 @@
 #include "base/checked.h"
 #include "base/cleanup.h"
 #include "base/clock.h"
+#include "base/fork.h"
 #include "base/hash.h"
 #include "unit/logfile.h"
 
@@ -83,17 +84,6 @@ static void birth_done(struct birth *b)
             close(*all[i]);
 }
 
-static void default_signals(void)
-{
-    struct sigaction none = { .sa_handler = SIG_DFL };
-    sigset_t empty;
-
-    for (int sig = 1; sig < NSIG; sig++)
-        sigaction(sig, &none, NULL); /* of some it cannot be changed */
-    sigemptyset(&empty);
-    sigprocmask(SIG_SETMASK, &empty, NULL);
-}
-
 static void say_why(int fd, int error)
 {
     ssize_t n = write(fd, &error, sizeof error);
@@ -106,7 +96,8 @@ static void child(const struct birth *b, char *const *argv, char *const *env)
     char word;
 
     setsid();
-    default_signals();
+    gw_default_signals();
+    gw_unblock_signals();
     if (dup2(b->null, 0) < 0 || dup2(b->log, 1) < 0 || dup2(b->log, 2) < 0 ||
         dup2(b->lock, CHILD_LOCK) < 0 || dup3(b->why[1], CHILD_WHY, O_CLOEXEC) < 0 ||
         dup3(b->word[0], CHILD_WORD, O_CLOEXEC) < 0 ||
@@ -281,6 +272,24 @@ static void close_end(int *fd)
     *fd = -1;
 }
 
+/* No other child gets the lock, and we keep it no longer than the child needs to have it. */
+static int give_birth(const struct gw_launch *l, struct birth *b, char *const *env, pid_t *ret_pid,
+                      struct gw_error *err)
+{
+    GW_FORK_SCOPE;
+    int r = prepare(l, b, err);
+    if (r == 0) {
+        *ret_pid = fork();
+        if (*ret_pid == 0)
+            child(b, l->argv, env);
+        if (*ret_pid < 0)
+            r = gw_error_errno(err, -errno, "cannot start %s", l->argv[0]);
+    }
+    if (b->lock >= 0)
+        close_end(&b->lock);
+    return r;
+}
+
 int gw_launch(const struct gw_launch *l, struct gw_unit_record *ret_record, int *ret_pidfd,
               struct gw_error *err)
 {
@@ -290,14 +299,10 @@ int gw_launch(const struct gw_launch *l, struct gw_unit_record *ret_record, int 
     CLEANUP_FREE char **env = environment(l->env);
     if (env == NULL)
         return gw_error_set(err, -ENOMEM, "out of memory");
-    int r = prepare(l, &b, err);
+    pid_t pid = -1;
+    int r = give_birth(l, &b, env, &pid, err);
     if (r < 0)
         return r;
-    pid_t pid = fork();
-    if (pid < 0)
-        return gw_error_errno(err, -errno, "cannot start %s", l->argv[0]);
-    if (pid == 0)
-        child(&b, l->argv, env);
     close_end(&b.why[1]);
     close_end(&b.word[0]);
     int pidfd = -1;

@@ -5,6 +5,7 @@
 #include "base/checked.h"
 #include "base/cleanup.h"
 #include "base/clock.h"
+#include "base/fork.h"
 
 #include <ctype.h>
 #include <errno.h>
@@ -148,7 +149,9 @@ static int spawn(const char *const *argv, int out, pid_t *ret_pid)
     posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0);
     posix_spawn_file_actions_adddup2(&actions, out, 1);
     posix_spawn_file_actions_adddup2(&actions, out, 2);
+    gw_fork_begin();
     int r = posix_spawnp(ret_pid, argv[0], &actions, NULL, args.wanted, environ);
+    gw_fork_end();
     posix_spawn_file_actions_destroy(&actions);
     return -r;
 }

@@ -6,6 +6,7 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/cond.h"
+#include "base/fork.h"
 #include "base/log.h"
 #include "control/client.h"
 #include "unit/systemd.h"
@@ -143,6 +144,7 @@ static int find_unrecorded(struct gw_units *u, const char *plan, enum gw_unit_ki
             return 1;
         }
     }
+    GW_FORK_SCOPE;
     CLEANUP_CLOSE int fd = -1;
     int r = gw_unit_lock(u->dir, plan, &fd, err);
     return r == -EBUSY ? gw_error_wrap(err, "a process that is on no record is in the way") : r;
@@ -420,6 +422,7 @@ int gw_units_get(struct gw_units *u, const char *plan, struct gw_unit_status *re
 static int remove_files(struct gw_units *u, const char *plan, struct gw_error *err)
 {
     static const char *const suffix[] = { "unit", "log", "log.1", "env", "lock" };
+    GW_FORK_SCOPE;
     CLEANUP_CLOSE int lock = -1;
     char path[PATH_MAX];
     int r = gw_unit_lock(u->dir, plan, &lock, err);

@@ -10,6 +10,7 @@
 #include "work/child_internal.h"
 
 #include "base/cleanup.h"
+#include "base/fork.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -36,20 +37,6 @@ static char *const *mutable_list(const char *const *list)
     return u.wanted;
 }
 
-static void default_signals(void)
-{
-    struct sigaction plain = { .sa_handler = SIG_DFL };
-    for (int s = 1; s < NSIG; s++)
-        sigaction(s, &plain, NULL); /* SIGKILL and SIGSTOP refuse: so be it */
-}
-
-static void no_signals_blocked(void)
-{
-    sigset_t none;
-    sigemptyset(&none);
-    sigprocmask(SIG_SETMASK, &none, NULL);
-}
-
 static _Noreturn void fail(enum child_stage what, int code)
 {
     const struct child_failure f = { .what = (int)what, .code = code };
@@ -70,7 +57,7 @@ static bool take_place(int out, int sync)
 static _Noreturn void child_main(const struct child_command *c, int out, int sync)
 {
     setsid();
-    default_signals();
+    gw_default_signals();
     bool in_place = take_place(out, sync);
     int code = errno;
     char go;
@@ -86,7 +73,7 @@ static _Noreturn void child_main(const struct child_command *c, int out, int syn
         fail(CHILD_STAGE_DIR, errno);
     if (fcntl(FD_SYNC, F_SETFD, FD_CLOEXEC) < 0)
         fail(CHILD_STAGE_SETUP, errno);
-    no_signals_blocked();
+    gw_unblock_signals();
     execve(c->path, mutable_list(c->argv), mutable_list(c->env));
     fail(CHILD_STAGE_EXEC, errno);
 }
@@ -133,12 +120,13 @@ static int ends_open(struct ends *e, struct gw_error *err)
     return 0;
 }
 
-/* No handler of ours may run in the child before default_signals(). */
+/* No handler of ours may run in the child before gw_default_signals(). */
 static pid_t fork_quietly(void)
 {
     sigset_t all, before;
     sigfillset(&all);
     pthread_sigmask(SIG_BLOCK, &all, &before);
+    GW_FORK_SCOPE;
     pid_t pid = fork();
     int code = errno;
     if (pid != 0)
@@ -179,7 +167,7 @@ static _Noreturn void drain_main(int fd)
     static const char *const argv[] = { "cat", NULL };
     static const char *const env[] = { NULL };
     setsid();
-    default_signals();
+    gw_default_signals();
     pid_t pid = fork();
     if (pid != 0)
         _exit(0); /* so that it is waited for by init, and not by us */
@@ -187,7 +175,7 @@ static _Noreturn void drain_main(int fd)
     if (null < 0 || dup2(fd, 0) < 0 || dup2(null, 1) < 0 || dup2(null, 2) < 0 ||
         fcntl(0, F_SETFL, 0) < 0 || chdir("/") < 0 || close_range(3, ~0u, 0) < 0)
         _exit(EXIT_NOT_STARTED);
-    no_signals_blocked();
+    gw_unblock_signals();
     execve("/bin/cat", mutable_list(argv), mutable_list(env));
     _exit(EXIT_NOT_STARTED);
 }
