@@ -12,9 +12,9 @@ FUZZ_SECONDS ?= 60
 # What the programs and the demo are built from and run with.
 BUILD_PACKAGES := meson ninja-build pkg-config gcc libc6-dev nbdkit nbdkit-plugin-dev libnbd-dev \
     libnbd-bin libgnutls28-dev gnutls-bin libjansson-dev libxxhash-dev libzstd-dev libcmocka-dev \
-    libmicrohttpd-dev libcurl4-gnutls-dev libsqlite3-dev libyaml-dev e2fsprogs
+    libmicrohttpd-dev libcurl4-gnutls-dev libsqlite3-dev libyaml-dev libexpat1-dev e2fsprogs
 TEST_PACKAGES := clang clang-format libclang-rt-14-dev python3-libnbd python3-pytest qemu-utils \
-    xfsprogs btrfs-progs fuse3 nbd-client spin etcd-server
+    xfsprogs btrfs-progs fuse3 nbd-client spin etcd-server fence-agents openipmi ipmitool
 TORTURE_PACKAGES := fio
 BENCH_PACKAGES := fio rsync qemu-utils qemu-system-common qemu-block-extra python3-libnbd linux-perf
 

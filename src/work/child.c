@@ -286,6 +286,14 @@ static int run_child(const struct gw_child_spec *spec, const struct child_comman
     return 0;
 }
 
+int gw_child_findable(const char *program, struct gw_error *err)
+{
+    char path[PATH_MAX];
+    const char *search = getenv("PATH");
+    int code = child_find_program(program, search != NULL ? search : DEFAULT_PATH, path);
+    return code == 0 ? 0 : gw_error_errno(err, -code, "cannot execute \"%.120s\"", program);
+}
+
 static void not_started(struct gw_child_result *result, const char *name, int code, const char *why)
 {
     result->end = GW_CHILD_NOT_STARTED;
@@ -311,10 +319,16 @@ static int run_found(const struct gw_child_spec *spec, struct gw_env *env,
                                    : strerrordesc_np(code));
         return 0;
     }
+    CLEANUP_CLOSE int in_fd = -1;
+    r = spec->input != NULL ? child_input(spec->input, &in_fd, err) : 0;
+    if (r < 0)
+        return gw_error_wrap(err, "%s", spec->name);
     const struct child_command command = { .path = path,
                                            .argv = spec->argv,
                                            .env = gw_env_list(env),
-                                           .dir = spec->dir != NULL ? spec->dir : "/" };
+                                           .dir = spec->dir != NULL ? spec->dir : "/",
+                                           .in_fd = in_fd,
+                                           .mute = spec->mute };
     return run_child(spec, &command, &token, result, err);
 }
 

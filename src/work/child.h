@@ -13,8 +13,8 @@
  *     gw_child_result_done(&result);
  *
  * The child. No shell: argv as it is, argv[0] looked for on the PATH if it has no slash, else an
- * absolute path. A session and process group of its own, standard input /dev/null, standard output
- * and error in one pipe, no other descriptor, signals as after boot, umask 022, directory "/".
+ * absolute path. A session and process group of its own, standard input /dev/null (or `input`,
+ * from memory), standard output and error in one pipe, no other descriptor, signals as after boot, umask 022, directory "/".
  * Its environment is PATH, HOME, USER, LOGNAME, LANG, LC_ALL, TZ and TMPDIR as we have them, then
  * `env`, and GODWIT_CHILD, the token by which its process group is known after a crash. Nothing
  * else of ours is inherited. Secrets go through `env` or files, never through argv.
@@ -56,6 +56,8 @@ struct gw_child_spec {
     const char *const *argv; /* ends with NULL */
     const char *const *env;  /* "NAME=value", ends with NULL; may be NULL */
     const char *dir;         /* NULL: "/" */
+    const char *input;       /* what it reads from standard input; NULL: nothing */
+    bool mute;               /* its standard error is not listened to */
     unsigned timeout_ms;     /* 0: GW_CHILD_TIMEOUT_MS */
     unsigned grace_ms;       /* 0: GW_CHILD_GRACE_MS */
     int stop_fd;             /* -1: none (stop.h) */
@@ -99,6 +101,10 @@ bool gw_child_ok(const struct gw_child_result *result);
 /* "exit code 3: <last line>", "timed out after 300 s", "cannot be started: "x": No such file ..."
  */
 void gw_child_result_text(const struct gw_child_result *result, char *ret, size_t cap);
+
+/* Could it be executed: is there such a program, found as gw_child_run finds it? 0; -ENOENT,
+ * -EACCES, -EINVAL with a sentence. */
+int gw_child_findable(const char *program, struct gw_error *err);
 
 /* ---- after a crash: children of a former life ------------------------------------------------ */
 

@@ -33,11 +33,15 @@ struct child_command {
     const char *path; /* as found */
     const char *const *argv, *const *env;
     const char *dir;
+    int in_fd; /* standard input; -1: /dev/null */
+    bool mute; /* standard error goes to /dev/null */
 };
 
 /* Fork. The child holds still until a byte is written to sync_fd; should that be closed first, it
  * ends without having done anything. */
 int child_spawn(const struct child_command *c, struct child *ret, struct gw_error *err);
+/* A descriptor from which `text` is read, and then the end. */
+int child_input(const char *text, int *ret_fd, struct gw_error *err);
 /* A process that reads `fd` away for as long as somebody writes, and that nobody needs to wait
  * for. Best effort. */
 void child_drain(int fd);

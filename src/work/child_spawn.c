@@ -17,6 +17,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -45,20 +46,20 @@ static _Noreturn void fail(enum child_stage what, int code)
     _exit(EXIT_NOT_STARTED);
 }
 
-static bool take_place(int out, int sync)
+static bool take_place(const struct child_command *c, int out, int sync)
 {
-    int null = open("/dev/null", O_RDONLY); /* may well be 3: used before that is taken */
-    if (null < 0 || (null != 0 && dup2(null, 0) < 0))
+    int null = open("/dev/null", O_RDWR); /* may well be 3: used before that is taken */
+    int in = c->in_fd >= 0 ? c->in_fd : null;
+    if (null < 0 || (in != 0 && dup2(in, 0) < 0) || dup2(c->mute ? null : out, 2) < 0)
         return false;
-    return dup2(out, 1) >= 0 && dup2(out, 2) >= 0 && dup2(sync, FD_SYNC) >= 0 &&
-           close_range(FD_SYNC + 1, ~0u, 0) == 0;
+    return dup2(out, 1) >= 0 && dup2(sync, FD_SYNC) >= 0 && close_range(FD_SYNC + 1, ~0u, 0) == 0;
 }
 
 static _Noreturn void child_main(const struct child_command *c, int out, int sync)
 {
     setsid();
     gw_default_signals();
-    bool in_place = take_place(out, sync);
+    bool in_place = take_place(c, out, sync);
     int code = errno;
     char go;
     ssize_t n;
@@ -133,6 +134,19 @@ static pid_t fork_quietly(void)
         pthread_sigmask(SIG_SETMASK, &before, NULL);
     errno = code;
     return pid;
+}
+
+int child_input(const char *text, int *ret_fd, struct gw_error *err)
+{
+    const size_t len = strlen(text);
+    CLEANUP_CLOSE int fd = memfd_create("input", MFD_CLOEXEC);
+    if (fd >= 0)
+        fd = high(fd); /* which closes it if it cannot */
+    if (fd < 0 || write(fd, text, len) != (ssize_t)len || lseek(fd, 0, SEEK_SET) < 0)
+        return gw_error_errno(err, -errno, "cannot keep what it shall read");
+    *ret_fd = fd;
+    fd = -1;
+    return 0;
 }
 
 int child_spawn(const struct child_command *c, struct child *ret, struct gw_error *err)
