@@ -439,16 +439,6 @@ static int act(struct asked *a, bool passed_on, json_t **ret, struct site_refusa
     return 0;
 }
 
-/* Guards judge what is so now: not what the monitor saw, or the peer said, a second ago. */
-static void look_now(struct site *s, struct site_plan *p)
-{
-    CLEANUP_SITE_JSON json_t *side __attribute__((unused)) = NULL;
-    struct gw_error err = { 0 };
-    if (site_side_look(s, p, &side, &err) < 0)
-        gw_log(GW_LOG_ERROR, "%s: %s", p->name, err.msg);
-    site_mates_ask(s, p);
-}
-
 int site_action(struct site *s, const char *plan, enum gw_request request, const json_t *params,
                 const struct site_person *who, bool passed_on, json_t **ret,
                 struct site_refusal *ret_refusal, struct gw_error *err)
@@ -458,8 +448,7 @@ int site_action(struct site *s, const char *plan, enum gw_request request, const
     int r = site_plan_find(s, plan, &a.plan, err);
     if (r < 0)
         return r;
-    look_now(s, a.plan);
-    site_view_make(s, a.plan, &a.view);
+    site_view_make_now(s, a.plan, &a.view);
     r = act(&a, passed_on, ret, ret_refusal, err);
     site_view_done(&a.view);
     return r;

@@ -41,7 +41,7 @@ static int on_side(void *ctx, const struct gw_link_request *q, json_t **ret, str
     CLEANUP_SITE_JSON json_t *side = NULL;
     int r = shared_plan(s, q, &p, err);
     if (r == 0)
-        r = site_side_look(s, p, &side, err);
+        r = site_side_look_now(s, p, &side, err);
     if (r == 0)
         *ret = json_pack("{s:[{s:s, s:s, s:O}]}", "sides", "plan", p->name, "uuid", p->uuid_text,
                          "side", side);

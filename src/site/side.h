@@ -56,6 +56,9 @@ struct site_rpo {
 struct site_plan;
 /* Look now and make the document, new; also kept as p->side. */
 int site_side_look(struct site *s, struct site_plan *p, json_t **ret, struct gw_error *err);
+/* The same by what the process says now, for who is about to decide: it is asked, and waited for
+ * (GW_POLL_TIMEOUT_MS at most), instead of what it said when it was last polled. */
+int site_side_look_now(struct site *s, struct site_plan *p, json_t **ret, struct gw_error *err);
 /* As last looked or heard; new references, NULL if never. *ret_peer_age_ns: of theirs. */
 void site_sides(struct site *s, struct site_plan *p, json_t **ret_ours, json_t **ret_theirs,
                 uint64_t *ret_peer_age_ns);

@@ -57,7 +57,7 @@ int site_step_guards(struct site *s, struct site_plan *p, enum gw_request reques
                      const json_t *params, bool own_run, struct gw_guard_facts *facts,
                      struct site_guard_texts *texts, struct site_view *v)
 {
-    site_view_make(s, p, v);
+    site_view_make_now(s, p, v);
     site_view_guards(s, p, v, facts, texts);
     if (own_run) {
         facts->ok[GW_GUARD_NO_OTHER_RUN] = GW_TRI_YES;
@@ -169,7 +169,7 @@ static int estimate(struct site_step *t, struct gw_error *err)
     struct gw_loss loss;
     char text[GW_FORECAST_TEXT_MAX];
     (void)err;
-    site_view_make(t->site, t->plan, &v);
+    site_view_make_now(t->site, t->plan, &v);
     site_view_loss(&v, &loss);
     gw_forecast_loss_text(&loss, text);
     json_object_set_new(t->detail, "loss", site_loss_json(&loss));

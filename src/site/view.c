@@ -3,6 +3,7 @@
 #include "site/view.h"
 
 #include "base/clock.h"
+#include "base/log.h"
 #include "core/seen.h"
 #include "site/mates.h"
 #include "site/recall.h"
@@ -261,6 +262,16 @@ void site_view_make(struct site *s, struct site_plan *p, struct site_view *ret)
                                     .op = f->op };
     gw_phase_expand(v->phase.sentence, &names, v->sentence, sizeof v->sentence);
     gw_phase_expand(v->phase.next, &names, v->next, sizeof v->next);
+}
+
+void site_view_make_now(struct site *s, struct site_plan *p, struct site_view *ret)
+{
+    CLEANUP_SITE_JSON json_t *side __attribute__((unused)) = NULL;
+    struct gw_error err = { 0 };
+    if (site_side_look_now(s, p, &side, &err) < 0)
+        gw_log(GW_LOG_ERROR, "%s: %s", p->name, err.msg);
+    site_mates_ask(s, p);
+    site_view_make(s, p, ret);
 }
 
 void site_view_done(struct site_view *v)

@@ -38,6 +38,9 @@ struct site_view {
 };
 
 void site_view_make(struct site *s, struct site_plan *p, struct site_view *ret);
+/* The same of what is so now, for who is about to decide: the process here and the peer are asked
+ * and waited for, instead of what they said up to a second ago. */
+void site_view_make_now(struct site *s, struct site_plan *p, struct site_view *ret);
 void site_view_done(struct site_view *v);
 static inline void site_cleanup_view(struct site_view *v)
 {

@@ -14,10 +14,11 @@
  *
  * The child. No shell: argv as it is, argv[0] looked for on the PATH if it has no slash, else an
  * absolute path. A session and process group of its own, standard input /dev/null (or `input`,
- * from memory), standard output and error in one pipe, no other descriptor, signals as after boot, umask 022, directory "/".
- * Its environment is PATH, HOME, USER, LOGNAME, LANG, LC_ALL, TZ and TMPDIR as we have them, then
- * `env`, and GODWIT_CHILD, the token by which its process group is known after a crash. Nothing
- * else of ours is inherited. Secrets go through `env` or files, never through argv.
+ * from memory), standard output and error in one pipe, no other descriptor, signals as after boot,
+ * umask 022, directory "/". Its environment is PATH, HOME, USER, LOGNAME, LANG, LC_ALL, TZ and
+ * TMPDIR as we have them, then `env`, and GODWIT_CHILD, the token by which its process group is
+ * known after a crash. Nothing else of ours is inherited. Secrets go through `env` or files, never
+ * through argv.
  *
  * The record. `started` is called with the child's record when the child exists but has not yet
  * executed a single instruction of the command. If it fails, the command never runs. If the caller
