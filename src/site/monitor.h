@@ -35,9 +35,3 @@ void site_monitor_touch(struct site *s, const char *plan);
 void site_monitor_look_soon(struct site *s, struct site_plan *p);
 /* The same, and this is what was seen of it. */
 void site_monitor_saw(struct site *s, struct site_plan *p, enum gw_svc svc);
-
-/*
- * This side must not serve: recorded, its workload stopped, its source fenced. 0: it does not serve
- * any more. Called by the peer's revoke, and when the source was deposed.
- */
-int site_fence_plan(struct site *s, struct site_plan *p, const char *reason, struct gw_error *err);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright the godwit authors
 /* Steps that look, judge and report: precheck, forecast, revoke, estimate, data check, report. */
+#include "base/checked.h"
 #include "base/clock.h"
 #include "base/size.h"
 #include "site/actions.h"
@@ -21,6 +22,7 @@
 #include <sys/stat.h>
 
 #define FENCE_MS 60000u
+#define UNFENCE_MS (16u * 60000u) /* a start is given 15 minutes */
 
 /* ---- precheck ---------------------------------------------------------------------------------
  */
@@ -155,12 +157,23 @@ static int revoke_old(struct site_step *t, struct gw_error *err)
     return 0;
 }
 
+/* Service returns to the old site, with its workload: that may take as long as a start does. What
+ * this side wrote since its promotion, if there was one, is its tail from now on. */
 static int unfence(struct site_step *t, struct gw_error *err)
 {
-    return site_mate_call(
-        t->site, site_step_site(t, GW_SIDE_OLD), "unfence",
-        json_pack("{s:s, s:s}", "plan", t->plan->name, "uuid", t->plan->uuid_text), FENCE_MS, NULL,
-        NULL, err);
+    struct site_dp_paths at;
+    struct site_plandir dir;
+    int r = site_dp_paths(t->site, t->plan, &at, err);
+    if (r == 0)
+        r = site_plandir_look(at.dir, &dir, err);
+    if (r < 0)
+        return r;
+    return site_mate_call(t->site, site_step_site(t, GW_SIDE_OLD), "unfence",
+                          json_pack("{s:s, s:s, s:s, s:I, s:b}", "plan", t->plan->name, "uuid",
+                                    t->plan->uuid_text, "run", t->call->run->id, "above_epoch",
+                                    (json_int_t)GW_MAX(dir.epoch, dir.highest_epoch), "promoted",
+                                    site_step_reigns(t, &dir)),
+                          UNFENCE_MS, NULL, NULL, err);
 }
 
 static int estimate(struct site_step *t, struct gw_error *err)

@@ -137,6 +137,24 @@ def test_home_lives_and_is_told_to_stop(manual):
     pair.plan.ledger.check_never_two()
 
 
+def test_a_failover_is_reverted(manual):
+    """Nobody was routed to dr yet: service goes back to home, which had fenced itself."""
+    pair = manual.protected(routes=[])
+    pair.dr.godwit("failover", "shop", "--confirm-site-down", "madrid")
+    pair.plan.until_acknowledged("lisbon")
+    assert pair.dr.godwit("revert", "shop").json["run"]["state"] == "DONE"
+    pair.check_serves_at(pair.home, status="DEGRADED")
+    assert pair.home.status()["epoch"] == 3
+    lost = pair.plan.ledger.lost()
+    assert lost, "what dr acknowledged is not at home"
+    run = pair.home.begin("reverse", "shop")
+    pair.dr.until("a tail waits", lambda s: s["divergence"] is not None)
+    pair.dr.godwit("divergence", "sign", "shop", "--by", "eva")
+    pair.home.until_run(run, "DONE")
+    pair.until_phase("PROTECTED")
+    pair.check_history(lost)
+
+
 @torture
 def test_nobody_serves_at_a_fenced_site_by_hand(manual):
     """Somebody starts the service at the returned home: no write of it is acknowledged."""
