@@ -480,6 +480,12 @@ class Pair:
         self.until_phase("READY_TO_FAIL_BACK", "PROTECTED_SWAPPED")
         self.plan.until_acknowledged(self.dr.name)
 
+    def settle_writer(self):
+        """Home's service dies, and all that it wrote is at dr: then no record is on one volume only
+        that nobody acknowledged, and what is lost later can be told record by record."""
+        self.plan.kill_service(self.home.name)
+        self.home.until("all of it is at dr", lambda s: s["lag_bytes"] == 0)
+
     def check_serves_at(self, site, status="ACTIVE"):
         """Service is here and only here, by the plan's own word, the route and the service."""
         site.until("%s at %s" % (status, site.name),

@@ -106,6 +106,7 @@ def test_a_failover_cancelled_before_dr_was_promoted(manual, step):
 def test_a_failover_cancelled_after_dr_was_promoted(manual, step):
     """Service is back at home; what DR wrote is kept, and ends when home's history is chosen."""
     pair = manual.protected()
+    pair.settle_writer()
     cancel_failover(pair, step + ".after_record")
     pair.check_serves_at(pair.home, status="DEGRADED")
     assert pair.home.status()["epoch"] > 2

@@ -140,6 +140,7 @@ def test_home_lives_and_is_told_to_stop(manual):
 def test_a_failover_is_reverted(manual):
     """Nobody was routed to dr yet: service goes back to home, which had fenced itself."""
     pair = manual.protected(routes=[])
+    pair.settle_writer()
     pair.dr.godwit("failover", "shop", "--confirm-site-down", "madrid")
     pair.plan.until_acknowledged("lisbon")
     assert pair.dr.godwit("revert", "shop").json["run"]["state"] == "DONE"

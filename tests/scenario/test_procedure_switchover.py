@@ -83,5 +83,9 @@ def test_what_makes_no_sense_is_refused_with_the_way_out(manual):
     for words in (("failback", "shop"), ("revert", "shop"), ("commit", "shop")):
         answer = pair.home.godwit(*words, code=REFUSED)
         assert "guard" in answer.out + answer.err, answer
+    answer = pair.dr.godwit("reverse", "shop", code=REFUSED)  # it goes the right way already
+    assert "lisbon follows madrid already" in answer.out + answer.err, answer
+    assert "godwit switchover shop" in answer.out + answer.err, answer
+    assert not pair.home.get("runs?plan=shop&open=true")["runs"]
     pair.check_serves_at(pair.home)
     assert pair.home.godwit("plan", "activate", "shop", code=None).code != OK
