@@ -5,6 +5,7 @@
 #include "base/clock.h"
 #include "base/cond.h"
 #include "base/log.h"
+#include "core/values.h"
 #include "site/dataplane.h"
 #include "site/edits.h"
 #include "site/fence.h"
@@ -176,7 +177,8 @@ static struct site_plan *next_look(struct site *s, uint64_t *ret_wait_ms)
         if (p->gone || p->looking || p->side == NULL)
             continue;
         bool here = strcmp(site_text(p->side, "want"), "SOURCE") == 0;
-        uint64_t every = (here ? SITE_LOOK_MS : 3ull * SITE_LOOK_MS) * GW_NS_PER_MS;
+        bool stray = !here && gw_svc_serves(p->seen.svc);
+        uint64_t every = (stray ? SITE_LOOK_STRAY_MS : SITE_LOOK_MS) * GW_NS_PER_MS;
         if (p->look_now || p->fence_why[0] != '\0' || p->seen.boot_ns == 0 ||
             now - p->seen.boot_ns >= every) {
             p->look_now = false;

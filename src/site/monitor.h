@@ -22,6 +22,7 @@
 
 #define SITE_MONITOR_MS 1000u
 #define SITE_LOOK_MS 10000u
+#define SITE_LOOK_STRAY_MS 2000u /* a service where it should not be: gone yet? */
 #define SITE_LOOK_THREADS 3u
 
 /* Before the doors open: find what runs already, and make the units run that shall. */

@@ -2,6 +2,7 @@
 # Copyright the godwit authors
 """Procedure: home is lost. DR takes over; home returns fenced, is brought up to date, and service
 comes home. What was lost is itemised and signed."""
+import fcntl
 import json
 import os
 import subprocess
@@ -173,6 +174,19 @@ def test_nobody_serves_at_a_fenced_site_by_hand(manual):
     pair.plan.kill_service("madrid")
     by_hand.wait(DEADLINE_S)
     pair.plan.ledger.check_never_two()
+
+
+def test_a_service_that_somebody_started_at_the_standby_is_seen(manual):
+    """It has no volume of the plan. Both sites say where it is and what to do, and that it is gone."""
+    pair = manual.protected()
+    with open(os.path.join(pair.plan.dir, "lock.lisbon"), "w") as by_hand:
+        fcntl.flock(by_hand, fcntl.LOCK_EX)  # its status command says: it runs
+        for site in pair.sites:
+            s = site.until_phase("HALTED")
+            assert "runs at lisbon too" in s["sentence"] and "stop it at lisbon" in s["next"], s
+            assert s["active"] == "madrid"
+    pair.until_phase("PROTECTED")
+    pair.check_serves_at(pair.home)
 
 
 @torture

@@ -86,6 +86,6 @@ def test_what_makes_no_sense_is_refused_with_the_way_out(manual):
     answer = pair.dr.godwit("reverse", "shop", code=REFUSED)  # it goes the right way already
     assert "lisbon follows madrid already" in answer.out + answer.err, answer
     assert "godwit switchover shop" in answer.out + answer.err, answer
-    assert not pair.home.get("runs?plan=shop&open=true")["runs"]
+    assert not pair.home.get("runs?plan=shop&unfinished=true")["runs"]
     pair.check_serves_at(pair.home)
     assert pair.home.godwit("plan", "activate", "shop", code=None).code != OK
