@@ -55,6 +55,17 @@ static json_t *checks_json(const struct gw_guard_check *c, size_t n)
     return a;
 }
 
+/* The replica itself knows first, and best, whether its tail is counted and waits: what the view
+ * has of it was seen up to a second ago, at the other site. */
+static void ask_tail(struct site *s, struct site_plan *p, struct gw_guard_facts *facts)
+{
+    CLEANUP_SITE_JSON json_t *tail = NULL;
+    struct gw_error none = { 0 };
+    if (site_dp_call(s, p, json_pack("{s:s}", "cmd", "tail"), SITE_DP_CALL_MS, &tail, &none) == 0)
+        facts->ok[GW_GUARD_TAIL_WAITS] =
+            gw_tri_of(site_true(tail, "complete") && site_number(tail, "blocks") > 0);
+}
+
 int site_step_guards(struct site *s, struct site_plan *p, enum gw_request request,
                      const json_t *params, bool own_run, struct gw_guard_facts *facts,
                      struct site_guard_texts *texts, struct site_view *v)
@@ -73,7 +84,8 @@ int site_step_guards(struct site *s, struct site_plan *p, enum gw_request reques
     facts->ok[GW_GUARD_NAMED_PERSON] = GW_TRI_YES;
     facts->ok[GW_GUARD_PLAN_CHECKED] = GW_TRI_YES;
     facts->ok[GW_GUARD_VERSION_CURRENT] = GW_TRI_YES;
-    (void)request;
+    if (request == GW_REQUEST_DIVERGENCE_SIGN)
+        ask_tail(s, p, facts);
     return 0;
 }
 

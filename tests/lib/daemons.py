@@ -216,6 +216,18 @@ class Daemon:
         self.kill()
         self.kill_data_plane()  # what it started meanwhile
 
+    def ask_data_plane(self, command):
+        """{} while its process does not answer."""
+        try:
+            with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as s:
+                s.settimeout(TIMEOUT_S)
+                s.connect(os.path.join(self.state, "run", self.plan.name + ".sock"))
+                s.sendall(json.dumps({"cmd": command}).encode() + b"\n")
+                with s.makefile() as f:
+                    return json.loads(f.readline())
+        except (ConnectionError, FileNotFoundError):
+            return {}
+
     # ---- the command line and the API
 
     def godwit(self, *args, code=OK, timeout=TIMEOUT_S):

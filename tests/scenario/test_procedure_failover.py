@@ -7,7 +7,7 @@ import json
 import os
 import subprocess
 
-from daemons import APP, REFUSED, fresh_port, manual, manual_with_clones, torture  # noqa: F401
+from daemons import APP, REFUSED, fresh_port, manual, manual_with_clones, torture, wait_for  # noqa: F401
 
 DEADLINE_S = 60
 
@@ -104,6 +104,21 @@ def test_the_tail_is_exactly_what_was_lost(manual_with_clones):
     pair.dr.until_run(run, "DONE")
     pair.until_phase("READY_TO_FAIL_BACK")
     pair.check_history(lost)
+
+
+def test_the_tail_can_be_signed_as_soon_as_it_is_counted(manual):
+    """The replica's own word counts, not what the other daemon said of it last, or never said."""
+    pair = manual.protected(proxies=True)
+    lose_home(pair, records=5)
+    fail_over(pair)
+    bring_home_back(pair)
+    run = pair.dr.begin("reverse", "shop")
+    wait_for("the tail to be counted", lambda: pair.home.ask_data_plane("tail").get("complete"))
+    pair.dr.kill()
+    pair.home.until("lisbon is silent", lambda s: not s["sites"]["lisbon"]["reachable"])
+    pair.home.godwit("divergence", "sign", "shop", "--by", "eva")
+    pair.dr.start()
+    pair.dr.until_run(run, "DONE")
 
 
 @torture
