@@ -307,8 +307,11 @@ static void apply_change(struct gw_catalog_plan *row, void *arg)
     }
 }
 
-static int do_verify(struct asked *a, struct gw_error *err)
+/* What was begun is in the answer, so that who asked knows it again in the plan's status. */
+static int do_verify(struct asked *a, json_t *answer, struct gw_error *err)
 {
+    CLEANUP_SITE_JSON json_t *status = NULL;
+    struct gw_error none = { 0 };
     json_t *request = json_pack("{s:s}", "cmd", "verify");
     const struct gw_planfile_verify *v = a->view.doc->plan->verify;
     uint64_t rate = site_number(a->params, "rate_bytes");
@@ -316,7 +319,10 @@ static int do_verify(struct asked *a, struct gw_error *err)
         json_object_set_new(request, "rate_bytes", json_integer((json_int_t)rate));
     else if (v != NULL && v->rate_per_s > 0)
         json_object_set_new(request, "rate_bytes", json_integer((json_int_t)v->rate_per_s));
-    return site_dp_call(a->site, a->plan, request, VERIFY_MS, NULL, err);
+    int r = site_dp_call(a->site, a->plan, request, VERIFY_MS, NULL, err);
+    if (r == 0 && site_dp_status(a->site, a->plan, &status, &none) == 0)
+        json_object_set(answer, "verify", json_object_get(status, "verify"));
+    return r;
 }
 
 static int do_sign(struct asked *a, struct gw_error *err)
@@ -328,7 +334,7 @@ static int do_sign(struct asked *a, struct gw_error *err)
                         SITE_DP_CALL_MS, NULL, err);
 }
 
-static int do_at_once(struct asked *a, struct gw_error *err)
+static int do_at_once(struct asked *a, json_t *answer, struct gw_error *err)
 {
     struct change c = { .request = a->request,
                         .reason = site_text(a->params, "reason"),
@@ -341,7 +347,7 @@ static int do_at_once(struct asked *a, struct gw_error *err)
     if (a->request == GW_REQUEST_PLAN_DELETE)
         return site_edit_delete(a->site, a->plan, a->who, err);
     if (a->request == GW_REQUEST_VERIFY)
-        return do_verify(a, err);
+        return do_verify(a, answer, err);
     if (a->request == GW_REQUEST_DIVERGENCE_SIGN)
         return do_sign(a, err);
     return gw_error_set(err, -ENOSYS, "this godwit cannot do '%s' yet",
@@ -428,14 +434,15 @@ static int act(struct asked *a, bool passed_on, json_t **ret, struct site_refusa
         return r;
     if (gw_request_op(a->request) != GW_OPERATION_NONE)
         return begin_run(a, ret, err);
-    r = do_at_once(a, err);
+    CLEANUP_SITE_JSON json_t *answer = json_pack(
+        "{s:b, s:s, s:s}", "done", 1, "action", gw_request_name(a->request), "plan", a->plan->name);
+    r = answer == NULL ? gw_error_set(err, -ENOMEM, "out of memory") : do_at_once(a, answer, err);
     if (r < 0)
         return r;
     site_monitor_wake(a->site);
     site_event(a->site, "plan.action", a->plan->name, NULL, SITE_NOTICE, NULL, "%s by %s",
                gw_request_name(a->request), a->who->name);
-    *ret = json_pack("{s:b, s:s, s:s}", "done", 1, "action", gw_request_name(a->request), "plan",
-                     a->plan->name);
+    *ret = json_incref(answer);
     return 0;
 }
 
