@@ -261,6 +261,14 @@ class Daemon:
         assert response.status == 200, body
         return body
 
+    def post(self, path, body, key):
+        """POST with this Idempotency-Key: status, body. ConnectionError when the daemon dies."""
+        with contextlib.closing(UnixHTTP(self.socket)) as c:
+            c.request("POST", "/api/v1/" + path, json.dumps(body),
+                      {"Content-Type": "application/json", "Idempotency-Key": key})
+            response = c.getresponse()
+            return response.status, json.loads(response.read())
+
     def status(self):
         return self.get("plans/%s/status" % self.plan.name)
 
