@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "core/values.h"
 #include "site/dataplane.h"
+#include "site/drtime.h"
 #include "site/edits.h"
 #include "site/fence.h"
 #include "site/mates.h"
@@ -401,6 +402,7 @@ static void look_after(struct site *s, struct site_plan *p)
     site_edits_send(s, p, ours, theirs);
     site_replace_go_on(s, p, ours, theirs);
     site_edits_commit_due(s, p, ours);
+    site_drtime_look(s, p, ours);
     note_headline(s, p);
 }
 

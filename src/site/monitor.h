@@ -12,6 +12,7 @@
  *   headlines    a phase that changed becomes an event
  *   synced       the first consistent sync since the change of roles is noted
  *   commits      a failover is committed when commit_after has passed
+ *   stays        a plan that is at its DR site for longer than max_dr_time is told of
  *   documents    a peer that has an older document of a plan is sent ours
  *
  * None of it changes who is active: that is what runs are for.
