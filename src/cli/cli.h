@@ -68,6 +68,10 @@ int cli_read_file(struct gw_term *t, const char *path, struct cli_file *ret);
 /* Follow the stream of events; until fn returns other than 0. */
 int cli_events(struct gw_term *t, char *path, const char *last_id, gw_http_event_fn *fn, void *arg);
 
+/* An action upon the plan that is operand 0, with every option that the command has. `consequence`
+ * NULL: nothing is lost by it, nobody is asked. 0 and *ret; else an error or an exit code. */
+int cli_act(struct gw_term *t, const char *action, const char *consequence, json_t **ret);
+
 /* Append "?name=value" or "&name=value", encoded; NULL as value: nothing. NULL: no memory. */
 char *cli_query(char *path, const char *name, const char *value);
 

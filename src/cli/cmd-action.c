@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright the godwit authors
-/* What moves a plan: activate ... release, verify; and the forecast of it. */
+/* What moves a plan: activate ... release; and the forecast of it. */
 #include "base/checked.h"
 #include "base/clock.h"
 #include "base/size.h"
@@ -130,11 +130,10 @@ static int put_options(struct gw_term *t, json_t *body)
     return r;
 }
 
-/* `consequence` NULL: nothing is lost by it, nobody is asked. */
-static int act(struct gw_term *t, const char *action, const char *consequence, const char *said)
+int cli_act(struct gw_term *t, const char *action, const char *consequence, json_t **ret)
 {
     const char *plan = cli_operand(t, 0);
-    json_auto_t *body = json_object(), *answer = NULL;
+    json_auto_t *body = json_object();
     if (body == NULL)
         return gw_term_no_memory(t);
     int r = put_options(t, body);
@@ -142,9 +141,15 @@ static int act(struct gw_term *t, const char *action, const char *consequence, c
         r = gw_term_confirm(t, "plan", plan, consequence);
     if (r != 0)
         return r;
-    r = cli_send(t, "POST", gw_http_path("/api/v1/plans/{}/actions/{}", plan, action),
-                 json_incref(body), &answer);
-    return r < 0 ? r : cli_answer(t, answer, said);
+    return cli_send(t, "POST", gw_http_path("/api/v1/plans/{}/actions/{}", plan, action),
+                    json_incref(body), ret);
+}
+
+static int act(struct gw_term *t, const char *action, const char *consequence, const char *said)
+{
+    json_auto_t *answer = NULL;
+    int r = cli_act(t, action, consequence, &answer);
+    return r != 0 ? r : cli_answer(t, answer, said);
 }
 
 /* ---- actions ----------------------------------------------------------------------------------
@@ -221,10 +226,4 @@ int cli_cmd_hold(struct gw_term *t)
 int cli_cmd_release(struct gw_term *t)
 {
     return act(t, "release", NULL, "Released.");
-}
-
-int cli_cmd_verify(struct gw_term *t)
-{
-    return act(t, "verify", NULL,
-               "Begun: godwit plan status shows how far it is, and what it found.");
 }

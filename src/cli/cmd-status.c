@@ -123,7 +123,9 @@ static void show_verify(const json_t *s)
     gw_size_format(done, a);
     gw_size_format(total, b);
     gw_term_row("verify", "%s of %s compared%s, %llu blocks differed", a, b,
-                gw_term_true(v, "running") ? "" : ", done",
+                gw_term_true(v, "running") ? ""
+                : gw_term_true(v, "done")  ? ", done"
+                                           : ", ended before everything was compared",
                 (unsigned long long)gw_term_number(v, "differing_blocks"));
 }
 

@@ -11,7 +11,7 @@ static const struct gw_term_common_option common[] = {
         "godwitd's socket (default $GODWIT_SOCKET, " CLI_SOCKET_DEFAULT ")" },
       CLI_API,
       NULL },
-    { { "no-wait", 0, NULL, "do not follow the run: it goes on by itself" }, CLI_RUN, NULL },
+    { { "no-wait", 0, NULL, "do not wait for the end: it goes on by itself" }, CLI_RUN, NULL },
     { { "key", 0, "TEXT", "Idempotency-Key: the same one again does nothing twice" },
       CLI_ACTION,
       NULL },
@@ -190,9 +190,10 @@ static const struct gw_term_command commands[] = {
       OPTIONS(REASON, BY), cli_cmd_hold },
     { "release", "PLAN", ACT, "end a hold", "The mode is again what it was.", OPTIONS(REASON, BY),
       cli_cmd_release },
-    { "verify", "PLAN", ACT, "compare all data of both sites while it is in use",
-      "Begins it; plan status shows how far it is and what it found. Blocks that differ are sent "
-      "again.",
+    { "verify", "PLAN", START, "compare all data of both sites while it is in use",
+      "With progress, rate and time left; then how much was compared, how many blocks differed and "
+      "how long it took. Blocks that differ are sent again, and make the exit code 1. When it is "
+      "interrupted the verify goes on, and plan status shows it.",
       OPTIONS({ "rate", 0, "SIZE", "read at most so much a second" }, BY), cli_cmd_verify },
 
     { "run list", NULL, LOOK, "list the runs, the newest first", "Of all plans, or of one.",

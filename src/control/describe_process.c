@@ -60,11 +60,15 @@ json_t *gw_describe_source(const struct gw_meta *m, const struct gw_source_statu
                                   number(s->compared_bytes), "differing_blocks",
                                   number(s->compared_differing_blocks), "tail_blocks",
                                   number(s->tail_blocks)));
+    const struct gw_verify_status *v = &s->verify;
+    uint64_t until = v->ended_ns != 0 ? v->ended_ns : gw_boot_ns();
     json_object_set_new(o, "verify",
-                        json_pack("{s:b, s:b, s:o, s:o, s:o}", "running", s->verify.running, "done",
-                                  s->verify.done, "checked_bytes", number(s->verify.checked_bytes),
-                                  "total_bytes", number(s->verify.total_bytes), "differing_blocks",
-                                  number(s->verify.differing_blocks)));
+                        json_pack("{s:b, s:b, s:o, s:f, s:o, s:o, s:o}", "running", v->running,
+                                  "done", v->done, "begun_wall_ns", number(v->begun_wall_ns),
+                                  "seconds", v->begun_ns != 0 ? seconds(v->begun_ns, until) : 0.0,
+                                  "checked_bytes", number(v->checked_bytes), "total_bytes",
+                                  number(v->total_bytes), "differing_blocks",
+                                  number(v->differing_blocks)));
     return o;
 }
 

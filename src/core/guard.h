@@ -83,6 +83,7 @@ enum gw_guard {
                            */
     GW_GUARD_STANDBY_CONSISTENT, /* failover: the chosen recovery point is */
     GW_GUARD_SYNCED_SINCE_CHANGE,
+    GW_GUARD_NOT_FOLLOWING, /* reverse: the standby does not follow yet, or a failover is open */
     GW_GUARD_LAG_IN_BUDGET,
     GW_GUARD_SERVICE_HEALTHY,
     GW_GUARD_PREFLIGHT,

@@ -63,6 +63,11 @@ const struct gw_guard_text gw_guard_texts[GW_GUARD_MAX] = {
                                        "the first full sync since the role change",
                                        "no full sync was seen since the last role change",
                                        "wait: godwit plan status {plan} --watch" },
+    [GW_GUARD_NOT_FOLLOWING] = { "not-following", "whether the standby follows already",
+                                 "{standby} follows {active} already: there is nothing to reverse",
+                                 "godwit plan status {plan} shows how far behind it is; to move "
+                                 "the "
+                                 "service there: godwit switchover {plan}" },
     [GW_GUARD_LAG_IN_BUDGET] = { "lag-in-budget", "the lag against the cut-over budget",
                                  "the standby is too far behind for the outage that was promised",
                                  "wait, or try when less is written: godwit forecast {plan}" },

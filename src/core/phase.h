@@ -124,6 +124,8 @@ struct gw_phase_facts {
     enum gw_tri memory_older; /* what was seen is newer than what this site remembers */
     enum gw_tri split_brain;  /* both accepted writes in different epochs (verdict rows 2, 13) */
     enum gw_tri suspect;      /* the active site looks dead */
+    enum gw_tri stray; /* a service runs at the standby without a volume of the plan: nothing there
+                          serves them. Somebody started it by hand */
 
     /* What is seen now. lag_ok: known and within the RPO; cutover_ok: within the cut-over budget.
      */

@@ -47,6 +47,12 @@ static bool two_serve(FACTS)
     return gw_svc_serves(f->svc[GW_LABEL_HOME]) && gw_svc_serves(f->svc[GW_LABEL_DR]);
 }
 
+/* Clients may reach it, and what they write is in no history. */
+static bool stray(FACTS)
+{
+    return two_serve(f) && gw_yes(f->stray);
+}
+
 static bool split(FACTS)
 {
     return gw_yes(f->split_brain);
@@ -280,6 +286,10 @@ static const struct gw_phase_row rows[] = {
     ROW(HALTED, damaged, "a value is outside its table",
         "what is recorded of {plan} is damaged, or was written by a newer version",
         "start the newer godwit, or rebuild this site's memory: godwit site restore"),
+    ROW(HALTED, stray, "a service runs at the standby, where no volume of the plan is served",
+        "a service of {plan} runs at {standby} too, started by somebody else than godwit: it has "
+        "none of the plan's volumes, and what it writes is replicated nowhere",
+        "stop it at {standby}; service at {active} is not touched"),
     ROW(SPLIT_BRAIN, two_serve, "both sites accept writes",
         "both sites accept writes for {plan}: their histories part now",
         "stop the service at one site; then name the survivor: godwit divergence list {plan}"),

@@ -155,7 +155,9 @@ int gw_source_set_peer(struct gw_source *s, const char *address, struct gw_tls *
                        struct gw_error *err);
 
 struct gw_verify_status {
-    bool running, done;
+    bool running, done;          /* neither, and begun: its session ended before it was through */
+    uint64_t begun_wall_ns;      /* its name; 0: there was none */
+    uint64_t begun_ns, ended_ns; /* boot time; 0: it runs */
     uint64_t checked_bytes, total_bytes; /* holes are compared too */
     uint64_t differing_blocks;
 };

@@ -306,8 +306,10 @@ int gw_source_verify(struct gw_source *s, uint64_t rate_bytes, struct gw_error *
                             gw_service_state_name(s->service));
     if (s->verify_wanted)
         return gw_error_set(err, -EALREADY, "a verify is running already");
-    s->st.verify =
-        (struct gw_verify_status){ .running = true, .total_bytes = gw_plan_volume_bytes(s->plan) };
+    s->st.verify = (struct gw_verify_status){ .running = true,
+                                              .begun_wall_ns = gw_io_wall_ns(s->plan->io),
+                                              .begun_ns = gw_io_boot_ns(s->plan->io),
+                                              .total_bytes = gw_plan_volume_bytes(s->plan) };
     s->verify_rate = rate_bytes;
     gw_bucket_init(&s->verify_bucket, rate_bytes, gw_io_boot_ns(s->plan->io));
     s->verify_volume = 0;

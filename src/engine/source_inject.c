@@ -373,6 +373,7 @@ static int verify_step(struct gw_source *s, struct gw_error *err)
         s->verify_wanted = false;
         s->st.verify.running = false;
         s->st.verify.done = true;
+        s->st.verify.ended_ns = gw_io_boot_ns(s->plan->io);
         gw_source_changed(s);
     }
     bool ok = false;

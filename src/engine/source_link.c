@@ -24,7 +24,9 @@ void gw_session_kill(struct gw_source *s, enum gw_goodbye_reason reason, const c
         return;
     ses->dead = true;
     s->repl = GW_REPL_DISCONNECTED;
-    s->verify_wanted = s->st.verify.running = false; /* of this session; it is not taken up again */
+    if (s->verify_wanted) /* of this session; it is not taken up again */
+        s->st.verify.ended_ns = gw_io_boot_ns(s->plan->io);
+    s->verify_wanted = s->st.verify.running = false;
     ses->goodbye.reason = reason;
     va_list ap;
     va_start(ap, fmt);

@@ -52,7 +52,7 @@ static const struct gw_field contact[] = {
     { "webhook", GW_FIELD_URL, AT(gw_planfile_contact, webhook),
       .help = "Gets a POST with the notice as JSON" },
     { "command", GW_FIELD_ARGV, AT(gw_planfile_contact, command),
-      .help = "Is run with the notice as JSON on its standard input" },
+      .help = "Is run with the notice as JSON in `GODWIT_NOTICE` of its environment" },
 };
 SCHEMA(contact, "a contact", gw_planfile_contact, one_contact);
 
@@ -457,7 +457,8 @@ static const struct gw_field plan[] = {
       .min = S_MS, .max = YEAR_MS,
       .help = "Target: from the start of reverse replication to verified traffic at home" },
     { "max_dr_time", GW_FIELD_DURATION, AT(gw_planfile, max_dr_time_ms), .fallback = "14d",
-      .min = MIN_MS, .max = 10 * YEAR_MS, .help = "Longer at DR raises an alert" },
+      .min = S_MS, .max = 10 * YEAR_MS,
+      .help = "Longer at DR is an event `plan.dr_time` and a notice to the contacts" },
     { "contacts", GW_FIELD_LIST, LIST_AT(gw_planfile, contacts), .max = 32, .sub = &contact_schema,
       .help = "Who is told of planned changes" },
     { "replication", GW_FIELD_OBJECT, AT(gw_planfile, replication), .sub = &replication_schema,

@@ -11,6 +11,7 @@
 #include "site/mates.h"
 #include "site/monitor.h"
 #include "site/runstore.h"
+#include "site/trial.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -192,8 +193,8 @@ static int window_start(const struct asked *a, uint64_t *ret_wall_ns)
 static json_t *run_params(const struct asked *a, const struct site_view *v, enum gw_label new)
 {
     json_t *o = json_object();
-    static const char *const kept[] = { "point", "confirm_site_down", "override", "adopt_data",
-                                        "roll_back" };
+    static const char *const kept[] = { "point",      "confirm_site_down", "override",
+                                        "adopt_data", "roll_back",         SITE_ONCE };
     for (size_t i = 0; i < sizeof kept / sizeof *kept; i++) {
         json_t *m = json_object_get(a->params, kept[i]);
         if (m != NULL)
@@ -263,6 +264,40 @@ static int fill_run(struct asked *a, struct gw_run *run, struct gw_error *err)
     return r;
 }
 
+/* The run that this very request has begun before: its answer was lost. 1: *ret_id */
+static int begun_before(const struct asked *a, char ret_id[GW_RUN_ID_MAX], struct gw_error *err)
+{
+    const char *once = site_text(a->params, SITE_ONCE);
+    CLEANUP_FREE char(*ids)[GW_RUN_ID_MAX] = NULL;
+    CLEANUP_FREE struct gw_run *run = malloc(sizeof *run);
+    size_t n = 0;
+    if (once[0] == '\0' || gw_request_op(a->request) == GW_OPERATION_NONE)
+        return 0;
+    if (run == NULL)
+        return gw_error_set(err, -ENOMEM, "out of memory");
+    int r =
+        site_runstore_list(a->site->catalog, a->plan->name, false, SITE_ONCE_RUNS, &ids, &n, err);
+    for (size_t i = 0; r == 0 && i < n; i++) {
+        r = site_run_store.load(a->site->catalog, ids[i], run, err);
+        CLEANUP_SITE_JSON json_t *params = json_loads(run->params, 0, NULL);
+        if (r == 0 && run->operation == gw_request_op(a->request) &&
+            strcmp(site_text(params, SITE_ONCE), once) == 0) {
+            memcpy(ret_id, ids[i], GW_RUN_ID_MAX);
+            return 1;
+        }
+    }
+    return r;
+}
+
+static int answer_run(struct site *s, const char *id, json_t **ret, struct gw_error *err)
+{
+    json_t *o = NULL;
+    int r = site_run_json(s, id, &o, err);
+    if (r == 0)
+        *ret = json_pack("{s:o}", "run", o);
+    return r;
+}
+
 static int begin_run(struct asked *a, json_t **ret, struct gw_error *err)
 {
     CLEANUP_FREE struct gw_run *run = calloc(1, sizeof *run);
@@ -273,11 +308,8 @@ static int begin_run(struct asked *a, json_t **ret, struct gw_error *err)
         r = site_run_create(a->site, run, err);
     if (r < 0)
         return r;
-    json_t *o = NULL;
-    r = site_run_json(a->site, run->id, &o, err);
-    if (r == 0)
-        *ret = json_pack("{s:o}", "run", o);
-    return r;
+    site_trial_at(a->site, "action.after_create");
+    return answer_run(a->site, run->id, ret, err);
 }
 
 /* ---- what is done at once ---------------------------------------------------------------------
@@ -307,8 +339,11 @@ static void apply_change(struct gw_catalog_plan *row, void *arg)
     }
 }
 
-static int do_verify(struct asked *a, struct gw_error *err)
+/* What was begun is in the answer, so that who asked knows it again in the plan's status. */
+static int do_verify(struct asked *a, json_t *answer, struct gw_error *err)
 {
+    CLEANUP_SITE_JSON json_t *status = NULL;
+    struct gw_error none = { 0 };
     json_t *request = json_pack("{s:s}", "cmd", "verify");
     const struct gw_planfile_verify *v = a->view.doc->plan->verify;
     uint64_t rate = site_number(a->params, "rate_bytes");
@@ -316,7 +351,10 @@ static int do_verify(struct asked *a, struct gw_error *err)
         json_object_set_new(request, "rate_bytes", json_integer((json_int_t)rate));
     else if (v != NULL && v->rate_per_s > 0)
         json_object_set_new(request, "rate_bytes", json_integer((json_int_t)v->rate_per_s));
-    return site_dp_call(a->site, a->plan, request, VERIFY_MS, NULL, err);
+    int r = site_dp_call(a->site, a->plan, request, VERIFY_MS, NULL, err);
+    if (r == 0 && site_dp_status(a->site, a->plan, &status, &none) == 0)
+        json_object_set(answer, "verify", json_object_get(status, "verify"));
+    return r;
 }
 
 static int do_sign(struct asked *a, struct gw_error *err)
@@ -328,7 +366,7 @@ static int do_sign(struct asked *a, struct gw_error *err)
                         SITE_DP_CALL_MS, NULL, err);
 }
 
-static int do_at_once(struct asked *a, struct gw_error *err)
+static int do_at_once(struct asked *a, json_t *answer, struct gw_error *err)
 {
     struct change c = { .request = a->request,
                         .reason = site_text(a->params, "reason"),
@@ -341,7 +379,7 @@ static int do_at_once(struct asked *a, struct gw_error *err)
     if (a->request == GW_REQUEST_PLAN_DELETE)
         return site_edit_delete(a->site, a->plan, a->who, err);
     if (a->request == GW_REQUEST_VERIFY)
-        return do_verify(a, err);
+        return do_verify(a, answer, err);
     if (a->request == GW_REQUEST_DIVERGENCE_SIGN)
         return do_sign(a, err);
     return gw_error_set(err, -ENOSYS, "this godwit cannot do '%s' yet",
@@ -411,9 +449,13 @@ static int act(struct asked *a, bool passed_on, json_t **ret, struct site_refusa
                struct gw_error *err)
 {
     enum gw_label place = place_of(a);
+    char id[GW_RUN_ID_MAX];
+    int r = begun_before(a, id, err);
+    if (r != 0)
+        return r < 0 ? r : answer_run(a->site, id, ret, err);
     if (place != GW_LABEL_MAX && place != a->view.here && !passed_on)
         return pass_on(a, a->view.site[place], ret, ret_refusal, err);
-    int r = check_guards(a, ret_refusal, err);
+    r = check_guards(a, ret_refusal, err);
     char object[96];
     snprintf(object, sizeof object, "plan %s", a->plan->name);
     if (r < 0) {
@@ -428,14 +470,15 @@ static int act(struct asked *a, bool passed_on, json_t **ret, struct site_refusa
         return r;
     if (gw_request_op(a->request) != GW_OPERATION_NONE)
         return begin_run(a, ret, err);
-    r = do_at_once(a, err);
+    CLEANUP_SITE_JSON json_t *answer = json_pack(
+        "{s:b, s:s, s:s}", "done", 1, "action", gw_request_name(a->request), "plan", a->plan->name);
+    r = answer == NULL ? gw_error_set(err, -ENOMEM, "out of memory") : do_at_once(a, answer, err);
     if (r < 0)
         return r;
     site_monitor_wake(a->site);
     site_event(a->site, "plan.action", a->plan->name, NULL, SITE_NOTICE, NULL, "%s by %s",
                gw_request_name(a->request), a->who->name);
-    *ret = json_pack("{s:b, s:s, s:s}", "done", 1, "action", gw_request_name(a->request), "plan",
-                     a->plan->name);
+    *ret = json_incref(answer);
     return 0;
 }
 

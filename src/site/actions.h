@@ -9,12 +9,19 @@
  * standby.
  *
  * Params (JSON, all optional): point, confirm_site_down, override [guard, ...] with a reason, at
- * (RFC 3339), abort_by_ms, dry_run, by, adopt_data, roll_back.
+ * (RFC 3339), abort_by_ms, dry_run, by, adopt_data, roll_back, idempotency_key.
+ *
+ * A run keeps the idempotency_key of its request among its params, so that it is durable with the
+ * run and at both sites. The same request again is answered with that run: a crash between the
+ * creation and the answer does not make two, and does not make a refusal of what was done.
  */
 #pragma once
 
 #include "core/guard.h"
 #include "site/runs.h"
+
+#define SITE_ONCE "idempotency_key"
+#define SITE_ONCE_RUNS 50u /* of a plan, the newest, are compared with a key */
 
 struct site_refusal {
     char guard[40], way_out[512];

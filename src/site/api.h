@@ -33,6 +33,9 @@ int site_api_speaker(struct gw_http_call *call, struct site_person *ret, struct 
 /* -EPERM unless who calls may act: root, or the user of the daemon. */
 int site_api_may_act(struct gw_http_call *call, struct gw_error *err);
 /* Answer with fn, once for one Idempotency-Key. */
+/* The body with the Idempotency-Key of an action: a run keeps it from its first moment, so that the
+ * same request finds it although a crash came before the answer (site/actions.h). New. */
+json_t *site_api_params(const struct gw_http_call *call, int64_t uid);
 int site_api_once(struct gw_http_call *call, gw_http_fn *fn, struct gw_error *err);
 /* A reply of a JSON object, or the problem of an error. */
 int site_api_answer(struct gw_http_call *call, int r, json_t *value, struct gw_error *err);

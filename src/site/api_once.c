@@ -2,9 +2,11 @@
 // Copyright the godwit authors
 /* Idempotency-Key: the same request again gets the answer of the first time. */
 #include "base/clock.h"
+#include "base/hash.h"
 #include "catalog/idempotency.h"
 #include "http/keys.h"
 #include "http/problem.h"
+#include "site/actions.h"
 #include "site/api.h"
 
 #include <errno.h>
@@ -54,6 +56,21 @@ static int key_forget(void *ctx, const char *who, const char *key, struct gw_err
 {
     struct site *s = ctx;
     return gw_catalog_idempotency_abandon(s->catalog, who, key, err);
+}
+
+json_t *site_api_params(const struct gw_http_call *call, int64_t uid)
+{
+    const json_t *body = gw_http_call_json(call);
+    const char *key = gw_http_call_header(call, "Idempotency-Key");
+    json_t *params = json_is_object(body) ? json_copy((json_t *)(uintptr_t)body) : json_object();
+    if (params == NULL || key == NULL)
+        return params;
+    /* Keys of different people have nothing to do with each other. */
+    struct gw_hash128 h = gw_hash128(key, strlen(key), (uint64_t)uid);
+    json_object_set_new(
+        params, SITE_ONCE,
+        json_sprintf("%016llx%016llx", (unsigned long long)h.hi, (unsigned long long)h.lo));
+    return params;
 }
 
 int site_api_once(struct gw_http_call *call, gw_http_fn *fn, struct gw_error *err)

@@ -377,8 +377,9 @@ static int act(struct gw_http_call *call, enum gw_request request, struct gw_err
     int r = site_api_speaker(call, &who, err);
     if (r < 0)
         return r;
-    r = site_action(s, gw_http_call_param(call, "plan"), request, gw_http_call_json(call), &who,
-                    false, &answer, &no, err);
+    CLEANUP_SITE_JSON json_t *params = site_api_params(call, who.uid);
+    r = site_action(s, gw_http_call_param(call, "plan"), request, params, &who, false, &answer, &no,
+                    err);
     if (r == -EPERM && no.guard[0] != '\0') {
         gw_http_reply_problem(call, 409, "guard", err);
         gw_http_reply_member(call, "guard", json_string(no.guard));

@@ -5,8 +5,11 @@
 #include "base/clock.h"
 #include "base/cond.h"
 #include "base/log.h"
+#include "core/values.h"
 #include "site/dataplane.h"
+#include "site/drtime.h"
 #include "site/edits.h"
+#include "site/fence.h"
 #include "site/mates.h"
 #include "site/plandir.h"
 #include "site/recall.h"
@@ -175,7 +178,8 @@ static struct site_plan *next_look(struct site *s, uint64_t *ret_wait_ms)
         if (p->gone || p->looking || p->side == NULL)
             continue;
         bool here = strcmp(site_text(p->side, "want"), "SOURCE") == 0;
-        uint64_t every = (here ? SITE_LOOK_MS : 3ull * SITE_LOOK_MS) * GW_NS_PER_MS;
+        bool stray = !here && gw_svc_serves(p->seen.svc);
+        uint64_t every = (stray ? SITE_LOOK_STRAY_MS : SITE_LOOK_MS) * GW_NS_PER_MS;
         if (p->look_now || p->fence_why[0] != '\0' || p->seen.boot_ns == 0 ||
             now - p->seen.boot_ns >= every) {
             p->look_now = false;
@@ -206,59 +210,6 @@ static void *look_main(void *arg)
         p->looking = false;
     }
     return NULL;
-}
-
-/* ---- fencing ----------------------------------------------------------------------------------
- */
-
-static void set_fenced(struct gw_catalog_plan *row, void *arg)
-{
-    row->fenced_reason = arg;
-    row->want = GW_CATALOG_WANT_NONE;
-}
-
-static int stop_workload(struct site *s, struct site_plan *p, struct gw_error *err)
-{
-    CLEANUP_DOCUMENT struct site_document *doc = site_plan_document(s, p);
-    struct site_dp_paths at;
-    int r = site_dp_paths(s, p, &at, err);
-    if (r < 0)
-        return r;
-    struct site_workload_facts facts = { .operation = "fence", .nbd = at.nbd };
-    struct site_workload *w = NULL;
-    r = site_workload_new(doc->plan, s->name, &facts, NULL, gw_stop_fd(s->stop), &w, err);
-    if (r == 0)
-        r = site_workload_stop(w, true, NULL, err);
-    site_workload_free(w);
-    site_monitor_look_soon(s, p);
-    return r;
-}
-
-/* plan_mu is held. */
-static int fence(struct site *s, struct site_plan *p, const char *reason, struct gw_error *err)
-{
-    char *why = (char *)(uintptr_t)reason;
-    int r = site_plan_update(s, p, set_fenced, why, err);
-    if (r < 0)
-        return r;
-    site_event(s, "plan.fenced", p->name, NULL, SITE_WARNING, NULL,
-               "this site must not serve the plan: %s", reason);
-    /* The data first: a writer that goes on after this gets errors, whatever the workload does. */
-    struct gw_error no = { 0 };
-    r = site_dp_call(s, p, json_pack("{s:s, s:s}", "cmd", "fence", "reason", reason),
-                     SITE_DP_CALL_MS, NULL, &no);
-    int stopped = stop_workload(s, p, err);
-    if (site_dp_stop(s, p, err) < 0)
-        return -EIO;
-    if (r < 0 && no.code != -ENOENT && no.code != -ECONNREFUSED && no.code != -ENOSYS)
-        gw_log(GW_LOG_WARNING, "%s: fencing the source: %s", p->name, no.msg);
-    return stopped;
-}
-
-int site_fence_plan(struct site *s, struct site_plan *p, const char *reason, struct gw_error *err)
-{
-    LOCK_SCOPE(&p->plan_mu);
-    return fence(s, p, reason, err);
 }
 
 /* ---- what the sides say -----------------------------------------------------------------------
@@ -336,7 +287,7 @@ static void fence_deposed(struct site *s, struct site_plan *p)
     if (why[0] == '\0')
         return;
     LOCK_SCOPE(&p->plan_mu);
-    if (wants_source(s, p) && fence(s, p, why, &err) < 0)
+    if (wants_source(s, p) && site_fence_plan_locked(s, p, why, &err) < 0)
         site_event(s, "plan.fence_failed", p->name, NULL, SITE_ERROR, NULL,
                    "the workload could not be stopped: %s", err.msg);
 }
@@ -451,6 +402,7 @@ static void look_after(struct site *s, struct site_plan *p)
     site_edits_send(s, p, ours, theirs);
     site_replace_go_on(s, p, ours, theirs);
     site_edits_commit_due(s, p, ours);
+    site_drtime_look(s, p, ours);
     note_headline(s, p);
 }
 

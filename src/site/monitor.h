@@ -12,6 +12,7 @@
  *   headlines    a phase that changed becomes an event
  *   synced       the first consistent sync since the change of roles is noted
  *   commits      a failover is committed when commit_after has passed
+ *   stays        a plan that is at its DR site for longer than max_dr_time is told of
  *   documents    a peer that has an older document of a plan is sent ours
  *
  * None of it changes who is active: that is what runs are for.
@@ -22,6 +23,7 @@
 
 #define SITE_MONITOR_MS 1000u
 #define SITE_LOOK_MS 10000u
+#define SITE_LOOK_STRAY_MS 2000u /* a service where it should not be: gone yet? */
 #define SITE_LOOK_THREADS 3u
 
 /* Before the doors open: find what runs already, and make the units run that shall. */
@@ -35,9 +37,3 @@ void site_monitor_touch(struct site *s, const char *plan);
 void site_monitor_look_soon(struct site *s, struct site_plan *p);
 /* The same, and this is what was seen of it. */
 void site_monitor_saw(struct site *s, struct site_plan *p, enum gw_svc svc);
-
-/*
- * This side must not serve: recorded, its workload stopped, its source fenced. 0: it does not serve
- * any more. Called by the peer's revoke, and when the source was deposed.
- */
-int site_fence_plan(struct site *s, struct site_plan *p, const char *reason, struct gw_error *err);

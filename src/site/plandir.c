@@ -2,6 +2,7 @@
 // Copyright the godwit authors
 #include "site/plandir.h"
 
+#include "base/checked.h"
 #include "base/cleanup.h"
 #include "control/describe.h"
 
@@ -81,15 +82,32 @@ int site_plandir_create(const char *dir, struct gw_plan_spec *spec, bool *ret_ma
 }
 
 int site_plandir_promote(const char *dir, const struct gw_promote_options *options,
-                         struct gw_promote_result *ret, struct gw_error *err)
+                         uint64_t above_epoch, struct gw_promote_result *ret, struct gw_error *err)
 {
     struct gw_plan *plan = NULL;
     int r = gw_plan_open(gw_io_posix(), dir, 0, &plan, err);
     if (r < 0)
         return r;
+    plan->meta.highest_epoch = GW_MAX(plan->meta.highest_epoch, above_epoch);
     r = gw_promote_check(plan, options, err);
     if (r == 0)
         r = gw_promote(plan, options, ret, err);
+    gw_plan_close(plan);
+    return r;
+}
+
+int site_plandir_stand_down(const char *dir, struct gw_error *err)
+{
+    struct gw_plan *plan = NULL;
+    int r = gw_plan_open(gw_io_posix(), dir, 0, &plan, err);
+    if (r < 0)
+        return gw_error_wrap(err, "cannot fence the plan in '%s'", dir);
+    if (plan->meta.role == GW_ROLE_ACTIVE) {
+        LOCK_SCOPE(&plan->mu);
+        plan->meta.role = GW_ROLE_FENCED;
+        plan->meta.may_serve = false;
+        r = gw_plan_store_meta(plan, err);
+    }
     gw_plan_close(plan);
     return r;
 }

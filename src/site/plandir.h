@@ -41,9 +41,14 @@ int site_plandir_look(const char *dir, struct site_plandir *ret, struct gw_error
 int site_plandir_create(const char *dir, struct gw_plan_spec *spec, bool *ret_made,
                         struct gw_error *err);
 
-/* Promote while no process serves it; -EBUSY or the like if one does. */
+/* Promote while no process serves it; -EBUSY or the like if one does. The new epoch is above
+ * `above_epoch`, which this side may not have heard of. */
 int site_plandir_promote(const char *dir, const struct gw_promote_options *options,
-                         struct gw_promote_result *ret, struct gw_error *err);
+                         uint64_t above_epoch, struct gw_promote_result *ret, struct gw_error *err);
+
+/* A side that was promoted and shall not serve after all: fenced for good, as its source would do
+ * it (gw_source_fence). While no process has it open. 0 also if it is no active side. */
+int site_plandir_stand_down(const char *dir, struct gw_error *err);
 
 /* {"exists", "role", "epoch", ...}, new; NULL if memory is short. */
 json_t *site_plandir_json(const struct site_plandir *d);

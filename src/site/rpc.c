@@ -7,6 +7,7 @@
 #include "site/dataplane.h"
 #include "site/divergence.h"
 #include "site/edits.h"
+#include "site/fence.h"
 #include "site/mates.h"
 #include "site/monitor.h"
 #include "site/points.h"
@@ -119,21 +120,19 @@ static int on_fence(void *ctx, const struct gw_link_request *q, json_t **ret, st
     return r;
 }
 
-static void clear_fence(struct gw_catalog_plan *row, void *arg)
-{
-    (void)arg;
-    row->fenced_reason = NULL;
-    row->want = GW_CATALOG_WANT_SOURCE;
-}
-
 static int on_unfence(void *ctx, const struct gw_link_request *q, json_t **ret,
                       struct gw_error *err)
 {
     struct site *s = ctx;
     struct site_plan *p;
+    const struct site_unfence why = { .run = site_text(q->params, "run"),
+                                      .above_epoch = site_number(q->params, "above_epoch"),
+                                      .promoted = site_true(q->params, "promoted") };
     (void)ret;
-    int r = shared_plan(s, q, &p, err);
-    return r < 0 ? r : site_plan_update(s, p, clear_fence, NULL, err);
+    int r = site_fenced_check(s, err);
+    if (r == 0)
+        r = shared_plan(s, q, &p, err);
+    return r < 0 ? r : site_unfence_plan(s, p, &why, err);
 }
 
 /* Asked again after a lost answer: it is gone, which is what was asked for. */
@@ -214,7 +213,7 @@ static const struct gw_link_method methods[] = {
     { "action", "plan request params who", on_action },
     { "ask", "run choice who reason", on_ask },
     { "fence", "plan uuid reason", on_fence },
-    { "unfence", "plan uuid", on_unfence },
+    { "unfence", "plan uuid run above_epoch promoted", on_unfence },
     { "retire", "plan uuid who", on_retire },
     { "tail", "plan id ranges", on_tail },
     { "points", "plan", on_points },

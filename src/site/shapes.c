@@ -41,8 +41,8 @@ const struct site_shape site_shapes[] = {
 
     /* ---- what is answered ---- */
     { "Done", "done:bool action:text plan:text", NULL },
-    { "Acted", "run?:Run done?:bool action?:text plan?:text",
-      "A run that was begun, or `done` for what needs none." },
+    { "Acted", "run?:Run done?:bool action?:text plan?:text verify?:Verify",
+      "A run that was begun, or `done` for what needs none; a `verify` that was begun." },
     { "Site",
       "site:text self:bool health:text link:text data:text fingerprint:text version:text? "
       "rtt_ms?:number? clock_offset_ms?:number? paired?:time paired_by?:text why?:text "
@@ -81,8 +81,11 @@ const struct site_shape site_shapes[] = {
     { "Volumes", "plan:text volumes:[Volume]", NULL },
     { "Progress",
       "what:text done_bytes:int total_bytes:int rate:int? eta_seconds:number?", NULL },
-    { "Verify", "running:bool done:bool checked_bytes:int total_bytes:int differing_blocks:int",
-      NULL },
+    { "Verify",
+      "running:bool done:bool begun_wall_ns:int seconds:number checked_bytes:int total_bytes:int "
+      "differing_blocks:int rate?:int? eta_seconds?:number?",
+      "The last that was begun; `begun_wall_ns` is its name. Neither running nor done: it ended "
+      "before everything was compared." },
     { "Tail", "site:text bytes:int blocks:int done:bool signed:bool", NULL },
     { "CurrentRun", "id:text operation:text state:text step:text why:text", NULL },
     { "LastRun", "id:text operation:text state:text ended:time? requester:text", NULL },

@@ -80,6 +80,11 @@ int site_step_workload(struct site_step *t, struct site_workload **ret, struct g
 /* ---- authority --------------------------------------------------------------------------------
  */
 
+bool site_step_reigns(const struct site_step *t, const struct site_plandir *dir)
+{
+    return dir->mine && dir->epoch > site_number(t->params, "from_epoch");
+}
+
 struct reign {
     const char *holder;
     uint64_t epoch;

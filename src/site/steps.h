@@ -57,5 +57,9 @@ int site_step_pause(struct site_step *t, uint64_t deadline_ns, unsigned ms, cons
 int site_step_workload(struct site_step *t, struct site_workload **ret, struct gw_error *err);
 /* This site's directory says that it was promoted: holder and epoch of the catalog follow. */
 int site_step_learn_reign(struct site_step *t, struct gw_error *err);
+struct site_plandir;
+/* This site's newest reign was begun here, by this run: it is newer than what the run began from.
+ */
+bool site_step_reigns(const struct site_step *t, const struct site_plandir *dir);
 /* Name of a site of the run. */
 const char *site_step_site(const struct site_step *t, enum gw_run_side side);

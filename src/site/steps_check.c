@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright the godwit authors
 /* Steps that look, judge and report: precheck, forecast, revoke, estimate, data check, report. */
+#include "base/checked.h"
 #include "base/clock.h"
 #include "base/size.h"
 #include "site/actions.h"
@@ -21,6 +22,7 @@
 #include <sys/stat.h>
 
 #define FENCE_MS 60000u
+#define UNFENCE_MS (16u * 60000u) /* a start is given 15 minutes */
 
 /* ---- precheck ---------------------------------------------------------------------------------
  */
@@ -53,6 +55,17 @@ static json_t *checks_json(const struct gw_guard_check *c, size_t n)
     return a;
 }
 
+/* The replica itself knows first, and best, whether its tail is counted and waits: what the view
+ * has of it was seen up to a second ago, at the other site. */
+static void ask_tail(struct site *s, struct site_plan *p, struct gw_guard_facts *facts)
+{
+    CLEANUP_SITE_JSON json_t *tail = NULL;
+    struct gw_error none = { 0 };
+    if (site_dp_call(s, p, json_pack("{s:s}", "cmd", "tail"), SITE_DP_CALL_MS, &tail, &none) == 0)
+        facts->ok[GW_GUARD_TAIL_WAITS] =
+            gw_tri_of(site_true(tail, "complete") && site_number(tail, "blocks") > 0);
+}
+
 int site_step_guards(struct site *s, struct site_plan *p, enum gw_request request,
                      const json_t *params, bool own_run, struct gw_guard_facts *facts,
                      struct site_guard_texts *texts, struct site_view *v)
@@ -71,7 +84,8 @@ int site_step_guards(struct site *s, struct site_plan *p, enum gw_request reques
     facts->ok[GW_GUARD_NAMED_PERSON] = GW_TRI_YES;
     facts->ok[GW_GUARD_PLAN_CHECKED] = GW_TRI_YES;
     facts->ok[GW_GUARD_VERSION_CURRENT] = GW_TRI_YES;
-    (void)request;
+    if (request == GW_REQUEST_DIVERGENCE_SIGN)
+        ask_tail(s, p, facts);
     return 0;
 }
 
@@ -155,12 +169,23 @@ static int revoke_old(struct site_step *t, struct gw_error *err)
     return 0;
 }
 
+/* Service returns to the old site, with its workload: that may take as long as a start does. What
+ * this side wrote since its promotion, if there was one, is its tail from now on. */
 static int unfence(struct site_step *t, struct gw_error *err)
 {
-    return site_mate_call(
-        t->site, site_step_site(t, GW_SIDE_OLD), "unfence",
-        json_pack("{s:s, s:s}", "plan", t->plan->name, "uuid", t->plan->uuid_text), FENCE_MS, NULL,
-        NULL, err);
+    struct site_dp_paths at;
+    struct site_plandir dir;
+    int r = site_dp_paths(t->site, t->plan, &at, err);
+    if (r == 0)
+        r = site_plandir_look(at.dir, &dir, err);
+    if (r < 0)
+        return r;
+    return site_mate_call(t->site, site_step_site(t, GW_SIDE_OLD), "unfence",
+                          json_pack("{s:s, s:s, s:s, s:I, s:b}", "plan", t->plan->name, "uuid",
+                                    t->plan->uuid_text, "run", t->call->run->id, "above_epoch",
+                                    (json_int_t)GW_MAX(dir.epoch, dir.highest_epoch), "promoted",
+                                    site_step_reigns(t, &dir)),
+                          UNFENCE_MS, NULL, NULL, err);
 }
 
 static int estimate(struct site_step *t, struct gw_error *err)

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright the godwit authors
 /* Steps that change the data plane: directories, processes, quiesce to promote. */
+#include "base/checked.h"
 #include "base/clock.h"
 #include "engine/limits.h"
 #include "site/dataplane.h"
@@ -455,6 +456,15 @@ static int promote_process(struct site_step *t, const char *point, json_t **ret,
     return gw_units_wait_end(t->site->units, t->plan->name, SITE_DP_READY_MS, err);
 }
 
+/* The highest that either site has told this one. */
+static uint64_t known_epoch(const struct site_step *t)
+{
+    CLEANUP_SITE_JSON json_t *ours = NULL, *theirs = NULL;
+    uint64_t age;
+    site_sides(t->site, t->plan, &ours, &theirs, &age);
+    return GW_MAX(site_number(ours, "epoch"), site_number(theirs, "epoch"));
+}
+
 static int promote_dir(struct site_step *t, const char *point, bool alone, struct gw_error *err)
 {
     struct site_dp_paths at;
@@ -464,7 +474,7 @@ static int promote_dir(struct site_step *t, const char *point, bool alone, struc
                                           .confirm_alone = alone };
     int r = site_dp_paths(t->site, t->plan, &at, err);
     if (r == 0)
-        r = site_plandir_promote(at.dir, &o, &result, err);
+        r = site_plandir_promote(at.dir, &o, known_epoch(t), &result, err);
     if (r == 0)
         json_object_set_new(t->detail, "epoch", json_integer((json_int_t)result.epoch));
     return r;
@@ -512,24 +522,32 @@ static int promote(struct site_step *t, struct gw_error *err)
     return r < 0 ? r : site_step_learn_reign(t, err);
 }
 
-/* A reign newer than what the run began from, begun here. */
 static int promoted(struct site_step *t, struct gw_error *err)
 {
     struct site_plandir dir;
     int r = look(t, &dir, err);
     if (r < 0)
         return r;
-    uint64_t before = site_number(t->params, "from_epoch");
-    if (dir.role == GW_ROLE_ACTIVE && dir.mine && dir.epoch > before)
-        return SITE_SEEN_DESIRED;
-    return SITE_SEEN_EARLIER;
+    return dir.role == GW_ROLE_ACTIVE && site_step_reigns(t, &dir) ? SITE_SEEN_DESIRED
+                                                                   : SITE_SEEN_EARLIER;
 }
 
-/* A promotion is not undone: the process is kept off, and what it wrote is a tail for the assess.
+/*
+ * A promotion is not undone: the process is kept off, and what it wrote is a tail for the assess.
+ * One that never came to be leaves a standby, which goes on to follow.
  */
 static int unpromote(struct site_step *t, struct gw_error *err)
 {
-    return process_off(t, err);
+    struct site_dp_paths at;
+    struct site_plandir dir;
+    int r = look(t, &dir, err);
+    if (r == 0 && !site_step_reigns(t, &dir))
+        return replica_on(t, err);
+    if (r == 0)
+        r = process_off(t, err);
+    if (r == 0)
+        r = site_dp_paths(t->site, t->plan, &at, err);
+    return r < 0 ? r : site_plandir_stand_down(at.dir, err);
 }
 
 /* ---- following --------------------------------------------------------------------------------

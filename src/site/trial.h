@@ -23,4 +23,7 @@
 struct site;
 
 /* As gw_run_world.crash; never says true: it is the real thing. */
+/* The same at a moment that belongs to no step, by its name: DIR/NAME. Any thread. */
+void site_trial_at(struct site *s, const char *name);
+
 bool site_trial(void *site, enum gw_run_moment moment, const struct gw_run_call *call, bool remote);

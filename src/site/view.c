@@ -196,6 +196,21 @@ static void fill_not_watched(struct gw_phase_facts *f)
     f->witness_lost = f->fence_stale = f->test_overdue = GW_TRI_NO;
 }
 
+/* The standby's volumes are served by a source or not at all; no process, no source. Where nothing
+ * is known, both may be writing. */
+static void fill_stray(struct site_view *v)
+{
+    if (v->holder == GW_HOLDER_NONE)
+        return;
+    enum gw_label there = other(holder_label(v));
+    const json_t *dp = site_view_dp(v, there), *unit = site_at(v->side[there], "unit");
+    bool none = v->fresh[there] && (json_is_null(unit) || site_number(unit, "pid") == 0);
+    if (none || dp != NULL)
+        v->facts.stray = gw_tri_of(none || !is_source(dp) ||
+                                   (strcmp(site_text(dp, "service"), "serving") != 0 &&
+                                    strcmp(site_text(dp, "service"), "quiesced") != 0));
+}
+
 static void fill_resources(struct site_view *v)
 {
     v->facts.resource_missing = GW_TRI_NO;
@@ -249,6 +264,7 @@ void site_view_make(struct site *s, struct site_plan *p, struct site_view *ret)
     if (site_fenced(s))
         f->memory_older = GW_TRI_YES;
     fill_link(s, p, v);
+    fill_stray(v);
     fill_resources(v);
     fill_not_watched(f);
     site_runs_fill_view(s, p, v);

@@ -116,8 +116,20 @@ json_t *site_view_sync(const json_t *dp)
 static json_t *verify_json(const json_t *dp)
 {
     const json_t *x = site_at(dp, "verify");
-    return site_true(x, "running") || site_true(x, "done") ? json_incref((json_t *)(uintptr_t)x)
-                                                           : json_null();
+    if (site_number(x, "begun_wall_ns") == 0)
+        return json_null();
+    uint64_t done = site_number(x, "checked_bytes"), total = site_number(x, "total_bytes");
+    uint64_t rate = gw_forecast_rate(done, (uint64_t)(site_real(x, "seconds") * 1000));
+    struct gw_forecast_time eta = { .kind = GW_FORECAST_UNKNOWN };
+    if (site_true(x, "running"))
+        gw_forecast_sync(total > done ? total - done : 0, rate, 0, &eta);
+    json_t *o = json_copy((json_t *)(uintptr_t)x);
+    json_object_set_new(o, "rate",
+                        rate == GW_NOT_KNOWN ? json_null() : json_integer((json_int_t)rate));
+    json_object_set_new(o, "eta_seconds",
+                        eta.kind == GW_FORECAST_KNOWN ? json_real((double)eta.ms / 1000.0)
+                                                      : json_null());
+    return o;
 }
 
 /* The newest of both sites; each knows its own. */

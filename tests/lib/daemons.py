@@ -216,6 +216,18 @@ class Daemon:
         self.kill()
         self.kill_data_plane()  # what it started meanwhile
 
+    def ask_data_plane(self, command):
+        """{} while its process does not answer."""
+        try:
+            with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as s:
+                s.settimeout(TIMEOUT_S)
+                s.connect(os.path.join(self.state, "run", self.plan.name + ".sock"))
+                s.sendall(json.dumps({"cmd": command}).encode() + b"\n")
+                with s.makefile() as f:
+                    return json.loads(f.readline())
+        except (ConnectionError, FileNotFoundError):
+            return {}
+
     # ---- the command line and the API
 
     def godwit(self, *args, code=OK, timeout=TIMEOUT_S):
@@ -248,6 +260,14 @@ class Daemon:
             raise LookupError(body)
         assert response.status == 200, body
         return body
+
+    def post(self, path, body, key):
+        """POST with this Idempotency-Key: status, body. ConnectionError when the daemon dies."""
+        with contextlib.closing(UnixHTTP(self.socket)) as c:
+            c.request("POST", "/api/v1/" + path, json.dumps(body),
+                      {"Content-Type": "application/json", "Idempotency-Key": key})
+            response = c.getresponse()
+            return response.status, json.loads(response.read())
 
     def status(self):
         return self.get("plans/%s/status" % self.plan.name)
@@ -479,6 +499,12 @@ class Pair:
         self.home.godwit("switchover", self.plan.name)
         self.until_phase("READY_TO_FAIL_BACK", "PROTECTED_SWAPPED")
         self.plan.until_acknowledged(self.dr.name)
+
+    def settle_writer(self):
+        """Home's service dies, and all that it wrote is at dr: then no record is on one volume only
+        that nobody acknowledged, and what is lost later can be told record by record."""
+        self.plan.kill_service(self.home.name)
+        self.home.until("all of it is at dr", lambda s: s["lag_bytes"] == 0)
 
     def check_serves_at(self, site, status="ACTIVE"):
         """Service is here and only here, by the plan's own word, the route and the service."""

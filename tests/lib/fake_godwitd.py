@@ -75,6 +75,11 @@ class FakeGodwitd:
         with self._lock:
             self._answers.setdefault((method, path), []).append((body, status, kind, headers or {}))
 
+    def forget(self):
+        """Of all that was told to answer; the last of each is repeated otherwise."""
+        with self._lock:
+            self._answers.clear()
+
     def stream(self, path, *texts):
         """Answer with an event stream that has these, and ends."""
         self.streams[path] = texts

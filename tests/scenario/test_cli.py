@@ -615,6 +615,51 @@ def test_relative_backup_files_are_those_of_who_types(daemon):
     assert daemon.requests[0].json == {"file": os.path.join(os.getcwd(), "b.tar")}
 
 
+# ---- verify ----------------------------------------------------------------------------------
+
+def a_verify(begun, checked, **more):
+    return {"verify": {"running": checked < 8 << 20, "done": checked == 8 << 20,
+                       "begun_wall_ns": begun, "seconds": 2.5, "checked_bytes": checked,
+                       "total_bytes": 8 << 20, "differing_blocks": 0, "rate": 1 << 20,
+                       "eta_seconds": 6.0, **more}}
+
+
+def verify(daemon, *states, args=()):
+    daemon.forget()
+    daemon.answer("POST", API + "/plans/shop/actions/verify", {
+        "done": True, "action": "verify", "plan": "shop", **a_verify(2000, 0)})
+    for s in states:
+        daemon.answer("GET", API + "/plans/shop/status", {**STATUS, **s})
+    return daemon.run("verify", "shop", *args)
+
+
+def test_verify_is_followed_to_its_end(daemon):
+    """What the status has of the one before it is no news."""
+    states = a_verify(1000, 8 << 20), a_verify(2000, 2 << 20), a_verify(2000, 8 << 20)
+    r = verify(daemon, *states)
+    assert r.code == OK, r
+    assert r.out == "Compared: 8.0 MiB, 2048 blocks, in 2.5 s; 0 differ.\n", r
+    r = verify(daemon, *states, args=["--json"])
+    assert r.code == OK and r.json["plan"] == "shop" and not r.err, r
+    assert (r.json["verify"]["total_bytes"], r.json["verify"]["seconds"]) == (8 << 20, 2.5), r
+
+
+def test_verify_that_finds_something_or_does_not_end_well(daemon):
+    r = verify(daemon, a_verify(2000, 8 << 20, differing_blocks=3))
+    assert r.code == FAILED and "3 of 2048 blocks differed" in r.err and "3 differ" in r.out, r
+    r = verify(daemon, a_verify(2000, 4 << 20), a_verify(2000, 4 << 20, running=False))
+    assert r.code == FAILED and "without having compared everything" in r.err, r
+    r = verify(daemon, a_verify(2000, 4 << 20), {"verify": None})
+    assert r.code == FAILED and "started anew" in r.err, r
+    r = verify(daemon, a_verify(3000, 4 << 20))
+    assert r.code == UNKNOWN and "another one was begun since" in r.err, r
+
+
+def test_verify_that_is_not_waited_for(daemon):
+    r = verify(daemon, args=["--no-wait"])
+    assert r.code == OK and r.out.startswith("Begun: ") and len(daemon.requests) == 1, r
+
+
 def test_audit_verify(daemon):
     daemon.answer("GET", API + "/audit/verify", {"intact": True, "count": 7, "head": "abc"})
     assert daemon.run("audit", "verify").out == "7 entries, unbroken; the last one is abc.\n"

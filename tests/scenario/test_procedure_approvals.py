@@ -1,7 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 # Copyright the godwit authors
 """Procedure: a failback that people have to approve; and two who ask for one at once."""
+import http.client
 import threading
+
+import pytest
 
 from daemons import FAILED, REFUSED, WAITING, manual  # noqa: F401
 
@@ -27,6 +30,30 @@ def test_two_people_and_never_who_asked(manual):
     # Both sites knew of both approvals before anything happened.
     kinds = [e["kind"] for e in pair.home.log(run)]
     assert kinds.index("approved") < kinds.index("started")
+
+
+def test_the_same_key_finds_its_run_though_the_answer_was_lost(manual):
+    """The daemon dies between the run's creation and its answer. The request is sent again: the
+    run that it began goes on, and there is no second one."""
+    pair = manual.protected()
+    pair.home.trial("action.after_create", "kill")
+    ask = ("plans/shop/actions/switchover", {"reason": "maintenance"}, "key-1")
+    with pytest.raises((ConnectionError, http.client.HTTPException)):
+        pair.home.post(*ask)
+    pair.home.wait_dead()
+    pair.home.start()
+    begun = [r["id"] for r in pair.home.get("runs?plan=shop")["runs"]
+             if r["operation"] == "switchover"]
+    assert len(begun) == 1
+    for _ in range(2):
+        status, answer = pair.home.post(*ask)
+        assert (status, answer["run"]["id"]) == (202, begun[0]), answer
+    pair.home.until_run(begun[0], "DONE")
+    status, answer = pair.home.post(*ask)  # long after; asked at the other site it is another's key
+    assert (status, answer["run"]["id"]) == (202, begun[0]), answer
+    assert [r["id"] for r in pair.home.get("runs?plan=shop")["runs"]
+            if r["operation"] == "switchover"] == begun
+    pair.check_serves_at(pair.dr)
 
 
 def test_both_press_failback_at_once(manual):

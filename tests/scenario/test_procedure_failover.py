@@ -2,11 +2,12 @@
 # Copyright the godwit authors
 """Procedure: home is lost. DR takes over; home returns fenced, is brought up to date, and service
 comes home. What was lost is itemised and signed."""
+import fcntl
 import json
 import os
 import subprocess
 
-from daemons import APP, REFUSED, fresh_port, manual, manual_with_clones, torture  # noqa: F401
+from daemons import APP, REFUSED, fresh_port, manual, manual_with_clones, torture, wait_for  # noqa: F401
 
 DEADLINE_S = 60
 
@@ -105,6 +106,21 @@ def test_the_tail_is_exactly_what_was_lost(manual_with_clones):
     pair.check_history(lost)
 
 
+def test_the_tail_can_be_signed_as_soon_as_it_is_counted(manual):
+    """The replica's own word counts, not what the other daemon said of it last, or never said."""
+    pair = manual.protected(proxies=True)
+    lose_home(pair, records=5)
+    fail_over(pair)
+    bring_home_back(pair)
+    run = pair.dr.begin("reverse", "shop")
+    wait_for("the tail to be counted", lambda: pair.home.ask_data_plane("tail").get("complete"))
+    pair.dr.kill()
+    pair.home.until("lisbon is silent", lambda s: not s["sites"]["lisbon"]["reachable"])
+    pair.home.godwit("divergence", "sign", "shop", "--by", "eva")
+    pair.dr.start()
+    pair.dr.until_run(run, "DONE")
+
+
 @torture
 def test_a_clean_loss_has_no_tail(manual_with_clones):
     """Nothing is written any more when home dies: nothing is lost, and nobody has to sign."""
@@ -137,6 +153,25 @@ def test_home_lives_and_is_told_to_stop(manual):
     pair.plan.ledger.check_never_two()
 
 
+def test_a_failover_is_reverted(manual):
+    """Nobody was routed to dr yet: service goes back to home, which had fenced itself."""
+    pair = manual.protected(routes=[])
+    pair.settle_writer()
+    pair.dr.godwit("failover", "shop", "--confirm-site-down", "madrid")
+    pair.plan.until_acknowledged("lisbon")
+    assert pair.dr.godwit("revert", "shop").json["run"]["state"] == "DONE"
+    pair.check_serves_at(pair.home, status="DEGRADED")
+    assert pair.home.status()["epoch"] == 3
+    lost = pair.plan.ledger.lost()
+    assert lost, "what dr acknowledged is not at home"
+    run = pair.home.begin("reverse", "shop")
+    pair.dr.until("a tail waits", lambda s: s["divergence"] is not None)
+    pair.dr.godwit("divergence", "sign", "shop", "--by", "eva")
+    pair.home.until_run(run, "DONE")
+    pair.until_phase("PROTECTED")
+    pair.check_history(lost)
+
+
 @torture
 def test_nobody_serves_at_a_fenced_site_by_hand(manual):
     """Somebody starts the service at the returned home: no write of it is acknowledged."""
@@ -154,6 +189,19 @@ def test_nobody_serves_at_a_fenced_site_by_hand(manual):
     pair.plan.kill_service("madrid")
     by_hand.wait(DEADLINE_S)
     pair.plan.ledger.check_never_two()
+
+
+def test_a_service_that_somebody_started_at_the_standby_is_seen(manual):
+    """It has no volume of the plan. Both sites say where it is and what to do, and that it is gone."""
+    pair = manual.protected()
+    with open(os.path.join(pair.plan.dir, "lock.lisbon"), "w") as by_hand:
+        fcntl.flock(by_hand, fcntl.LOCK_EX)  # its status command says: it runs
+        for site in pair.sites:
+            s = site.until_phase("HALTED")
+            assert "runs at lisbon too" in s["sentence"] and "stop it at lisbon" in s["next"], s
+            assert s["active"] == "madrid"
+    pair.until_phase("PROTECTED")
+    pair.check_serves_at(pair.home)
 
 
 @torture

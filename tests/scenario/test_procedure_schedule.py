@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 # Copyright the godwit authors
 """Procedure: a failback at a given time, and one that is given up when it takes too long."""
+import os
 import time
 
-from daemons import USAGE, manual  # noqa: F401
+from daemons import USAGE, manual, wait_for  # noqa: F401
 
 
 def test_a_failback_at_a_time(manual):
@@ -30,6 +31,31 @@ def test_a_scheduled_failback_is_taken_back(manual):
     pair.check_serves_at(pair.dr)
     answer = pair.dr.godwit("failback", "shop", "--at", "yesterday", code=USAGE)
     assert "not a time" in answer.err
+
+
+def test_too_long_at_dr_is_told_once(manual):
+    """An event and a notice to the contacts, for each stay; a restart does not tell it again."""
+    pair = manual.applied(max_dr_time="1s", contacts=[
+        {"name": "ops", "command": ["/bin/sh", "-c", 'echo "$GODWIT_NOTICE" >> "$0"',
+                                    os.path.join(manual.root, "notices")]}])
+    pair.activate()
+    pair.swapped()
+
+    def told(site=pair.dr):
+        events = site.get("events?follow=no&plan=shop&after=0&limit=1000")["events"]
+        return [e for e in events if e["kind"] == "plan.dr_time"]
+    wait_for("the event", told)
+    assert "godwit failback shop" in str(told()[0]), told()
+
+    def notices():
+        with open(os.path.join(manual.root, "notices")) as f:
+            return f.read()
+    wait_for("the notice", lambda: "max_dr_time" in notices(), retry=(FileNotFoundError,))
+    pair.dr.restart()
+    pair.until_phase("READY_TO_FAIL_BACK", "PROTECTED_SWAPPED")
+    pair.check_serves_at(pair.dr)
+    assert len(told()) == 1
+    assert not told(pair.home)
 
 
 def test_returned_when_the_handover_is_not_reached_in_time(manual):

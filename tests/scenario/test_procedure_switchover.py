@@ -70,6 +70,16 @@ def test_the_evidence_says_when_and_how_long(manual):
     assert logs[0][:n] == logs[1][:n] and n > 20
 
 
+def test_both_sites_are_compared_while_in_use(manual):
+    """Asked at either; it says what it did when it is through."""
+    pair = manual.protected()
+    for site in pair.sites:
+        v = site.godwit("verify", "shop").json["verify"]
+        assert v["done"] and v["total_bytes"] == v["checked_bytes"] == pair.plan.bytes, v
+        assert v["differing_blocks"] == 0 and v["seconds"] > 0, v
+    pair.check_serves_at(pair.home)
+
+
 def test_asked_at_either_site_done_where_it_belongs(manual):
     pair = manual.protected()
     run = pair.dr.godwit("switchover", "shop").json["run"]  # asked at the standby
@@ -83,5 +93,9 @@ def test_what_makes_no_sense_is_refused_with_the_way_out(manual):
     for words in (("failback", "shop"), ("revert", "shop"), ("commit", "shop")):
         answer = pair.home.godwit(*words, code=REFUSED)
         assert "guard" in answer.out + answer.err, answer
+    answer = pair.dr.godwit("reverse", "shop", code=REFUSED)  # it goes the right way already
+    assert "lisbon follows madrid already" in answer.out + answer.err, answer
+    assert "godwit switchover shop" in answer.out + answer.err, answer
+    assert not pair.home.get("runs?plan=shop&unfinished=true")["runs"]
     pair.check_serves_at(pair.home)
     assert pair.home.godwit("plan", "activate", "shop", code=None).code != OK

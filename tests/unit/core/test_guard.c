@@ -118,6 +118,7 @@ static void test_firm(void **state)
     assert_int_equal(gw_guard_use(GW_REQUEST_DIVERGENCE_SIGN, GW_GUARD_NAMED_PERSON),
                      GW_GUARD_FIRM);
     assert_int_equal(gw_guard_use(GW_REQUEST_REVERT, GW_GUARD_BEFORE_ROUTE), GW_GUARD_FIRM);
+    assert_int_equal(gw_guard_use(GW_REQUEST_REVERSE, GW_GUARD_NOT_FOLLOWING), GW_GUARD_FIRM);
 }
 
 static void test_values_are_passed_on(void **state)

@@ -388,6 +388,13 @@ static void test_a_person_decides(void **state)
     struct gw_phase_facts f = good;
     f.svc[GW_LABEL_DR] = GW_SVC_STARTING;
     is_phase(&f, GW_PHASE_SPLIT_BRAIN, 0);
+    f.stray = GW_TRI_YES; /* started by hand, with no volume of the plan's */
+    is_phase(&f, GW_PHASE_HALTED, 0);
+    struct gw_phase p;
+    gw_phase_of(&f, &p);
+    assert_non_null(strstr(p.next, "stop it at {standby}"));
+    f.stray = GW_TRI_UNKNOWN;
+    is_phase(&f, GW_PHASE_SPLIT_BRAIN, 0);
     f.svc[GW_LABEL_HOME] = GW_SVC_STOPPED; /* only dr serves, and home holds the authority */
     is_phase(&f, GW_PHASE_HALTED, BIT(SERVICE_DOWN));
     f = good;
