@@ -46,6 +46,7 @@ GODWITD = os.path.join(BUILD, "src/site/godwitd")
 CLI = os.path.join(BUILD, "src/cli/godwit")
 APP = os.path.join(os.path.dirname(os.path.abspath(__file__)), "ledger_app.sh")
 MiB = 1024 * 1024
+SMALL = 512 * MiB  # a disk that a test fills; a plan wants half of that free
 TIMEOUT_S = 60
 
 # For tests that make test has no time for.
@@ -558,6 +559,7 @@ class Manual:
         self.root = tempfile.mkdtemp(prefix="gw-")
         self.pairs = []
         self.disk = None
+        self.small = []
         if kind:
             try:
                 disks.private_mounts()
@@ -566,17 +568,32 @@ class Manual:
                 shutil.rmtree(self.root)
                 raise
 
-    def pair(self, proxies=False):
-        """Two sites that are paired; no plan."""
+    def pair(self, proxies=False, small=None):
+        """Two sites that are paired; no plan. small: (name of a site, kind of file system): its state
+        directory is on a disk of its own that can be filled, pair.disk."""
         root = os.path.join(self.disk.path if self.disk else self.root, str(len(self.pairs)))
         os.mkdir(root)
         pair = Pair(root)
         self.pairs.append(pair)
+        if small:
+            pair.disk = self.own_disk(next(s for s in pair.sites if s.name == small[0]), small[1])
         pair.start()
         pair.pair()
         if proxies:
             pair.use_proxies()
         return pair
+
+    def own_disk(self, site, kind):
+        try:
+            if not self.small:
+                disks.private_mounts()
+            disk = disks.Disk.make(kind, site.dir, SMALL)
+        except disks.Impossible as e:
+            pytest.skip(str(e))
+        self.small.append(disk)
+        site.state = os.path.join(disk.path, "state")
+        site.socket = os.path.join(site.state, "api.sock")
+        return disk
 
     def third_site(self, pair, name):
         """A daemon that nobody is paired with."""
@@ -585,13 +602,13 @@ class Manual:
         site.start(init=True)
         return site
 
-    def applied(self, proxies=False, **changes):
-        pair = self.pair(proxies)
+    def applied(self, proxies=False, small=None, **changes):
+        pair = self.pair(proxies, small)
         pair.apply(**changes)
         return pair
 
-    def protected(self, proxies=False, **changes):
-        pair = self.applied(proxies, **changes)
+    def protected(self, proxies=False, small=None, **changes):
+        pair = self.applied(proxies, small, **changes)
         pair.activate()
         return pair
 
@@ -612,8 +629,9 @@ class Manual:
         finally:
             subprocess.run(["chattr", "-R", "-i", self.root], check=False,
                            stderr=subprocess.DEVNULL)
-            if self.disk:
-                self.disk.close()
+            for disk in self.small + ([self.disk] if self.disk else []):
+                wait_for("nobody to use the disk any more", lambda d=disk: not d.busy())
+                disk.close()
             shutil.rmtree(self.root)
 
 
