@@ -33,7 +33,8 @@ struct site_runner {
     pthread_t thread;
     /* Under site.mu: */
     bool runs, wake, done;
-    unsigned failures; /* of its store, one after the other */
+    uint64_t created_boot_ns; /* 0: by a daemon before this one, or by the other site */
+    unsigned failures;        /* of its store, one after the other */
     char plan[GW_RUN_NAME_MAX], stuck[GW_ERROR_MSG_MAX];
 };
 
@@ -276,24 +277,35 @@ static void *run_main(void *arg)
     }
 }
 
+/* site.mu is held. A new one has no thread yet. */
+static struct site_runner *find_or_add(struct site *s, const char *id)
+{
+    struct site_runner *r = find(s, id);
+    if (r != NULL)
+        return r;
+    r = calloc(1, sizeof *r);
+    if (r == NULL)
+        return NULL;
+    r->site = s;
+    r->done = true;
+    snprintf(r->id, sizeof r->id, "%s", id);
+    r->next = s->runners;
+    s->runners = r;
+    return r;
+}
+
 int site_run_wake(struct site *s, const char *id, struct gw_error *err)
 {
     LOCK_SCOPE(&s->mu);
-    struct site_runner *r = find(s, id);
-    if (r != NULL && !r->done) {
+    struct site_runner *r = find_or_add(s, id);
+    if (r == NULL)
+        return gw_error_set(err, -ENOMEM, "out of memory");
+    if (!r->done) {
         r->wake = true;
         pthread_cond_broadcast(&s->changed);
         return 0;
     }
-    if (r == NULL) {
-        r = calloc(1, sizeof *r);
-        if (r == NULL)
-            return gw_error_set(err, -ENOMEM, "out of memory");
-        r->site = s;
-        snprintf(r->id, sizeof r->id, "%s", id);
-        r->next = s->runners;
-        s->runners = r;
-    } else if (r->runs) {
+    if (r->runs) {
         pthread_join(r->thread, NULL); /* it has let go of everything */
     }
     r->done = r->wake = false;
@@ -354,8 +366,24 @@ void site_runs_stop(struct site *s)
 
 int site_run_create(struct site *s, const struct gw_run *run, struct gw_error *err)
 {
+    uint64_t now_ns = gw_boot_ns();
     int r = gw_run_create(site_run_env(s), run, err);
-    return r < 0 ? r : site_run_wake(s, run->id, err);
+    if (r < 0)
+        return r;
+    {
+        LOCK_SCOPE(&s->mu);
+        struct site_runner *runner = find_or_add(s, run->id);
+        if (runner != NULL)
+            runner->created_boot_ns = now_ns;
+    }
+    return site_run_wake(s, run->id, err);
+}
+
+uint64_t site_run_created_boot_ns(struct site *s, const char *id)
+{
+    LOCK_SCOPE(&s->mu);
+    const struct site_runner *r = find(s, id);
+    return r != NULL ? r->created_boot_ns : 0;
 }
 
 int site_run_ask(struct site *s, const char *id, enum gw_choice choice,

@@ -22,6 +22,8 @@ const struct gw_run_env *site_run_env(struct site *s);
 
 /* Store it and begin; the guards were checked. */
 int site_run_create(struct site *s, const struct gw_run *run, struct gw_error *err);
+/* When it was created here, by boot time; 0: before this daemon began, or at the other site. */
+uint64_t site_run_created_boot_ns(struct site *s, const char *id);
 /* See that a thread is at this run, and that it looks now. */
 int site_run_wake(struct site *s, const char *id, struct gw_error *err);
 /* A run of this plan stands still because this site cannot record what it does (a full disk); it
