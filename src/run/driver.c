@@ -26,16 +26,15 @@ static bool start_due(const struct gw_run_driver *d)
 
 /*
  * The time to abort by is a duration, counted by boot time from the moment that the run may begin.
- * A time of the day says only when that is. Wall time is looked at once more where a daemon takes up
- * a run that another began: what remains is then never more than was given, however the clock is
+ * A time of the day says only when that is. Wall time is looked at once more where a daemon takes
+ * up a run that another began: what remains is then never more than was given, however the clock is
  * set.
  */
 static void count_down(struct gw_run_driver *d, bool taken_up)
 {
     const struct gw_run *run = &d->log.run;
     enum gw_run_state state = d->log.v.state;
-    bool begun =
-        start_due(d) || (state != GW_RUN_SCHEDULED && state != GW_RUN_WAITING_APPROVAL);
+    bool begun = start_due(d) || (state != GW_RUN_SCHEDULED && state != GW_RUN_WAITING_APPROVAL);
     if (run->abort_by_wall_ns == 0 || d->abort_ns != 0 || !begun)
         return;
     uint64_t from = run->start_wall_ns != 0 ? run->start_wall_ns : run->created_wall_ns;

@@ -123,8 +123,8 @@ static void add_stuck(struct site *s, const struct site_plan *p, json_t *side)
 {
     char id[GW_RUN_ID_MAX], why[GW_ERROR_MSG_MAX];
     if (site_run_stuck(s, p->name, id, why))
-        json_object_set_new(
-            side, "stuck", json_pack("{s:s, s:o}", "run", id, "why", gw_control_text(why)));
+        json_object_set_new(side, "stuck",
+                            json_pack("{s:s, s:o}", "run", id, "why", gw_control_text(why)));
 }
 
 int site_side_look(struct site *s, struct site_plan *p, json_t **ret, struct gw_error *err)

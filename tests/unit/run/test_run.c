@@ -172,8 +172,8 @@ static void in_an_hour_for_a_minute(struct gw_run *run)
     run->abort_by_wall_ns = run->start_wall_ns + MINUTE_MS * SIM_MS;
 }
 
-/* ... and counts from when the run may begin: set back before that, the clock moves both; set forward
- * in the middle, neither. */
+/* ... and counts from when the run may begin: set back before that, the clock moves both; set
+ * forward in the middle, neither. */
 static void test_abort_by_of_a_schedule(void **state)
 {
     (void)state;
@@ -469,12 +469,19 @@ static void test_dry_run(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_approvals),         cmocka_unit_test(test_schedule),
-        cmocka_unit_test(test_abort_by), cmocka_unit_test(test_abort_by_of_a_schedule),          cmocka_unit_test(test_cancel_while_waiting),
-        cmocka_unit_test(test_cancel_needs_home), cmocka_unit_test(test_halt_lists_choices),
-        cmocka_unit_test(test_unhealthy_returns), cmocka_unit_test(test_one_run_a_plan),
-        cmocka_unit_test(test_create_refuses),    cmocka_unit_test(test_unheard_end),
-        cmocka_unit_test(test_log_is_chained),    cmocka_unit_test(test_disk_full),
+        cmocka_unit_test(test_approvals),
+        cmocka_unit_test(test_schedule),
+        cmocka_unit_test(test_abort_by),
+        cmocka_unit_test(test_abort_by_of_a_schedule),
+        cmocka_unit_test(test_cancel_while_waiting),
+        cmocka_unit_test(test_cancel_needs_home),
+        cmocka_unit_test(test_halt_lists_choices),
+        cmocka_unit_test(test_unhealthy_returns),
+        cmocka_unit_test(test_one_run_a_plan),
+        cmocka_unit_test(test_create_refuses),
+        cmocka_unit_test(test_unheard_end),
+        cmocka_unit_test(test_log_is_chained),
+        cmocka_unit_test(test_disk_full),
         cmocka_unit_test(test_dry_run),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
