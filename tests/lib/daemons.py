@@ -148,6 +148,7 @@ class Daemon:
         self.socket = os.path.join(self.state, "api.sock")
         self.link = "127.0.0.1:%d" % fresh_port()
         self.data = "127.0.0.1:%d" % fresh_port()
+        self.environment = {}
         self.shift = os.path.join(self.dir, "clock")
         self.program = None
         self.programs = []
@@ -165,7 +166,7 @@ class Daemon:
         argv = [GODWITD, "-c", self.config, *(["--init"] if init else []), *options]
         self.program = Program("godwitd of " + self.name, argv, os.path.join(self.dir, "log"),
                                {**program_env(), "GODWIT_RUN_TRIALS": self.trials,
-                                **self.clock_env()})
+                                **self.clock_env(), **self.environment})
         self.programs.append(self.program)
         self.program.wait_output("ready: site")
 
@@ -298,6 +299,10 @@ class Daemon:
 
     def until_phase(self, *phases, timeout=TIMEOUT_S):
         return self.until("phase " + " or ".join(phases), lambda s: s["phase"] in phases, timeout)
+
+    def until_paired(self):
+        wait_for("%s to hear of the other site" % self.name,
+                 lambda: all(x["health"] == "HEALTHY" for x in self.get("sites")["sites"]))
 
     def until_run(self, run, *states, timeout=TIMEOUT_S):
         """The run in one of these states (default: ended)."""
@@ -452,8 +457,7 @@ class Pair:
         code = self.home.godwit("site", "pair").json["code"]
         self.dr.godwit("site", "pair", code, self.home.link)
         for s in self.sites:
-            wait_for("%s to hear of the other site" % s.name,
-                     lambda s=s: all(x["health"] == "HEALTHY" for x in s.get("sites")["sites"]))
+            s.until_paired()
 
     def use_proxies(self):
         """From now on the sites meet through proxies: what they knew as each other's addresses is a
