@@ -14,7 +14,7 @@ import pytest
 from daemons import manual  # noqa: F401
 from http_fuzz import Fuzz, Request
 
-CASES = int(os.environ.get("GODWIT_FUZZ_CASES", 40000 if os.environ.get("GODWIT_TORTURE") else 1200))
+CASES = int(os.environ.get("GODWIT_FUZZ_CASES", 40000 if os.environ.get("GODWIT_TORTURE") else 600))
 SEED = os.environ.get("GODWIT_FUZZ_SEED", "1")
 
 
