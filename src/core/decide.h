@@ -86,6 +86,9 @@ struct gw_step_view {
     unsigned tries;         /* since a person last said retry or resume */
     unsigned fails;
     unsigned undo_tries;
+    /* Of an idempotent step: an INTENT of it may have begun to take effect. Seen as before the step
+     * it may still be half done (wanted, and not there yet): going back takes it back as well. */
+    bool begun;
 };
 
 struct gw_run_view {

@@ -81,7 +81,8 @@ static bool stranded(const struct gw_operation *op, const struct gw_run_view *v,
         return false;
     for (uint32_t i = 0; i < op->n_steps; i++) {
         const struct gw_step *s = &op->steps[i];
-        if (s->undo && v->step[i].attempts > 0 && v->step[i].state != GW_STEP_NOTHING &&
+        if (s->undo && v->step[i].attempts > 0 &&
+            (v->step[i].state != GW_STEP_NOTHING || v->step[i].begun) &&
             ((s->flags & GW_STEP_UNDO_AT_PEER) || gw_step_is_remote(s, v, f->me)))
             return true;
     }

@@ -21,10 +21,13 @@ static bool completed(enum gw_step_state s)
 }
 
 /* Undoing means "make sure that", so only what certainly never began is left out. */
-static bool to_undo(const struct gw_step *step, enum gw_step_state s)
+static bool to_undo(const struct gw_step *step, const struct gw_step_view *st)
 {
-    if (!step->undo || s == GW_STEP_IDLE || s == GW_STEP_NOTHING || s == GW_STEP_UNDONE)
+    enum gw_step_state s = st->state;
+    if (!step->undo || s == GW_STEP_IDLE || s == GW_STEP_UNDONE)
         return false;
+    if (s == GW_STEP_NOTHING)
+        return st->begun;
     return !(step->class == GW_CLASS_ONCE && s == GW_STEP_FAILED);
 }
 
@@ -32,7 +35,7 @@ uint32_t gw_run_current(const struct gw_operation *op, const struct gw_run_view 
 {
     if (v->back) {
         for (uint32_t i = v->dry ? 0 : op->n_steps; i-- > 0;)
-            if (to_undo(&op->steps[i], v->step[i].state))
+            if (to_undo(&op->steps[i], &v->step[i]))
                 return i;
         return GW_NO_STEP;
     }
@@ -89,6 +92,8 @@ static bool add_outcome(struct gw_run_view *v, const struct gw_operation *op,
     st->state = to;
     if (to == GW_STEP_FAILED)
         st->fails++;
+    if (s->class == GW_CLASS_IDEMPOTENT && !(e->flags & GW_ENTRY_NOT_SENT))
+        st->begun = true;
     if (!(s->flags & GW_STEP_PONR) || v->dry)
         return true;
     if (s->class == GW_CLASS_ONCE && to == GW_STEP_DONE)

@@ -46,7 +46,8 @@ static int record(struct gw_run_driver *d, enum gw_entry_kind kind, const struct
     struct gw_run_entry e = gw_run_log_next(&d->log, kind, call->index);
     e.core.attempt = call->attempt;
     e.core.flags = flags;
-    e.took_ns = took_ns;
+    if (took_ns != 0)
+        e.took_ns = took_ns;
     snprintf(e.detail, sizeof e.detail, "%s", detail);
     int r = gw_run_log_append(&d->log, &e, 1, 0, err);
     if (r < 0 || !share || d->dead)

@@ -17,19 +17,33 @@ uint64_t gw_run_now(const struct gw_run_driver *d)
 
 /* ---- facts ----------------------------------------------------------------------------------- */
 
-/* Wall time is only looked at here: what remains is counted by boot time, and is never more than
- * was given, however the wall clock is set. */
-static uint64_t abort_deadline(const struct gw_run_driver *d)
+static bool start_due(const struct gw_run_driver *d)
+{
+    const struct gw_run_env *env = d->log.env;
+    uint64_t start_ns = d->log.run.start_wall_ns;
+    return start_ns == 0 || env->world->wall_ns(env->world_ctx) >= start_ns;
+}
+
+/*
+ * The time to abort by is a duration, counted by boot time from the moment that the run may begin.
+ * A time of the day says only when that is. Wall time is looked at once more where a daemon takes
+ * up a run that another began: what remains is then never more than was given, however the clock is
+ * set.
+ */
+static void count_down(struct gw_run_driver *d, bool taken_up)
 {
     const struct gw_run *run = &d->log.run;
-    if (run->abort_by_wall_ns == 0)
-        return 0;
+    enum gw_run_state state = d->log.v.state;
+    bool begun = start_due(d) || (state != GW_RUN_SCHEDULED && state != GW_RUN_WAITING_APPROVAL);
+    if (run->abort_by_wall_ns == 0 || d->abort_ns != 0 || !begun)
+        return;
+    uint64_t from = run->start_wall_ns != 0 ? run->start_wall_ns : run->created_wall_ns;
     uint64_t now = d->log.env->world->wall_ns(d->log.env->world_ctx), left = 0, given = 0;
+    if (ckd_sub(&given, run->abort_by_wall_ns, from))
+        given = 0;
     if (ckd_sub(&left, run->abort_by_wall_ns, now))
         left = 0;
-    if (ckd_sub(&given, run->abort_by_wall_ns, run->created_wall_ns))
-        given = 0;
-    return gw_run_now(d) + GW_MIN(left, given) + 1;
+    d->abort_ns = gw_run_now(d) + (taken_up ? GW_MIN(left, given) : given) + 1;
 }
 
 /* Since when has nothing come of the step at hand? */
@@ -58,14 +72,13 @@ static void gather(struct gw_run_driver *d, const struct gw_run_request *asked,
                    struct gw_run_facts *ret)
 {
     const struct gw_run *run = &d->log.run;
-    const struct gw_run_env *env = d->log.env;
+    count_down(d, false);
     *ret = (struct gw_run_facts){
         .me = d->log.me,
         .peer = d->peer,
         .peer_has = d->peer_has,
         .approvals_needed = run->approvals,
-        .start_due =
-            run->start_wall_ns == 0 || env->world->wall_ns(env->world_ctx) >= run->start_wall_ns,
+        .start_due = start_due(d),
         .abort_by_passed = d->abort_ns != 0 && gw_run_now(d) >= d->abort_ns,
         .late = is_late(d),
         .superseded = d->superseded,
@@ -92,6 +105,10 @@ static int note(struct gw_run_driver *d, enum gw_entry_kind kind, const struct g
     struct gw_run_entry e = gw_run_log_next(&d->log, kind, a->step);
     const char *more =
         a->step == GW_NO_STEP || kind < GW_ENTRY_INTENT ? "" : last_detail(&d->log, a->step);
+    /* "Does not answer" is what it comes to; a full disk there is what a person can mend. */
+    if (d->peer == GW_PEER_SILENT && d->peer_why[0] &&
+        (kind == GW_ENTRY_REVERT || kind == GW_ENTRY_HALT || kind == GW_ENTRY_DOUBT))
+        more = d->peer_why;
     if (kind == GW_ENTRY_SUPERSEDED)
         more = d->superseded_by;
     if (kind == GW_ENTRY_TAKEN_OVER)
@@ -328,7 +345,7 @@ int gw_run_open(const struct gw_run_env *env, const char *run, struct gw_run_dri
     }
     d->at_step = GW_NO_STEP;
     d->since_ns = gw_run_now(d);
-    d->abort_ns = abort_deadline(d);
+    count_down(d, true);
     *ret = d;
     return 0;
 }

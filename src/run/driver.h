@@ -18,6 +18,7 @@ struct gw_run_driver {
     struct gw_run_log log;
     /* The other site, as far as this thread has noticed. */
     enum gw_peer_contact peer;
+    char peer_why[GW_ERROR_MSG_MAX]; /* it does not answer: what was said instead */
     uint32_t peer_has;
     uint64_t peer_next_ns; /* not tried before */
     bool superseded;

@@ -24,8 +24,10 @@ struct gw_run;
 struct gw_run_entry {
     uint32_t number;
     struct gw_entry_core core;
-    uint64_t wall_ns;         /* for people, by the clock of the site that wrote it */
-    uint64_t took_ns;         /* outcomes: since the intent, by boot time; 0: unknown */
+    uint64_t wall_ns; /* for people, by the clock of the site that wrote it */
+    /* By boot time; 0: unknown. Outcomes: since the intent. Intents and undos: since the entry
+     * before. */
+    uint64_t took_ns;
     char by[GW_ENTRY_BY_MAX]; /* the person, or "" */
     char detail[GW_RUN_DETAIL_MAX];
     uint8_t hash[GW_ENTRY_HASH_BYTES];

@@ -146,11 +146,17 @@ int gw_run_log_refresh(struct gw_run_log *log, bool *ret_changed, struct gw_erro
 struct gw_run_entry gw_run_log_next(const struct gw_run_log *log, enum gw_entry_kind kind,
                                     uint32_t step)
 {
-    return (struct gw_run_entry){
+    const struct gw_run_env *env = log->env;
+    struct gw_run_entry e = {
         .number = log->n,
         .core = { .kind = kind, .step = step, .epoch = log->v.epoch, .side = log->me },
-        .wall_ns = log->env->world->wall_ns(log->env->world_ctx)
+        .wall_ns = env->world->wall_ns(env->world_ctx),
     };
+    /* A wall clock that is set between two steps would make an hour of a moment. */
+    bool begins = kind == GW_ENTRY_INTENT || kind == GW_ENTRY_UNDO;
+    if (begins && log->appended_n != 0 && log->appended_n == log->n)
+        e.took_ns = env->world->boot_ns(env->world_ctx) - log->appended_ns + 1;
+    return e;
 }
 
 static void fill_row(const struct gw_run_log *log, struct gw_run_row *row)
@@ -207,6 +213,8 @@ int gw_run_log_append(struct gw_run_log *log, struct gw_run_entry *e, unsigned n
         forget(log, at);
         return r;
     }
+    log->appended_n = log->n;
+    log->appended_ns = env->world->boot_ns(env->world_ctx);
     if (env->world->changed && n > 0)
         env->world->changed(env->world_ctx, &log->run, &log->v, &log->entries[log->n - 1]);
     return 0;

@@ -20,6 +20,9 @@ struct gw_run_log {
     enum gw_run_side me;
     struct gw_run_view v;
     struct gw_run_entry *entries;
+    /* The last entry that this log appended, and when by boot time; 0: none yet. */
+    uint32_t appended_n;
+    uint64_t appended_ns;
     uint32_t n, room;
 };
 

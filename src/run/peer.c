@@ -30,13 +30,14 @@ static int send_message(struct gw_run_driver *d, const struct gw_run_message *m,
                         struct gw_run_reply *reply)
 {
     const struct gw_run_env *env = d->log.env;
-    struct gw_error why;
+    struct gw_error why = { 0 };
     *reply = (struct gw_run_reply){ 0 };
     int r = env->world->peer(env->world_ctx, m, reply, &why);
     if (r < 0)
         silent(d);
     else
         d->peer = GW_PEER_THERE;
+    snprintf(d->peer_why, sizeof d->peer_why, "%s", r < 0 ? why.msg : "");
     return r;
 }
 

@@ -325,6 +325,20 @@ static void set_committed(struct gw_catalog_plan *row, void *arg)
     row->committed = true;
 }
 
+/* By boot time: no clock that is set commits a failover. Only where the machine was started anew
+ * since is there nothing but the wall clock to go by. */
+static bool is_over(const struct site *s, const json_t *facts, uint64_t after_ns)
+{
+    uint64_t since = site_number(facts, "failed_over_wall_ns"), now = gw_wall_ns();
+    if (since == 0)
+        return false;
+    if (strcmp(site_text(facts, "failed_over_boot"), s->boot_id) == 0) {
+        since = site_number(facts, "failed_over_boot_ns");
+        now = gw_boot_ns();
+    }
+    return now >= since && now - since >= after_ns;
+}
+
 void site_edits_commit_due(struct site *s, struct site_plan *p, const json_t *ours)
 {
     CLEANUP_DOCUMENT struct site_document *doc = site_plan_document(s, p);
@@ -333,8 +347,7 @@ void site_edits_commit_due(struct site *s, struct site_plan *p, const json_t *ou
     if (after_ms == 0 || site_true(ours, "committed") ||
         strcmp(site_text(ours, "holder"), s->name) != 0)
         return;
-    uint64_t since = site_number(site_at(ours, "facts"), "failed_over_wall_ns");
-    if (since == 0 || gw_wall_ns() < since || gw_wall_ns() - since < after_ms * GW_NS_PER_MS)
+    if (!is_over(s, site_at(ours, "facts"), after_ms * GW_NS_PER_MS))
         return;
     if (site_plan_update(s, p, set_committed, NULL, &err) == 0)
         site_event(s, "plan.committed", p->name, NULL, SITE_NOTICE, NULL,

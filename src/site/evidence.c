@@ -5,6 +5,7 @@
 #include "base/clock.h"
 #include "engine/io.h"
 #include "site/documents.h"
+#include "site/elapsed.h"
 #include "site/mates.h"
 #include "site/runs.h"
 
@@ -71,16 +72,37 @@ static json_t *timestamps(const json_t *run)
     return o;
 }
 
-static void measure(json_t *o, const json_t *run, const struct gw_planfile *plan)
+/* The place of an entry in the log, or -1. step NULL: any. */
+static ssize_t place(const json_t *log, const char *step, const char *kind)
 {
-    uint64_t from = first_wall(run, "started"), verified = wall_of(run, "verify", "done");
-    uint64_t stopped = wall_of(run, "stop", "intent"), served = wall_of(run, "start", "done");
+    size_t i;
+    json_t *e;
+    json_array_foreach(log, i, e)
+    {
+        if ((step == NULL || strcmp(site_text(e, "step"), step) == 0) &&
+            strcmp(site_text(e, "kind"), kind) == 0)
+            return (ssize_t)i;
+    }
+    return -1;
+}
+
+static void took(json_t *o, const char *name, const json_t *log, ssize_t from, ssize_t to,
+                 int64_t offset_ns)
+{
+    if (from >= 0 && to > from)
+        json_object_set_new(
+            o, name,
+            json_integer((json_int_t)(site_elapsed_ns(log, (size_t)from, (size_t)to, offset_ns) /
+                                      GW_NS_PER_MS)));
+}
+
+/* offset_ns: OLD's clock minus NEW's. */
+static void measure(json_t *o, const json_t *run, const struct gw_planfile *plan, int64_t offset_ns)
+{
+    const json_t *log = json_object_get(run, "log");
     const char *operation = site_text(run, "operation");
-    if (verified > from && from > 0)
-        json_object_set_new(o, "rto_ms", json_integer((json_int_t)((verified - from) / 1000000)));
-    if (served > stopped && stopped > 0)
-        json_object_set_new(o, "outage_ms",
-                            json_integer((json_int_t)((served - stopped) / 1000000)));
+    took(o, "rto_ms", log, place(log, NULL, "started"), place(log, "verify", "done"), offset_ns);
+    took(o, "outage_ms", log, place(log, "stop", "intent"), place(log, "start", "done"), offset_ns);
     uint64_t target = strcmp(operation, "failback") == 0 ? plan->failback_rto_ms : plan->rto_ms;
     json_object_set_new(o, "rto_target_ms", json_integer((json_int_t)target));
     json_object_set_new(o, "rpo_target_ms", json_integer((json_int_t)plan->rpo_ms));
@@ -104,12 +126,15 @@ int site_evidence_json(struct site *s, const char *id, json_t **ret, struct gw_e
     CLEANUP_DOCUMENT struct site_document *doc = NULL;
     if (site_plan_find(s, site_text(run, "plan"), &p, &none) == 0 &&
         site_document_pinned(s, p, site_text(run, "plan_hash"), &doc, &none) == 0) {
-        json_t *m = json_object();
-        measure(m, run, doc->plan);
-        json_object_set_new(run, "measured", m);
         json_object_set_new(run, "plan_version", json_integer((json_int_t)doc->version));
         struct site_mate_state mate;
         site_mate_state(s, p->peer, &mate);
+        int64_t offset_ns = !mate.clock_known                                  ? 0
+                            : strcmp(site_text(run, "old_site"), s->name) == 0 ? -mate.offset_ns
+                                                                               : mate.offset_ns;
+        json_t *m = json_object();
+        measure(m, run, doc->plan, offset_ns);
+        json_object_set_new(run, "measured", m);
         json_object_set_new(run, "clock_offset_ms",
                             mate.clock_known ? json_real((double)mate.offset_ns / 1e6)
                                              : json_null());

@@ -23,13 +23,19 @@
 
 #define PEER_CALL_MARGIN_MS 15000u
 #define RETRY_MS 1000u /* a run whose store failed: not at once again */
+/* So often in a row, and people are told: a single one may be a moment's. */
+#define STUCK_FAILURES 2u
 
 struct site_runner {
     struct site_runner *next;
     struct site *site;
     char id[GW_RUN_ID_MAX];
     pthread_t thread;
-    bool runs, wake, done; /* site.mu */
+    /* Under site.mu: */
+    bool runs, wake, done;
+    uint64_t created_boot_ns; /* 0: by a daemon before this one, or by the other site */
+    unsigned failures;        /* of its store, one after the other */
+    char plan[GW_RUN_NAME_MAX], stuck[GW_ERROR_MSG_MAX];
 };
 
 /* ---- the world --------------------------------------------------------------------------------
@@ -132,6 +138,8 @@ static void note_timing(struct site *s, const struct gw_run *run, const struct g
                           e->wall_ns, &err);
 }
 
+static void note_moves(struct site *s, const char *id);
+
 static void on_change(void *ctx, const struct gw_run *run, const struct gw_run_view *v,
                       const struct gw_run_entry *last)
 {
@@ -139,6 +147,7 @@ static void on_change(void *ctx, const struct gw_run *run, const struct gw_run_v
     const struct gw_operation *op = gw_operation_get(run->operation);
     if (last == NULL)
         return;
+    note_moves(s, run->id);
     const char *step = op != NULL && last->core.step < op->n_steps
                            ? gw_step_name(op->steps[last->core.step].id)
                            : "";
@@ -184,6 +193,53 @@ const struct gw_run_env *site_run_env(struct site *s)
 /* ---- threads ----------------------------------------------------------------------------------
  */
 
+/* The store failed: nothing can be recorded, and so nothing is done. Told once, shown as long as it
+ * lasts, tried again and again. */
+static void note_stuck(struct site_runner *me, const struct gw_error *why)
+{
+    struct site *s = me->site;
+    struct gw_run run;
+    struct gw_error none = { 0 };
+    bool known = site_run_store.load(s->catalog, me->id, &run, &none) == 0, news;
+    {
+        LOCK_SCOPE(&s->mu);
+        news = strcmp(me->stuck, why->msg) != 0;
+        me->failures++;
+        snprintf(me->stuck, sizeof me->stuck, "%s", why->msg);
+        snprintf(me->plan, sizeof me->plan, "%s", known ? run.plan : "");
+    }
+    if (news)
+        site_event(s, "run.stuck", known ? run.plan : NULL, me->id, SITE_ERROR, NULL,
+                   "run %s stands still: %s", me->id, why->msg);
+    if (known)
+        site_monitor_touch(s, run.plan);
+}
+
+/* It could be recorded that something happened. */
+static void note_moves(struct site *s, const char *id)
+{
+    LOCK_SCOPE(&s->mu);
+    struct site_runner *r = find(s, id);
+    if (r != NULL) {
+        r->failures = 0;
+        r->stuck[0] = '\0';
+    }
+}
+
+bool site_run_stuck(struct site *s, const char *plan, char ret_id[GW_RUN_ID_MAX],
+                    char ret_why[GW_ERROR_MSG_MAX])
+{
+    LOCK_SCOPE(&s->mu);
+    for (const struct site_runner *r = s->runners; r != NULL; r = r->next) {
+        if (r->failures < STUCK_FAILURES || r->stuck[0] == '\0' || strcmp(r->plan, plan) != 0)
+            continue;
+        snprintf(ret_id, GW_RUN_ID_MAX, "%s", r->id);
+        snprintf(ret_why, GW_ERROR_MSG_MAX, "%s", r->stuck);
+        return true;
+    }
+    return false;
+}
+
 static void go_back(struct site *s, const char *id)
 {
     struct gw_error err = { 0 };
@@ -201,8 +257,9 @@ static void *run_main(void *arg)
         enum gw_run_end end = GW_RUN_STOPPED;
         int r = gw_run_execute(site_run_env(s), me->id, &end, &err);
         if (r < 0)
-            site_event(s, "run.stuck", NULL, me->id, SITE_ERROR, NULL, "run %s: %s", me->id,
-                       err.msg);
+            note_stuck(me, &err);
+        else
+            note_moves(s, me->id);
         if (r < 0 && !stopping(s)) {
             gw_stop_wait(gw_stop_fd(s->stop), RETRY_MS);
             continue;
@@ -220,24 +277,35 @@ static void *run_main(void *arg)
     }
 }
 
+/* site.mu is held. A new one has no thread yet. */
+static struct site_runner *find_or_add(struct site *s, const char *id)
+{
+    struct site_runner *r = find(s, id);
+    if (r != NULL)
+        return r;
+    r = calloc(1, sizeof *r);
+    if (r == NULL)
+        return NULL;
+    r->site = s;
+    r->done = true;
+    snprintf(r->id, sizeof r->id, "%s", id);
+    r->next = s->runners;
+    s->runners = r;
+    return r;
+}
+
 int site_run_wake(struct site *s, const char *id, struct gw_error *err)
 {
     LOCK_SCOPE(&s->mu);
-    struct site_runner *r = find(s, id);
-    if (r != NULL && !r->done) {
+    struct site_runner *r = find_or_add(s, id);
+    if (r == NULL)
+        return gw_error_set(err, -ENOMEM, "out of memory");
+    if (!r->done) {
         r->wake = true;
         pthread_cond_broadcast(&s->changed);
         return 0;
     }
-    if (r == NULL) {
-        r = calloc(1, sizeof *r);
-        if (r == NULL)
-            return gw_error_set(err, -ENOMEM, "out of memory");
-        r->site = s;
-        snprintf(r->id, sizeof r->id, "%s", id);
-        r->next = s->runners;
-        s->runners = r;
-    } else if (r->runs) {
+    if (r->runs) {
         pthread_join(r->thread, NULL); /* it has let go of everything */
     }
     r->done = r->wake = false;
@@ -298,8 +366,24 @@ void site_runs_stop(struct site *s)
 
 int site_run_create(struct site *s, const struct gw_run *run, struct gw_error *err)
 {
+    uint64_t now_ns = gw_boot_ns();
     int r = gw_run_create(site_run_env(s), run, err);
-    return r < 0 ? r : site_run_wake(s, run->id, err);
+    if (r < 0)
+        return r;
+    {
+        LOCK_SCOPE(&s->mu);
+        struct site_runner *runner = find_or_add(s, run->id);
+        if (runner != NULL)
+            runner->created_boot_ns = now_ns;
+    }
+    return site_run_wake(s, run->id, err);
+}
+
+uint64_t site_run_created_boot_ns(struct site *s, const char *id)
+{
+    LOCK_SCOPE(&s->mu);
+    const struct site_runner *r = find(s, id);
+    return r != NULL ? r->created_boot_ns : 0;
 }
 
 int site_run_ask(struct site *s, const char *id, enum gw_choice choice,
@@ -360,4 +444,8 @@ void site_runs_fill_view(struct site *s, struct site_plan *p, struct site_view *
     snprintf(v->run_state, sizeof v->run_state, "%s", gw_run_state_name(look->shown));
     if (look->current < op->n_steps)
         snprintf(v->step, sizeof v->step, "%s", gw_step_name(op->steps[look->current].id));
+    if (gw_run_state_ended(look->shown) || !site_view_stuck(v, id, v->run_why))
+        return;
+    v->facts.run = GW_RUN_HALTED;
+    snprintf(v->run_state, sizeof v->run_state, "%s", gw_run_state_name(GW_RUN_HALTED));
 }

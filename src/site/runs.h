@@ -22,8 +22,14 @@ const struct gw_run_env *site_run_env(struct site *s);
 
 /* Store it and begin; the guards were checked. */
 int site_run_create(struct site *s, const struct gw_run *run, struct gw_error *err);
+/* When it was created here, by boot time; 0: before this daemon began, or at the other site. */
+uint64_t site_run_created_boot_ns(struct site *s, const char *id);
 /* See that a thread is at this run, and that it looks now. */
 int site_run_wake(struct site *s, const char *id, struct gw_error *err);
+/* A run of this plan stands still because this site cannot record what it does (a full disk); it
+ * goes on by itself when it can. */
+bool site_run_stuck(struct site *s, const char *plan, char ret_id[GW_RUN_ID_MAX],
+                    char ret_why[GW_ERROR_MSG_MAX]);
 /* A person's word. */
 int site_run_ask(struct site *s, const char *id, enum gw_choice choice,
                  const struct site_person *who, const char *reason, struct gw_error *err);

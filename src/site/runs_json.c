@@ -201,6 +201,22 @@ static int look(struct site *s, const char *id, struct gw_run_look *ret, struct 
     return 0;
 }
 
+/* What the log cannot say: that nothing can be written to it. */
+static void say_stuck(struct site *s, const struct gw_run_look *l, json_t *o)
+{
+    struct site_plan *p;
+    struct gw_error none = { 0 };
+    char why[SITE_WHY_TEXT];
+    if (gw_run_state_ended(l->shown) || site_plan_find(s, l->run.plan, &p, &none) < 0)
+        return;
+    CLEANUP_VIEW struct site_view v;
+    site_view_make(s, p, &v);
+    if (!site_view_stuck(&v, l->run.id, why))
+        return;
+    json_object_set_new(o, "state", json_string(gw_run_state_name(GW_RUN_HALTED)));
+    json_object_set_new(o, "sentence", gw_control_text(why));
+}
+
 int site_run_json(struct site *s, const char *id, json_t **ret, struct gw_error *err)
 {
     CLEANUP_FREE struct gw_run_entry *e = NULL;
@@ -245,6 +261,7 @@ int site_run_json(struct site *s, const char *id, json_t **ret, struct gw_error 
     json_object_set_new(o, "mode", json_string(l->run.dry_run ? "dry-run" : "real"));
     json_object_set_new(o, "steps", op != NULL ? steps_json(l, op, t, &live) : json_array());
     site_run_live_done(&live);
+    say_stuck(s, l, o);
     *ret = o;
     return 0;
 }

@@ -8,6 +8,7 @@
 #include "site/plandir.h"
 #include "site/points.h"
 #include "site/rpo.h"
+#include "site/runs.h"
 
 #include <errno.h>
 #include <string.h>
@@ -118,6 +119,14 @@ static json_t *row_json(struct site *s, const struct gw_catalog_plan *row)
     return o;
 }
 
+static void add_stuck(struct site *s, const struct site_plan *p, json_t *side)
+{
+    char id[GW_RUN_ID_MAX], why[GW_ERROR_MSG_MAX];
+    if (site_run_stuck(s, p->name, id, why))
+        json_object_set_new(side, "stuck",
+                            json_pack("{s:s, s:o}", "run", id, "why", gw_control_text(why)));
+}
+
 int site_side_look(struct site *s, struct site_plan *p, json_t **ret, struct gw_error *err)
 {
     CLEANUP_CATALOG_MEM struct gw_catalog_mem mem = { 0 };
@@ -132,6 +141,7 @@ int site_side_look(struct site *s, struct site_plan *p, json_t **ret, struct gw_
     json_object_set_new(side, "unit", unit_json(s, p));
     add_process(s, p, side);
     add_service(s, p, side);
+    add_stuck(s, p, side);
     site_rpo_measure(s, p, side);
     json_object_set_new(side, "last_point", site_points_last(s, p));
     LOCK_SCOPE(&s->mu);

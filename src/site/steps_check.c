@@ -150,9 +150,8 @@ static int revoke_old(struct site_step *t, struct gw_error *err)
     /* A word that is older than the site's last sign of life says nothing any more. An answer is
      * such a sign; that it was heard of seconds ago is none: it may have died since. */
     site_mate_state(t->site, old, &mate);
-    uint64_t silent_ns = gw_boot_ns() - mate.heard_boot_ns;
     if (outcome == GW_HTTP_REFUSED || outcome == GW_HTTP_DONE ||
-        (mate.heard_boot_ns != 0 && gw_wall_ns() - silent_ns > t->call->run->created_wall_ns))
+        mate.heard_boot_ns > site_run_created_boot_ns(t->site, t->call->run->id))
         return gw_error_set(err, -EPERM,
                             "site %s is not down: it was heard of since this was asked for, and it "
                             "did not fence itself (%s). Stop it there, or order the failover anew "

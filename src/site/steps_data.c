@@ -513,9 +513,10 @@ static int promote(struct site_step *t, struct gw_error *err)
     bool commit = t->call->run->operation != GW_OPERATION_FAILOVER;
     r = site_plan_update(t->site, t->plan, set_commit, &commit, err);
     CLEANUP_SITE_JSON json_t *facts =
-        json_pack("{s:o, s:o, s:b}", "failed_over_wall_ns",
-                  commit ? json_null() : json_integer((json_int_t)gw_wall_ns()), "routed",
-                  json_null(), "reverted", revert);
+        json_pack("{s:o, s:I, s:s, s:o, s:b}", "failed_over_wall_ns",
+                  commit ? json_null() : json_integer((json_int_t)gw_wall_ns()),
+                  "failed_over_boot_ns", (json_int_t)gw_boot_ns(), "failed_over_boot",
+                  t->site->boot_id, "routed", json_null(), "reverted", revert);
     CLEANUP_FREE char *text = json_dumps(facts, JSON_COMPACT);
     if (r == 0 && text != NULL)
         r = gw_catalog_plan_note(t->site->catalog, t->plan->uuid_text, text, err);

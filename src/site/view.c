@@ -182,7 +182,9 @@ static void fill_link(struct site *s, struct site_plan *p, struct site_view *v)
     f->preflight_ok = gw_tri_of(site_number(standby, "room_bytes") >= ROOM_BYTES_MIN &&
                                 site_at(standby, "dir_error") != NULL &&
                                 json_is_null(site_at(standby, "dir_error")));
-    f->capacity = gw_tri_of(site_number(standby, "room_bytes") < ROOM_BYTES_MIN);
+    f->capacity = gw_tri_of(site_number(standby, "room_bytes") < ROOM_BYTES_MIN ||
+                            (v->fresh[other(there)] &&
+                             site_number(v->side[other(there)], "room_bytes") < ROOM_BYTES_MIN));
     const json_t *replica = site_view_dp(v, there);
     if (replica != NULL && site_number(replica, "journal_max_bytes") > 0)
         f->journal_full = gw_tri_of(site_number(replica, "journal_used_bytes") * 10 >=
@@ -241,6 +243,18 @@ static enum gw_mode mode_of(const json_t *side)
     return GW_MODE_HELD;
 }
 
+bool site_view_stuck(const struct site_view *v, const char *run, char ret_why[SITE_WHY_TEXT])
+{
+    for (int l = 0; l < GW_LABEL_MAX; l++) {
+        const json_t *stuck = v->fresh[l] ? site_at(v->side[l], "stuck") : NULL;
+        if (strcmp(site_text(stuck, "run"), run) != 0 || stuck == NULL)
+            continue;
+        snprintf(ret_why, SITE_WHY_TEXT, "%s: %.400s", v->site[l], site_text(stuck, "why"));
+        return true;
+    }
+    return false;
+}
+
 void site_view_make(struct site *s, struct site_plan *p, struct site_view *ret)
 {
     *ret = (struct site_view){ .doc = site_plan_document(s, p) };
@@ -278,6 +292,11 @@ void site_view_make(struct site *s, struct site_plan *p, struct site_view *ret)
                                     .op = f->op };
     gw_phase_expand(v->phase.sentence, &names, v->sentence, sizeof v->sentence);
     gw_phase_expand(v->phase.next, &names, v->next, sizeof v->next);
+    if (v->run_why[0] == '\0')
+        return;
+    snprintf(v->sentence, sizeof v->sentence, "%s stands still at %s: %.200s", v->operation,
+             v->step, v->run_why);
+    snprintf(v->next, sizeof v->next, "mend what the sentence names; the run goes on by itself");
 }
 
 void site_view_make_now(struct site *s, struct site_plan *p, struct site_view *ret)

@@ -18,6 +18,8 @@
 #include "core/phase.h"
 #include "site/documents.h"
 
+#define SITE_WHY_TEXT 512 /* why a run stands still, with the site that says it */
+
 struct site_view {
     struct site_document *doc;
     json_t *side[GW_LABEL_MAX]; /* NULL: never known */
@@ -29,7 +31,9 @@ struct site_view {
     uint64_t epoch;
 
     /* The run that is on, as its row says here; id "" if there is none. */
-    char run[40], operation[32], run_state[32], step[32], run_why[256];
+    char run[40], operation[32], run_state[32], step[32];
+    /* It stands still because a site cannot record what it does; shown as halted. "": it does not. */
+    char run_why[SITE_WHY_TEXT];
     unsigned choices;
 
     struct gw_phase_facts facts;
@@ -52,6 +56,8 @@ static inline void site_cleanup_view(struct site_view *v)
  */
 const json_t *site_view_active(const struct site_view *v);
 const json_t *site_view_standby(const struct site_view *v);
+/* Does one of the sites say that this run stands still? "madrid: no room left on ..." */
+bool site_view_stuck(const struct site_view *v, const char *run, char ret_why[SITE_WHY_TEXT]);
 /* The status of a side's process; NULL if it is not known now. */
 const json_t *site_view_dp(const struct site_view *v, enum gw_label label);
 

@@ -136,6 +136,7 @@ static int read_kvs(const json_t *range, const char *key, struct gw_register_val
 int gw_etcd_read_range(const json_t *answer, const char *key, struct gw_etcd_header *ret_header,
                        struct gw_register_value *ret, struct gw_error *err)
 {
+    *ret = (struct gw_register_value){ .revision = 0 };
     int r = read_header(answer, ret_header, err);
     return r < 0 ? r : read_kvs(answer, key, ret, err);
 }

@@ -32,6 +32,7 @@ import os
 import shutil
 import signal
 import socket
+import struct
 import subprocess
 import tempfile
 
@@ -45,7 +46,9 @@ from proxy import Proxy
 GODWITD = os.path.join(BUILD, "src/site/godwitd")
 CLI = os.path.join(BUILD, "src/cli/godwit")
 APP = os.path.join(os.path.dirname(os.path.abspath(__file__)), "ledger_app.sh")
+CLOCK_SHIFT = os.path.join(BUILD, "tests/scenario/clock_shift.so")
 MiB = 1024 * 1024
+SMALL = 512 * MiB  # a disk that a test fills; a plan wants half of that free
 TIMEOUT_S = 60
 
 # For tests that make test has no time for.
@@ -145,6 +148,8 @@ class Daemon:
         self.socket = os.path.join(self.state, "api.sock")
         self.link = "127.0.0.1:%d" % fresh_port()
         self.data = "127.0.0.1:%d" % fresh_port()
+        self.environment = {}
+        self.shift = os.path.join(self.dir, "clock")
         self.program = None
         self.programs = []
 
@@ -160,9 +165,29 @@ class Daemon:
                                   "data": self.data}}, f)
         argv = [GODWITD, "-c", self.config, *(["--init"] if init else []), *options]
         self.program = Program("godwitd of " + self.name, argv, os.path.join(self.dir, "log"),
-                               {**program_env(), "GODWIT_RUN_TRIALS": self.trials})
+                               {**program_env(), "GODWIT_RUN_TRIALS": self.trials,
+                                **self.clock_env(), **self.environment})
         self.programs.append(self.program)
         self.program.wait_output("ready: site")
+
+    # ---- its wall clock (clock_shift.c)
+
+    def own_clock(self):
+        """Before start(): the daemon gets a wall clock that can be set."""
+        self.set_clock(0)
+
+    def set_clock(self, seconds):
+        """So far ahead of everybody else's from now on. What the machine's boot clock says, and what
+        the daemon's children see, stays."""
+        with open(self.shift, "r+b" if os.path.exists(self.shift) else "wb") as f:
+            f.write(struct.pack("=q", int(seconds * 1e9)))
+
+    def clock_env(self):
+        if not os.path.exists(self.shift):
+            return {}
+        runtime = sanitizer_env(True).get("LD_PRELOAD", "").split(":")[0]  # must come first
+        return {"GODWIT_CLOCK_SHIFT": self.shift,
+                "LD_PRELOAD": ":".join(filter(None, [runtime, CLOCK_SHIFT]))}
 
     def stop(self):
         """The clean end: exit code 0; the data plane goes on."""
@@ -294,6 +319,10 @@ class Daemon:
 
     def until_phase(self, *phases, timeout=TIMEOUT_S):
         return self.until("phase " + " or ".join(phases), lambda s: s["phase"] in phases, timeout)
+
+    def until_paired(self):
+        wait_for("%s to hear of the other site" % self.name,
+                 lambda: all(x["health"] == "HEALTHY" for x in self.get("sites")["sites"]))
 
     def until_run(self, run, *states, timeout=TIMEOUT_S):
         """The run in one of these states (default: ended)."""
@@ -448,8 +477,7 @@ class Pair:
         code = self.home.godwit("site", "pair").json["code"]
         self.dr.godwit("site", "pair", code, self.home.link)
         for s in self.sites:
-            wait_for("%s to hear of the other site" % s.name,
-                     lambda s=s: all(x["health"] == "HEALTHY" for x in s.get("sites")["sites"]))
+            s.until_paired()
 
     def use_proxies(self):
         """From now on the sites meet through proxies: what they knew as each other's addresses is a
@@ -584,6 +612,7 @@ class Manual:
         self.root = tempfile.mkdtemp(prefix="gw-")
         self.pairs = []
         self.disk = None
+        self.small = []
         if kind:
             try:
                 disks.private_mounts()
@@ -592,17 +621,34 @@ class Manual:
                 shutil.rmtree(self.root)
                 raise
 
-    def pair(self, proxies=False):
-        """Two sites that are paired; no plan."""
+    def pair(self, proxies=False, small=None, clocks=False):
+        """Two sites that are paired; no plan. small: (name of a site, kind of file system): its state
+        directory is on a disk of its own that can be filled, pair.disk. clocks: set_clock() of the sites works."""
         root = os.path.join(self.disk.path if self.disk else self.root, str(len(self.pairs)))
         os.mkdir(root)
         pair = Pair(root)
         self.pairs.append(pair)
+        if small:
+            pair.disk = self.own_disk(next(s for s in pair.sites if s.name == small[0]), small[1])
+        for s in pair.sites if clocks else ():
+            s.own_clock()
         pair.start()
         pair.pair()
         if proxies:
             pair.use_proxies()
         return pair
+
+    def own_disk(self, site, kind):
+        try:
+            if not self.small:
+                disks.private_mounts()
+            disk = disks.Disk.make(kind, site.dir, SMALL)
+        except disks.Impossible as e:
+            pytest.skip(str(e))
+        self.small.append(disk)
+        site.state = os.path.join(disk.path, "state")
+        site.socket = os.path.join(site.state, "api.sock")
+        return disk
 
     def third_site(self, pair, name):
         """A daemon that nobody is paired with."""
@@ -611,13 +657,13 @@ class Manual:
         site.start(init=True)
         return site
 
-    def applied(self, proxies=False, **changes):
-        pair = self.pair(proxies)
+    def applied(self, proxies=False, small=None, clocks=False, **changes):
+        pair = self.pair(proxies, small, clocks)
         pair.apply(**changes)
         return pair
 
-    def protected(self, proxies=False, **changes):
-        pair = self.applied(proxies, **changes)
+    def protected(self, proxies=False, small=None, clocks=False, **changes):
+        pair = self.applied(proxies, small, clocks, **changes)
         pair.activate()
         return pair
 
@@ -638,8 +684,9 @@ class Manual:
         finally:
             subprocess.run(["chattr", "-R", "-i", self.root], check=False,
                            stderr=subprocess.DEVNULL)
-            if self.disk:
-                self.disk.close()
+            for disk in self.small + ([self.disk] if self.disk else []):
+                wait_for("nobody to use the disk any more", lambda d=disk: not d.busy())
+                disk.close()
             shutil.rmtree(self.root)
 
 

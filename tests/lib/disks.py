@@ -55,16 +55,16 @@ class Disk:
         self.image = None
 
     @classmethod
-    def make(cls, kind, directory):
+    def make(cls, kind, directory, size=SIZE):
         path = os.path.join(directory, "disk")
         os.makedirs(path)
         disk = cls(kind, path, kind != "plain")
         if kind == "tmpfs":
-            _run(["mount", "-t", "tmpfs", "-o", "size=%d" % SIZE, "godwit-torture", path])
+            _run(["mount", "-t", "tmpfs", "-o", "size=%d" % size, "godwit-torture", path])
         elif kind != "plain":
             disk.image = path + "." + kind
             with open(disk.image, "wb") as f:
-                f.truncate(SIZE)
+                f.truncate(size)
             _run([*MAKE[kind], disk.image])
             _run(["mount", "-o", "loop", disk.image, path])
         return disk
@@ -114,6 +114,18 @@ class Disk:
         if self.full:
             subprocess.run(["rm", "-rf", self.ballast], check=True)
             self.full = False
+
+    def busy(self):
+        """Does a process that was killed still hold a file of it?"""
+        for pid in filter(str.isdigit, os.listdir("/proc")):
+            try:
+                held = [os.readlink("/proc/%s/fd/%s" % (pid, fd))
+                        for fd in os.listdir("/proc/%s/fd" % pid)]
+            except OSError:
+                continue
+            if any(h.startswith(self.path + "/") for h in held):
+                return True
+        return False
 
     def close(self):
         if self.mounted:

@@ -47,7 +47,15 @@ class Stage:
         self.manual = self.pair = None
         self.sound = False
 
+    def nearly_full(self):
+        """The ledger fills its volume: a record a block."""
+        return sum(self.pair.plan.ledger.count(s.name) for s in self.pair.sites) > \
+            self.pair.plan.bytes // 4096 // 2
+
     def get(self):
+        if self.sound and self.nearly_full():
+            self.pair.check_history()
+            self.sound = False
         if not self.sound:
             self.close()
             self.manual = daemons.Manual()

@@ -166,6 +166,36 @@ static void test_abort_by(void **state)
     }
 }
 
+static void in_an_hour_for_a_minute(struct gw_run *run)
+{
+    in_an_hour(run);
+    run->abort_by_wall_ns = run->start_wall_ns + MINUTE_MS * SIM_MS;
+}
+
+/* ... and counts from when the run may begin: set back before that, the clock moves both; set
+ * forward in the middle, neither. */
+static void test_abort_by_of_a_schedule(void **state)
+{
+    (void)state;
+    sim_init(&sim, GW_OPERATION_REVERSE);
+    sim_begin(&sim, GW_OPERATION_REVERSE, ID, in_an_hour_for_a_minute);
+    sim.signed_tail = false;
+    run_for(MINUTE_MS);
+    sim.wall_skew_ns = -(int64_t)(30 * MINUTE_MS * SIM_MS);
+    run_for(88 * MINUTE_MS);
+    assert_int_equal(state_at(0), GW_RUN_SCHEDULED);
+    sim.tail_since_ns = sim.now_ns + 10ull * HOUR_MS * SIM_MS; /* nobody signs */
+    run_for(MINUTE_MS + 10000);
+    assert_int_equal(state_at(0), GW_RUN_WAITING);
+    sim.wall_skew_ns = (int64_t)(HOUR_MS * SIM_MS);
+    run_for(30000);
+    assert_int_equal(state_at(0), GW_RUN_WAITING);
+    run_for(MINUTE_MS);
+    assert_int_equal(state_at(0), GW_RUN_CANCELLED);
+    sound();
+    sim_done(&sim);
+}
+
 static void test_cancel_while_waiting(void **state)
 {
     struct gw_error err;
@@ -439,12 +469,19 @@ static void test_dry_run(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_approvals),         cmocka_unit_test(test_schedule),
-        cmocka_unit_test(test_abort_by),          cmocka_unit_test(test_cancel_while_waiting),
-        cmocka_unit_test(test_cancel_needs_home), cmocka_unit_test(test_halt_lists_choices),
-        cmocka_unit_test(test_unhealthy_returns), cmocka_unit_test(test_one_run_a_plan),
-        cmocka_unit_test(test_create_refuses),    cmocka_unit_test(test_unheard_end),
-        cmocka_unit_test(test_log_is_chained),    cmocka_unit_test(test_disk_full),
+        cmocka_unit_test(test_approvals),
+        cmocka_unit_test(test_schedule),
+        cmocka_unit_test(test_abort_by),
+        cmocka_unit_test(test_abort_by_of_a_schedule),
+        cmocka_unit_test(test_cancel_while_waiting),
+        cmocka_unit_test(test_cancel_needs_home),
+        cmocka_unit_test(test_halt_lists_choices),
+        cmocka_unit_test(test_unhealthy_returns),
+        cmocka_unit_test(test_one_run_a_plan),
+        cmocka_unit_test(test_create_refuses),
+        cmocka_unit_test(test_unheard_end),
+        cmocka_unit_test(test_log_is_chained),
+        cmocka_unit_test(test_disk_full),
         cmocka_unit_test(test_dry_run),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

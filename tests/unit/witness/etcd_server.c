@@ -29,8 +29,8 @@
 
 const char *etcd_server_path(const struct etcd_server *s, const char *name)
 {
-    static char places[8][160];
-    static unsigned at;
+    static _Thread_local char places[8][160];
+    static _Thread_local unsigned at;
     char *p = places[at++ % 8];
     snprintf(p, sizeof places[0], "%s/%s", s->dir, name);
     return p;
