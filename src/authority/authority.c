@@ -82,6 +82,8 @@ void gw_adopt(struct gw_authority *s, uint64_t epoch, enum gw_seat holder,
     s->d.holder = holder;
     s->d.released_to = released_to;
     s->d.intent = false;
+    if (!held)
+        s->d.served = false;
     if (holder != gw_self(s)) {
         s->d.sole = s->d.push = s->d.sync_sent = s->d.overridden = s->d.alone = false;
         if (held) {
@@ -97,6 +99,8 @@ void gw_adopt(struct gw_authority *s, uint64_t epoch, enum gw_seat holder,
 
 void gw_reign(struct gw_authority *s, uint64_t epoch, struct gw_authority_effects *out)
 {
+    if (s->d.holder != gw_self(s))
+        s->d.served = false; /* a takeover; else it goes on */
     s->d.epoch = epoch;
     s->d.highest = GW_MAX(s->d.highest, epoch);
     s->d.holder = gw_self(s);
@@ -271,9 +275,15 @@ void gw_serve(struct gw_authority *s, struct gw_authority_effects *out)
 {
     if (s->told_service)
         return;
+    /* A restart between takeover and first service forgets nothing of what was said about loss. */
+    const bool same = s->d.served;
+    if (!same) {
+        s->d.served = true;
+        gw_store(out);
+    }
     struct gw_authority_effect *e = gw_effect(out, GW_DO_SERVE);
-    e->claim = s->claim;
-    e->watermark = s->claim_watermark;
+    e->claim = same ? GW_CLAIM_SAME : s->d.claim;
+    e->watermark = same ? 0 : s->d.claim_watermark;
     s->told_service = true;
 }
 

@@ -86,6 +86,17 @@ enum gw_swap {
     GW_SWAP_MAX,
 };
 
+/* What a site says of another's loss when it took the authority. */
+enum gw_claim {
+    GW_CLAIM_UNKNOWN = 0, /* loss unknown */
+    GW_CLAIM_SAME,        /* the site that served last goes on with its own image */
+    GW_CLAIM_ZERO,        /* every acknowledged write is here */
+    GW_CLAIM_EQUAL_AT,    /* equal when the token was made; loss unknown since */
+    GW_CLAIM_WATERMARK,   /* nothing up to the watermark is lost */
+    GW_CLAIM_MAX,
+};
+const char *gw_claim_name(enum gw_claim c);
+
 /* What outlives a crash. The caller stores it as a whole, atomically, when it is told to. */
 struct gw_authority_durable {
     uint64_t epoch;              /* of the newest reign that this site knows */
@@ -103,20 +114,13 @@ struct gw_authority_durable {
     bool wait;                   /* a takeover was forced: the other's lease may still run */
     bool intent;                 /* a takeover (pair) that is not finished (W7) */
     bool overridden;             /* this epoch came by a person's word */
+    bool served;                 /* in this reign, or the one that it goes on from */
+    enum gw_claim claim;         /* of the takeover that this reign began with ... */
+    uint64_t claim_watermark;
     bool alone;                  /* pair mode: UNSYNC is recorded here */
     uint8_t unresolved;          /* set of 1 << gw_swap: may still land (W1); not of RENEW */
     int64_t unresolved_revision; /* ... while the revision is this */
 };
-
-/* What a site says of another's loss when it took the authority. */
-enum gw_claim {
-    GW_CLAIM_UNKNOWN = 0, /* loss unknown */
-    GW_CLAIM_ZERO,        /* every acknowledged write is here */
-    GW_CLAIM_EQUAL_AT,    /* equal when the token was made; loss unknown since */
-    GW_CLAIM_WATERMARK,   /* nothing up to the watermark is lost */
-    GW_CLAIM_MAX,
-};
-const char *gw_claim_name(enum gw_claim c);
 
 enum gw_message_kind {
     GW_MSG_CONTACT = 0, /* what I know; please answer */
@@ -318,7 +322,7 @@ struct gw_authority {
     bool unsync_recorded; /* by a swap of this life */
     bool settled;         /* W5 */
     bool sync_sent_here;  /* in this life */
-    bool told_service;    /* GW_DO_SERVE was given for this epoch */
+    bool told_service;    /* GW_DO_SERVE was given in this life, for this epoch */
     struct gw_copy_state copy;
     bool copy_known, copy_due;
     bool void_due; /* a cancel waits for the token to be void, or UNSYNC (P2) */
@@ -343,8 +347,6 @@ struct gw_authority {
 
     enum gw_goal goal;
     int64_t judged;
-    enum gw_claim claim;
-    uint64_t claim_watermark;
 };
 
 void gw_authority_init(struct gw_authority *s, const struct gw_authority_config *config,

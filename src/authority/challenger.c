@@ -99,15 +99,15 @@ enum gw_refusal gw_challenger_order(struct gw_authority *s, const struct gw_auth
 static void claim(struct gw_authority *s)
 {
     const struct gw_copy_state *c = &s->record.copy;
-    s->claim = GW_CLAIM_UNKNOWN;
-    s->claim_watermark = 0;
+    s->d.claim = GW_CLAIM_UNKNOWN;
+    s->d.claim_watermark = 0;
     if (s->goal == GW_GOAL_TAKE) {
-        s->claim = GW_CLAIM_ZERO;
+        s->d.claim = GW_CLAIM_ZERO;
     } else if (c->kind == GW_COPY_SYNC && gw_uuid_equal(&c->replica_boot, &s->boot)) {
-        s->claim = GW_CLAIM_ZERO;
+        s->d.claim = GW_CLAIM_ZERO;
     } else if (c->kind == GW_COPY_ASYNC || c->kind == GW_COPY_UNSYNC) {
-        s->claim = GW_CLAIM_WATERMARK;
-        s->claim_watermark = c->watermark;
+        s->d.claim = GW_CLAIM_WATERMARK;
+        s->d.claim_watermark = c->watermark;
     }
 }
 
@@ -122,7 +122,7 @@ static uint64_t next_epoch(const struct gw_authority *s)
 static void take_alone(struct gw_authority *s, struct gw_authority_effects *out)
 {
     s->goal = GW_GOAL_NONE;
-    s->claim = GW_CLAIM_UNKNOWN; /* the last record seen may be old */
+    s->d.claim = GW_CLAIM_UNKNOWN; /* the last record seen may be old */
     s->d.incarnation = s->fresh;
     s->d.push = true;
     s->d.overridden = true;

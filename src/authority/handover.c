@@ -93,7 +93,7 @@ static void come_back(struct gw_authority *s, struct gw_authority_effects *out)
     if (s->ask.busy && gw_instant_passed_max(&s->ask.sent, &s->now) >
                            gw_ms(s->config.limits.reply_ms))
         s->ask.busy = false;
-    if (s->ask.busy)
+    if (s->ask.busy || gw_holder_must_settle(s))
         return;
     s->ask_epoch = next;
     gw_ask(s, &s->ask, out,

@@ -121,7 +121,8 @@ void gw_holder_renew(struct gw_authority *s, struct gw_authority_effects *out)
     if (!holds(s) && gw_holder_must_settle(s))
         return;
     end_maintenance(s, out);
-    const bool due = !holds(s) || s->copy_due || s->away_due || s->d.unresolved != 0 ||
+    const bool behind = s->has_record && s->record.epoch < s->d.epoch;
+    const bool due = !holds(s) || behind || s->copy_due || s->away_due || s->d.unresolved != 0 ||
                      gw_instant_passed_max(&s->valid_from, &s->now) >= gw_ms(l->renew_ms);
     if (!due)
         return;
@@ -171,6 +172,8 @@ void gw_holder_won(struct gw_authority *s, const struct gw_swap_state *swap, boo
                    struct gw_authority_effects *out)
 {
     const bool held = holds(s);
+    if (swap->record.epoch < s->d.epoch)
+        return; /* sent before the peer promised a later one: it is pushed up next */
     if (swap->kind == GW_SWAP_RELEASE) {
         s->d.released_to = gw_peer(s);
         s->goal = GW_GOAL_NONE;
@@ -178,10 +181,8 @@ void gw_holder_won(struct gw_authority *s, const struct gw_swap_state *swap, boo
         gw_store(out);
         return;
     }
-    if (swap->record.epoch > s->d.epoch) { /* W6, or a person's word */
-        s->claim = GW_CLAIM_ZERO;
+    if (swap->record.epoch > s->d.epoch) /* W6, or a person's word */
         gw_reign(s, swap->record.epoch, out);
-    }
     s->goal = s->goal == GW_GOAL_BACK ? GW_GOAL_NONE : s->goal;
     s->d.incarnation = swap->record.incarnation;
     s->d.boot = s->boot;
@@ -212,7 +213,6 @@ void gw_holder_promised(struct gw_authority *s, const struct gw_authority_messag
     if (!may_ask_epoch(s) || gw_holder_must_settle(s))
         return;
     s->goal = GW_GOAL_NONE;
-    s->claim = GW_CLAIM_ZERO;
     s->d.incarnation = s->fresh;
     gw_reign(s, m->wanted, out);
     gw_holder_begin(s, &s->ask.sent);

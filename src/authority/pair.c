@@ -24,7 +24,7 @@ void gw_pair_boot(struct gw_authority *s, struct gw_authority_effects *out)
 static void take(struct gw_authority *s, struct gw_authority_effects *out)
 {
     s->goal = GW_GOAL_NONE;
-    s->claim = GW_CLAIM_ZERO;
+    s->d.claim = GW_CLAIM_ZERO;
     s->d.incarnation = s->fresh;
     s->d.intent = true; /* W7: until the peer has heard of it */
     s->d.overridden = s->d.sync_sent = false;
@@ -75,13 +75,14 @@ static enum gw_refusal force(struct gw_authority *s, struct gw_authority_effects
 {
     if (s->d.epoch == 0)
         return GW_REFUSE_NOT_HOLDER;
-    if (s->d.holder == gw_self(s))
+    /* Also who has released: a person's word that nobody took it. */
+    if (gw_is_holder(s))
         return GW_REFUSE_HOLDER;
     /* P2: a token proves equality at its time. P3: with an override, a release proves no more. */
     const bool released = released_here(s);
-    s->claim = s->d.token || released ? GW_CLAIM_EQUAL_AT : GW_CLAIM_UNKNOWN;
+    s->d.claim = s->d.token || released ? GW_CLAIM_EQUAL_AT : GW_CLAIM_UNKNOWN;
     if ((s->d.token && !gw_keeps(s, GW_RULE_P2_TOKEN)) || (released && !gw_keeps(s, GW_RULE_P3)))
-        s->claim = GW_CLAIM_ZERO;
+        s->d.claim = GW_CLAIM_ZERO;
     s->d.sync_sent = false;
     return seize(s, true, out);
 }
@@ -104,7 +105,7 @@ enum gw_refusal gw_pair_order(struct gw_authority *s, const struct gw_authority_
             return GW_REFUSE_NOT_HOLDER;
         if (s->grip == GW_GRIP_VALID)
             return GW_REFUSE_HOLDER;
-        s->claim = GW_CLAIM_UNKNOWN;
+        s->d.claim = GW_CLAIM_UNKNOWN;
         return seize(s, gw_keeps(s, GW_RULE_P1_ISOLATED), out); /* P1: it is a promotion */
     }
     if (!released_here(s))

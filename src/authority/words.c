@@ -28,7 +28,8 @@ static const char *const rules[GW_RULE_MAX] = {
     [GW_RULE_REVOKE] = "revoke",
 };
 
-static const char *const claims[GW_CLAIM_MAX] = { "unknown", "zero", "equal-at", "watermark" };
+static const char *const claims[GW_CLAIM_MAX] = { "unknown", "same", "zero", "equal-at",
+                                                      "watermark" };
 
 static const char *const refusals[GW_REFUSE_MAX] = {
     [GW_ALLOWED] = "allowed",
