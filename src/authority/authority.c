@@ -173,6 +173,10 @@ static void on_message(struct gw_authority *s, const struct gw_authority_message
     case GW_MSG_CONTACT_ANSWER:
         if (answers(s, &s->contact, m->serial)) {
             s->spoken = true;
+            if (s->d.peer_fenced) { /* it answers: whatever was verified, it does not hold */
+                s->d.peer_fenced = false;
+                gw_store(out);
+            }
             if (!s->config.witness)
                 gw_pair_spoken(s, m, out);
         }
@@ -209,6 +213,9 @@ static void on_boot(struct gw_authority *s, const struct gw_authority_event *ev,
         s->promised = true;
         s->promised_at = s->now;
     }
+    /* SYNC says received, not durable: what it proved went with the machine's memory. */
+    if (!s->d.served && s->d.claim_of_boot && !gw_uuid_equal(&s->d.boot, &s->boot))
+        s->d.claim = GW_CLAIM_UNKNOWN;
     s->waiting = s->d.wait; /* from now on: when it began is not known any more */
     s->wait_from = s->now;
     s->maintenance_from = s->now;

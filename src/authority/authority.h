@@ -117,6 +117,7 @@ struct gw_authority_durable {
     bool served;                 /* in this reign, or the one that it goes on from */
     enum gw_claim claim;         /* of the takeover that this reign began with ... */
     uint64_t claim_watermark;
+    bool claim_of_boot;          /* ... rests on what this machine's memory held, at `boot` */
     bool alone;                  /* pair mode: UNSYNC is recorded here */
     uint8_t unresolved;          /* set of 1 << gw_swap: may still land (W1); not of RENEW */
     int64_t unresolved_revision; /* ... while the revision is this */

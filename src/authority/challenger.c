@@ -101,6 +101,9 @@ static void claim(struct gw_authority *s)
     const struct gw_copy_state *c = &s->record.copy;
     s->d.claim = GW_CLAIM_UNKNOWN;
     s->d.claim_watermark = 0;
+    s->d.claim_of_boot = s->goal != GW_GOAL_TAKE;
+    s->d.boot = s->boot;
+    s->d.served = false;
     if (s->goal == GW_GOAL_TAKE) {
         s->d.claim = GW_CLAIM_ZERO;
     } else if (c->kind == GW_COPY_SYNC && gw_uuid_equal(&c->replica_boot, &s->boot)) {

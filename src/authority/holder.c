@@ -239,6 +239,10 @@ void gw_holder_copy(struct gw_authority *s, const struct gw_copy_state *copy,
         s->unsync_recorded = false;
     }
     if (s->config.witness) {
+        if (copy->kind == GW_COPY_SYNC && !s->d.sync_sent && gw_keeps(s, GW_RULE_W2)) {
+            s->d.sync_sent = true; /* W2, W5: answers rest on two memories from here on */
+            gw_store(out);
+        }
         if (copy->kind == GW_COPY_UNSYNC && alone_at_once(s))
             allow_alone(s, true, out);
         return;

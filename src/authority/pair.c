@@ -25,6 +25,7 @@ static void take(struct gw_authority *s, struct gw_authority_effects *out)
 {
     s->goal = GW_GOAL_NONE;
     s->d.claim = GW_CLAIM_ZERO;
+    s->d.claim_of_boot = false;
     s->d.incarnation = s->fresh;
     s->d.intent = true; /* W7: until the peer has heard of it */
     s->d.overridden = s->d.sync_sent = false;

@@ -60,8 +60,8 @@ static void learn(struct gw_authority *s, int64_t revision, const struct gw_reco
             gw_adopt(s, rec->epoch, rec->holder, rec->released_to, out);
             if (rec->holder == gw_self(s)) {
                 s->d.incarnation = rec->incarnation;
-                s->d.boot = s->boot;
                 s->d.fenced = false;
+                s->waiting = s->d.wait; /* it was forced */
                 s->grip = GW_GRIP_NONE; /* its lease ran out unseen: acquired anew */
                 s->goal = GW_GOAL_NONE;
             }

@@ -84,7 +84,7 @@ static void on_serve(struct world *w, unsigned s, const struct gw_authority_effe
         (unsigned long long)w->site[s].core.d.epoch, gw_claim_name(f->claim));
     w->serves++;
     if (w->site[s].path.epoch != w->site[s].core.d.epoch)
-        w->site[s].path.attached = false;
+        w->site[s].path.attached = w->site[s].path.in_sync = false;
     check_number(w, s);
     check_serve(w, s, f->claim, f->watermark);
     flush(w, s); /* a promotion is durable before it serves */

@@ -87,8 +87,9 @@ void on_answer(struct world *w, const struct event *e)
         again->life = e->life;
         return;
     }
-    if (!w->o.sync || !there)
-        t->flushed[e->id] = true; /* an answer that rests on one copy rests on its disk */
+    /* Only SYNC lets an answer rest on two memories; else it rests on this disk. */
+    if (!w->o.sync || !there || t->path.alone || !t->path.in_sync)
+        t->flushed[e->id] = true;
     x->answered = x->acked = true;
     w->acks++;
     if (t->path.epoch < w->last_ack_epoch)
@@ -163,6 +164,7 @@ static void link_up(struct world *w, unsigned s)
     t->path.alone = false;
     resync(w, s);
     tell_copy(w, s, sync);
+    t->path.in_sync = true;
 }
 
 static void link_down(struct world *w, unsigned s)
@@ -174,7 +176,7 @@ static void link_down(struct world *w, unsigned s)
         t->unsync_since = w->now;
     if (w->now - t->unsync_since < 2 * SEC)
         return;
-    t->path.attached = false;
+    t->path.attached = t->path.in_sync = false;
     if (t->core.copy_known && t->core.copy.kind == GW_COPY_UNSYNC)
         return;
     flush(w, s); /* what rested on two machines rests on this disk from here on */

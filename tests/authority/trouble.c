@@ -106,7 +106,7 @@ static void unfence(struct world *w, unsigned s)
     if (!w->site[1 - s].fenced_off || !daemon_runs(w, s))
         return;
     site_step(w, s, &ev);
-    if (w->site[s].core.d.peer_fenced) /* refused: the register does not know yet */
+    if (w->site[s].disk.peer_fenced) /* refused: the register does not know yet */
         return;
     w->site[1 - s].fenced_off = false;
     if (!w->site[1 - s].power)
@@ -144,6 +144,8 @@ static void help(struct world *w, unsigned s)
     const bool other_open = path_is_open(w, 1 - s);
     if (!daemon_runs(w, s))
         return;
+    if (s == 0 && a->d.epoch == 0)
+        site_order(w, s, GW_ORDER_CREATE);
     if (a->d.fenced && can_hear(w, s, 1 - s) && can_hear(w, 1 - s, s))
         site_order(w, s, GW_ORDER_CLEAR);
     if (a->d.holder != s && a->d.released_to == s) {

@@ -64,6 +64,7 @@ struct path { /* the write path of a site, a process of its own */
     bool alone;
     uint64_t epoch;       /* its reign, as the daemon granted it */
     bool attached;        /* writes go to the peer in order */
+    bool in_sync;         /* ... and it told its daemon so */
 };
 
 struct site {
