@@ -56,6 +56,7 @@ struct gw_plan_volume_spec {
     char path[PATH_MAX]; /* raw file or block device */
     uint64_t bytes;      /* 0: take the size of what is there */
     struct gw_uuid uuid; /* none: make one (first side) */
+    bool empty;          /* no volume: the peer's is an empty slot (reshape.h) */
 };
 
 struct gw_plan_spec {

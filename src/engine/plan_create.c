@@ -129,6 +129,8 @@ static int check_spec(const struct gw_plan_spec *spec, struct gw_error *err)
     if (strcmp(spec->site_name[0], spec->site_name[1]) == 0)
         return gw_error_set(err, -EINVAL, "both sites are called '%s'", spec->site_name[0]);
     for (unsigned i = 0; i < spec->n_volumes; i++) {
+        if (spec->volume[i].empty)
+            continue;
         if (!gw_volume_name_ok(spec->volume[i].name))
             return gw_error_set(
                 err, -EINVAL,
@@ -136,7 +138,7 @@ static int check_spec(const struct gw_plan_spec *spec, struct gw_error *err)
                 "not starting with '.', and not 'hot'",
                 spec->volume[i].name);
         for (unsigned k = 0; k < i; k++) {
-            if (strcmp(spec->volume[i].name, spec->volume[k].name) == 0)
+            if (!spec->volume[k].empty && strcmp(spec->volume[i].name, spec->volume[k].name) == 0)
                 return gw_error_set(err, -EINVAL, "two volumes are called '%s'",
                                     spec->volume[i].name);
         }
@@ -191,6 +193,11 @@ static void first_meta(struct gw_io *io, const struct gw_plan_spec *spec, struct
     memcpy(m->plan_name, spec->plan_name, sizeof m->plan_name);
     memcpy(m->site_name, spec->site_name, sizeof m->site_name);
     for (unsigned i = 0; i < spec->n_volumes; i++) {
+        if (spec->volume[i].empty) {
+            gw_slot_empty(&m->volume[i], i);
+            m->reshapes = 1;
+            continue;
+        }
         m->volume[i].uuid = spec->volume[i].uuid;
         m->volume[i].bytes = spec->volume[i].bytes;
         memcpy(m->volume[i].name, spec->volume[i].name, sizeof m->volume[i].name);
@@ -222,7 +229,9 @@ static int plan_build(struct gw_io *io, const char *dir, struct gw_plan_spec *sp
         spec->plan = gw_io_new_uuid(io);
     struct gw_file *held[GW_VOLUMES_MAX] = { NULL };
     for (unsigned i = 0; r == 0 && i < spec->n_volumes; i++)
-        r = make_volume(io, dir, spec, &spec->volume[i], &held[i], &made->volume[i], err);
+        r = spec->volume[i].empty
+                ? 0
+                : make_volume(io, dir, spec, &spec->volume[i], &held[i], &made->volume[i], err);
     for (unsigned i = 0; i < GW_VOLUMES_MAX; i++)
         gw_file_close(held[i]);
     if (r < 0)

@@ -69,6 +69,13 @@ void gw_reshape_get(struct gw_reader *r, struct gw_reshape *ret)
     *ret = c;
 }
 
+void gw_slot_empty(struct gw_side_volume *ret, unsigned slot)
+{
+    *ret = (struct gw_side_volume){ .bytes = 0 };
+    /* A name that no volume can have, each once: tables are checked for that. */
+    snprintf(ret->name, sizeof ret->name, "~%u", slot);
+}
+
 int gw_slot_by_name(const struct gw_side_volume *v, uint32_t n, const char *name)
 {
     for (uint32_t i = 0; i < n; i++) {
@@ -168,9 +175,7 @@ void gw_reshape_apply(struct gw_side_volume *v, uint32_t *n, const struct gw_res
         v[at] = c->volume;
         ++*n;
     } else {
-        v[at] = (struct gw_side_volume){ .bytes = 0 };
-        /* A name that no volume can have, each once: tables are checked for that. */
-        snprintf(v[at].name, sizeof v[at].name, "~%d", at);
+        gw_slot_empty(&v[at], (unsigned)at);
     }
 }
 

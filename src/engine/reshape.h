@@ -62,6 +62,7 @@ static inline bool gw_slot_is_empty(const struct gw_side_volume *v)
 {
     return v->bytes == 0;
 }
+void gw_slot_empty(struct gw_side_volume *ret, unsigned slot);
 /* The slot of the volume of this name or uuid; -1: none. */
 int gw_slot_by_name(const struct gw_side_volume *v, uint32_t n, const char *name);
 int gw_slot_by_uuid(const struct gw_side_volume *v, uint32_t n, const struct gw_uuid *uuid);

@@ -137,6 +137,9 @@ bool gw_source_volume_name(struct gw_source *s, unsigned i, char ret[GW_VOLUME_N
 int gw_source_change(struct gw_source *s, const struct gw_reshape *c, unsigned timeout_ms,
                      struct gw_error *err);
 
+/* Could it begin now? 0 also for what is so already, or under way. */
+int gw_source_check_change(struct gw_source *s, const struct gw_reshape *c, struct gw_error *err);
+
 /* ---- control --------------------------------------------------------------------------------- */
 
 /* Serve until this CLOCK_BOOTTIME instant (20-authority: grant). An earlier one shortens. */

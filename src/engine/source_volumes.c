@@ -284,3 +284,13 @@ int gw_source_change(struct gw_source *s, const struct gw_reshape *c, unsigned t
     s->changing = false;
     return r;
 }
+
+int gw_source_check_change(struct gw_source *s, const struct gw_reshape *c, struct gw_error *err)
+{
+    LOCK_SCOPE(s->mu);
+    const struct gw_meta *m = &s->plan->meta;
+    int slot = gw_reshape_check(m->volume, m->n_volumes, c, err);
+    if (slot < 0)
+        return slot == -EALREADY ? 0 : slot;
+    return is_pending(s) && same_change(&m->pending_shape, c) ? 0 : may_change(s, c, slot, err);
+}

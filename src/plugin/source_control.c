@@ -221,6 +221,8 @@ static int on_volume_prepare(void *ctx, json_t *request, struct gw_control_reply
     const char *path = NULL;
     (void)reply;
     int r = gw_control_arg_change(request, s->plan, &change, &path, err);
+    if (r == 0)
+        r = gw_source_check_change(s->source, &change, err);
     return r < 0 ? r : gw_plan_prepare_change(s->plan, &change, path, err);
 }
 

@@ -13,6 +13,7 @@
 #include "site/replace.h"
 #include "site/runs.h"
 #include "site/view.h"
+#include "site/volumes.h"
 #include "site/workload.h"
 
 #include <errno.h>
@@ -175,7 +176,7 @@ static struct site_plan *next_look(struct site *s, uint64_t *ret_wait_ms)
             continue;
         bool here = strcmp(site_text(p->side, "want"), "SOURCE") == 0;
         uint64_t every = (here ? SITE_LOOK_MS : 3ull * SITE_LOOK_MS) * GW_NS_PER_MS;
-        if (p->look_now || p->fence_why[0] != '\0' || p->seen.boot_ns == 0 ||
+        if (p->look_now || p->fence_why[0] != '\0' || p->volumes_due || p->seen.boot_ns == 0 ||
             now - p->seen.boot_ns >= every) {
             p->look_now = false;
             p->looking = true;
@@ -200,6 +201,7 @@ static void *look_main(void *arg)
         if (p == NULL)
             continue;
         fence_deposed(s, p);
+        site_volumes_due(s, p);
         look_at(s, p);
         LOCK_SCOPE(&s->mu);
         p->looking = false;
@@ -450,6 +452,7 @@ static void look_after(struct site *s, struct site_plan *p)
     site_edits_send(s, p, ours, theirs);
     site_replace_go_on(s, p, ours, theirs);
     site_edits_commit_due(s, p, ours);
+    site_volumes_look(s, p, ours);
     note_headline(s, p);
 }
 

@@ -45,5 +45,8 @@ int site_plandir_create(const char *dir, struct gw_plan_spec *spec, bool *ret_ma
 int site_plandir_promote(const char *dir, const struct gw_promote_options *options,
                          struct gw_promote_result *ret, struct gw_error *err);
 
+/* Names of the volumes by slot, "" for an empty one (engine/reshape.h): [text], new. */
+int site_plandir_slots(const char *dir, json_t **ret, struct gw_error *err);
+
 /* {"exists", "role", "epoch", ...}, new; NULL if memory is short. */
 json_t *site_plandir_json(const struct site_plandir *d);

@@ -37,22 +37,30 @@ static void stand_still(struct site *s, const char *path)
         ;
 }
 
-bool site_trial(void *site, enum gw_run_moment moment, const struct gw_run_call *call, bool remote)
+void site_trial_at(struct site *s, const char *name)
 {
     const char *dir = getenv("GODWIT_RUN_TRIALS");
     char path[PATH_MAX], word[WORD_BYTES];
     if (dir == NULL)
-        return false;
-    int n =
-        snprintf(path, sizeof path, "%s/%s%s.%s%s", dir, call->undo ? "undo_" : "",
-                 gw_step_name(call->step->id), gw_run_moment_name(moment), remote ? ".remote" : "");
+        return;
+    int n = snprintf(path, sizeof path, "%s/%s", dir, name);
     if (n < 0 || (size_t)n >= sizeof path || !read_word(path, word))
-        return false;
+        return;
     if (strcmp(word, "kill") == 0 && unlink(path) == 0) {
         gw_log(GW_LOG_NOTICE, "a trial: '%s'", path);
         raise(SIGKILL);
     }
     if (strcmp(word, "wait") == 0)
-        stand_still(site, path);
+        stand_still(s, path);
+}
+
+bool site_trial(void *site, enum gw_run_moment moment, const struct gw_run_call *call, bool remote)
+{
+    char name[160];
+    int n =
+        snprintf(name, sizeof name, "%s%s.%s%s", call->undo ? "undo_" : "",
+                 gw_step_name(call->step->id), gw_run_moment_name(moment), remote ? ".remote" : "");
+    if (n > 0 && (size_t)n < sizeof name)
+        site_trial_at(site, name);
     return false;
 }
