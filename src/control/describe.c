@@ -77,10 +77,13 @@ json_t *gw_describe_verdict(const struct gw_meta *m, const struct gw_verdict *v)
 json_t *gw_describe_volumes(const struct gw_side_volume *v, uint32_t n)
 {
     json_t *a = json_array();
-    for (uint32_t i = 0; i < n; i++)
+    for (uint32_t i = 0; i < n; i++) {
+        if (gw_slot_is_empty(&v[i]))
+            continue;
         json_array_append_new(a,
                               json_pack("{s:s, s:o, s:o}", "name", v[i].name, "uuid",
                                         gw_describe_uuid(&v[i].uuid), "bytes", number(v[i].bytes)));
+    }
     return a;
 }
 
@@ -88,6 +91,15 @@ static const char *recorded_name(enum gw_recorded r)
 {
     static const char *const names[] = { "none", "sync", "async", "unsync" };
     return names[r];
+}
+
+/* The change of volumes that is under way, or null. */
+static json_t *describe_change(const struct gw_reshape *c)
+{
+    if (c->kind == GW_RESHAPE_NONE)
+        return json_null();
+    return json_pack("{s:s, s:s, s:o}", "change", gw_reshape_name(c->kind), "name", c->volume.name,
+                     "bytes", number(c->volume.bytes));
 }
 
 static const char *pending_name(enum gw_pending p)
@@ -131,6 +143,7 @@ json_t *gw_describe_meta(const struct gw_meta *m)
                             : json_null());
     json_object_set_new(o, "generation", number(m->generation));
     json_object_set_new(o, "volumes", gw_describe_volumes(m->volume, m->n_volumes));
+    json_object_set_new(o, "changing", describe_change(&m->pending_shape));
     return o;
 }
 
@@ -139,8 +152,11 @@ json_t *gw_describe_plan(struct gw_plan *p)
     pthread_mutex_lock(&p->mu);
     json_t *o = gw_describe_meta(&p->meta);
     json_t *volumes = json_object_get(o, "volumes");
+    size_t at = 0;
     for (unsigned i = 0; i < p->meta.n_volumes; i++) {
-        json_t *v = json_array_get(volumes, i);
+        if (gw_slot_is_empty(&p->meta.volume[i]))
+            continue;
+        json_t *v = json_array_get(volumes, at++);
         json_object_set_new(v, "dirty_blocks",
                             number(gw_bitmap_count(gw_dirtymap_fine(p->map[i])) +
                                    gw_dirtymap_in_flight(p->map[i])));

@@ -31,6 +31,8 @@ struct gw_applier_hooks { /* may be NULL: at a replay nobody is listening */
     /* A POINT record. The volumes are synced and marked; while a resync is pending they are not,
      * and no point can be made (R15). */
     void (*point)(void *arg, uint64_t address, uint64_t seq, const char *id, const char *tag);
+    /* A SHAPE record: made (code 0), or durably passed over for this reason. */
+    void (*shape)(void *arg, uint64_t address, uint64_t seq, int code, const char *why);
     /* Does the present session wait for the answer to the record at `address`? plan->mu held. */
     bool (*asked)(void *arg, uint64_t address);
 };

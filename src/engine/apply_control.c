@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright the godwit authors
-/* Records that say something instead of changing a volume: compare, FIN, HANDOVER, POINT. */
+/* Records that say something instead of changing a volume: compare, FIN, HANDOVER, POINT, SHAPE.
+ */
 #include "engine/apply_internal.h"
 
 #include "base/checked.h"
@@ -201,6 +202,56 @@ static int on_point(struct gw_applier *a, uint64_t address, uint64_t next,
     return r;
 }
 
+struct behind { /* the record that is being applied */
+    struct gw_applier *a;
+    uint64_t next;
+};
+
+static void position_behind(void *arg)
+{
+    struct behind *b = arg;
+    b->a->address = b->next;
+    gw_apply_position(b->a);
+}
+
+/*
+ * V1: the new table and the position behind the record are one store. A change that cannot be made
+ * is passed over as durably, before anybody hears of it: no replay may come to another end.
+ */
+static int on_shape(struct gw_applier *a, uint64_t address, uint64_t next,
+                    const struct gw_record *rec, const uint8_t *payload, struct gw_error *err)
+{
+    struct gw_reader reader = gw_reader(payload, rec->payload_bytes);
+    struct gw_reshape c;
+    struct gw_error why = { .code = 0 };
+    gw_reshape_get(&reader, &c);
+    if (reader.failed || c.kind == GW_RESHAPE_NONE || reader.pos != rec->payload_bytes)
+        return gw_error_set(err, -EBADMSG, "the SHAPE record at journal address %llu is malformed",
+                            (unsigned long long)address);
+    bool refused = is_target(a);
+    int x = refused ? gw_error_set(&why, -EBUSY, "a resync is under way") : 0;
+    int r = gw_plan_sync_volumes(a->plan, err);
+    if (r < 0)
+        return r;
+    if (!refused) {
+        struct behind b = { .a = a, .next = next };
+        x = gw_plan_reshape(a->plan, &c, position_behind, &b, &refused, &why);
+        if (x < 0 && !refused) {
+            *err = why;
+            return x;
+        }
+        a->marked = x == 0;
+    }
+    if (x < 0) {
+        a->address = next;
+        a->marked = false;
+        r = gw_applier_mark(a, err);
+    }
+    if (r == 0 && a->hooks.shape != NULL)
+        a->hooks.shape(a->hooks.arg, address, rec->seq, x, why.msg);
+    return r;
+}
+
 int gw_apply_control(struct gw_applier *a, uint64_t address, uint64_t next,
                      const struct gw_record *rec, const uint8_t *payload, uint64_t chain_before,
                      struct gw_error *err)
@@ -215,6 +266,8 @@ int gw_apply_control(struct gw_applier *a, uint64_t address, uint64_t next,
         return on_handover(a, address, next, rec, payload, chain_before, err);
     case GW_RECORD_POINT:
         return on_point(a, address, next, rec, payload, err);
+    case GW_RECORD_SHAPE:
+        return on_shape(a, address, next, rec, payload, err);
     case GW_RECORD_WRITE:
     case GW_RECORD_ZERO:
     case GW_RECORD_INJECT:

@@ -69,6 +69,8 @@ int gw_assessed_save(struct gw_io *io, const char *dir, const struct gw_meta *m,
                      struct gw_error *err)
 {
     for (unsigned i = 0; i < m->n_volumes; i++) {
+        if (gw_slot_is_empty(&m->volume[i]))
+            continue;
         int r = save_one(io, dir, i, &m->volume[i], a, blocks[i], err);
         if (r < 0)
             return gw_error_wrap(err, "cannot save the list of the divergent tail"), r;
@@ -106,6 +108,8 @@ int gw_assessed_keep(struct gw_io *io, const char *dir, const struct gw_meta *m,
     for (unsigned i = 0; r == 1 && i < m->n_volumes; i++) {
         CLEANUP_MAP struct gw_dirtymap *map = NULL;
         struct gw_path from, to;
+        if (gw_slot_is_empty(&m->volume[i]))
+            continue;
         if ((r = gw_path(&from, err, "%s/tail-%u", dir, i)) < 0 ||
             (r = gw_path(&to, err, "%s/undo/%s/tail-%u", dir, id, i)) < 0)
             return r;

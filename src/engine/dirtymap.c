@@ -38,6 +38,12 @@ struct gw_dirtymap *gw_dirtymap_alloc(const struct gw_uuid *volume, uint64_t byt
     return m;
 }
 
+struct gw_dirtymap *gw_dirtymap_none(void)
+{
+    const struct gw_uuid none = { { 0 } };
+    return gw_dirtymap_alloc(&none, 0);
+}
+
 void gw_dirtymap_close(struct gw_dirtymap *m)
 {
     if (!m)
@@ -235,7 +241,7 @@ void gw_dirtymap_clear_all(struct gw_dirtymap *m)
 
 void gw_dirtymap_cleared_through(struct gw_dirtymap *m, const struct gw_uuid *uuid, uint64_t seq)
 {
-    if (gw_uuid_equal(&m->cleared_uuid, uuid) && m->cleared_seq == seq)
+    if (m->bytes == 0 || (gw_uuid_equal(&m->cleared_uuid, uuid) && m->cleared_seq == seq))
         return;
     m->cleared_uuid = *uuid;
     m->cleared_seq = seq;

@@ -59,6 +59,14 @@ int gw_dirtymap_create(struct gw_io *io, const char *path, const struct gw_uuid 
 int gw_dirtymap_open(struct gw_io *io, const char *path, const struct gw_uuid *volume,
                      uint64_t bytes, bool read_only, pthread_mutex_t *lock,
                      struct gw_dirtymap **ret, uint64_t *ret_damaged, struct gw_error *err);
+/* The map of an empty slot: nothing is ever in it, and it has no file. */
+struct gw_dirtymap *gw_dirtymap_none(void);
+/*
+ * The volume has grown: what is new is clear. The file is made anew, whole and durable, then takes
+ * the name. The owner's lock is held over that, and no persist runs (the owner's duty); nothing is
+ * in flight. A map that a crash left at the smaller size is grown by the next open.
+ */
+int gw_dirtymap_grow(struct gw_dirtymap *m, uint64_t bytes, struct gw_error *err);
 void gw_dirtymap_close(struct gw_dirtymap *m);
 
 /* Bytes; rounded out to whole blocks or extents. */

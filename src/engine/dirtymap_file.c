@@ -167,7 +167,9 @@ static int load_header(struct gw_dirtymap *m, unsigned copy, struct gw_dirtymap_
     if (r < 0)
         return gw_error_errno(err, r, "cannot read header %u", copy);
     r = gw_dirtymap_header_decode(page, ret, err);
-    if (r == 1 && (!gw_uuid_equal(&ret->volume, &m->volume) || ret->bytes != m->bytes))
+    if (r == 1 && gw_uuid_equal(&ret->volume, &m->volume) && ret->bytes < m->bytes)
+        m->smaller = ret->bytes; /* the volume grew, and a crash came before its map did */
+    else if (r == 1 && (!gw_uuid_equal(&ret->volume, &m->volume) || ret->bytes != m->bytes))
         return gw_error_set(err, -EINVAL,
                             "it belongs to another volume, or to one of another size (%llu bytes, "
                             "not %llu); put the right file back",
@@ -312,8 +314,9 @@ static int load(struct gw_dirtymap *m, uint64_t *damaged, struct gw_error *err)
     if (r < 0)
         return gw_error_errno(err, r, "cannot make it durable");
     r = load_headers(m, err);
-    if (r == 0)
-        r = load_size(m, damaged, err);
+    if (r < 0 || m->smaller > 0)
+        return r;
+    r = load_size(m, damaged, err);
     for (int k = 0; r == 0 && k < 2; k++)
         r = load_kind(m, k, damaged, err);
     return r;
@@ -333,6 +336,14 @@ int gw_dirtymap_open(struct gw_io *io, const char *path, const struct gw_uuid *v
     m->read_only = read_only;
     m->path = strdup(path);
     r = m->path ? load(m, &damaged, err) : gw_error_set(err, -ENOMEM, "out of memory");
+    uint64_t smaller = m->smaller;
+    if (r == 0 && smaller > 0) {
+        gw_dirtymap_close(m);
+        r = gw_dirtymap_open(io, path, volume, smaller, read_only, lock, &m, &damaged, err);
+        if (r < 0)
+            return r;
+        r = gw_dirtymap_grow(m, bytes, err);
+    }
     if (r < 0) {
         gw_error_wrap(err, "cannot open dirty map %s", path);
         gw_dirtymap_close(m);
@@ -342,4 +353,63 @@ int gw_dirtymap_open(struct gw_io *io, const char *path, const struct gw_uuid *v
     if (ret_damaged)
         *ret_damaged = damaged;
     return 0;
+}
+
+/* ---- growing --------------------------------------------------------------------------------- */
+
+static void copy_bits(struct gw_bitmap *to, const struct gw_bitmap *from)
+{
+    for (uint64_t p = 0; p < gw_bitmap_pages(from); p++) {
+        const uint8_t *bits = gw_bitmap_page(from, p);
+        if (bits != NULL)
+            gw_bitmap_page_or(to, p, bits);
+    }
+}
+
+static int replace_file(struct gw_dirtymap *m, struct gw_dirtymap *grown, struct gw_error *err)
+{
+    CLEANUP_FREE char *temp = NULL;
+    if (asprintf(&temp, "%s.tmp", m->path) < 0)
+        return gw_error_set(err, -ENOMEM, "out of memory");
+    int r = gw_io_unlink(m->io, temp); /* left by a crash */
+    if (r < 0 && r != -ENOENT)
+        return gw_error_errno(err, r, "cannot remove %s", temp);
+    r = create_whole(grown, m->io, temp, err);
+    if (r < 0)
+        return r;
+    r = gw_io_rename(m->io, temp, m->path);
+    if (r < 0)
+        return gw_error_errno(err, r, "cannot rename %s to %s", temp, m->path);
+    r = sync_name(m->io, m->path, err);
+    if (r < 0)
+        return r;
+    r = gw_io_open(m->io, m->path, 0, &grown->file);
+    return r < 0 ? gw_error_errno(err, r, "cannot open dirty map %s", m->path) : 0;
+}
+
+int gw_dirtymap_grow(struct gw_dirtymap *m, uint64_t bytes, struct gw_error *err)
+{
+    assert(bytes >= m->bytes && !m->persisting && gw_bitmap_count(m->flight) == 0 &&
+           m->owed_total == 0);
+    if (m->failed < 0)
+        return gw_error_errno(err, m->failed, "dirty map %s failed before", m->path);
+    struct gw_dirtymap *grown = gw_dirtymap_alloc(&m->volume, bytes);
+    for (int k = 0; k < 2; k++)
+        copy_bits(grown->kind[k].bits, m->kind[k].bits);
+    grown->io = m->io;
+    grown->lock = m->lock;
+    grown->read_only = m->read_only;
+    grown->cleared_uuid = m->cleared_uuid;
+    grown->cleared_seq = m->cleared_seq;
+    grown->generation = 1;
+    int r = m->read_only ? 0 : replace_file(m, grown, err);
+    if (r == 0) { /* the object stays where it is: others hold its address */
+        struct gw_dirtymap old = *m;
+        *m = *grown;
+        *grown = old;
+        m->path = old.path;
+        grown->path = NULL;
+    }
+    gw_dirtymap_close(grown);
+    return r;
 }

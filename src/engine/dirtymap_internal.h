@@ -67,6 +67,7 @@ struct gw_dirtymap {
     unsigned good;    /* the header copy that holds the newest durable one */
     uint64_t generation;
 
+    uint64_t smaller; /* while it is loaded: the file is of a volume of so many bytes */
     bool persisting;
     int failed; /* sticky */
 };

@@ -38,7 +38,8 @@
 #define GW_FRAME_MAGIC 0x31465747u
 #define GW_FRAME_HEADER_BYTES 32u
 #define GW_PROTOCOL_MIN 1u
-#define GW_PROTOCOL_MAX 1u
+#define GW_PROTOCOL_MAX 2u /* 2: SHAPE records */
+#define GW_PROTOCOL_SHAPE 2u
 
 enum gw_frame_type {
     GW_FRAME_HELLO = 1,

@@ -70,7 +70,8 @@ struct gw_hot_recovered {
 /*
  * Open. For each extent found hot `fn` is called (the owner marks it coarse). The recovered
  * generations stay live in the file until gw_hotset_forget(), which has to come before the first
- * ask if anything was found (any or unknown). extents[i] is the number of extents of volume i. fn
+ * ask if anything was found (any or unknown). extents[i] is the number of extents of volume i; 0:
+ * it was removed, and what the log says of it is passed over. fn
  * may be called twice for an extent, and is not called when the set is unknown.
  */
 int gw_hotset_open(struct gw_io *io, const char *path, const struct gw_uuid *plan, bool read_only,

@@ -207,6 +207,8 @@ static bool take_entries(const struct gw_hot_block *b, unsigned n_volumes, const
 {
     for (unsigned i = 0; i < b->count; i++) {
         uint64_t volume = b->key[i] & 0xffff, extent = b->key[i] >> 16;
+        if (volume < n_volumes && extents[volume] == 0)
+            continue; /* of a volume that was removed since */
         if (volume >= n_volumes || extent >= extents[volume])
             return false;
         gw_hot_keys_push(keys, b->key[i]);

@@ -20,7 +20,8 @@ static const uint8_t magic[8] = { 'G', 'W', 'M', 'E', 'T', 'A', 0, 1 };
 /* The largest state fits: head, names, 7 flags and small fields, lineage, volumes, the rest. */
 static_assert(HEAD_BYTES + GW_PLAN_NAME_MAX + 2 * GW_SITE_NAME_MAX + 16 + 8 + GW_LINEAGE_BYTES_MAX +
                       4 + GW_VOLUMES_MAX * VOLUME_BYTES + 6 * 8 + 1 + 16 + 16 + 16 + 1 + GW_ID_MAX +
-                      16 + 1 + 40 + 1 + 16 + GW_PERSON_MAX + 16 + 8 + GW_PERSON_MAX <=
+                      16 + 1 + 40 + 1 + 16 + GW_PERSON_MAX + 16 + 8 + GW_PERSON_MAX + 8 +
+                      GW_RESHAPE_BYTES <=
                   SUM_AT,
               "a meta slot holds the largest state");
 
@@ -112,6 +113,11 @@ static void get_identity(struct gw_reader *r, struct gw_meta *m)
     }
 }
 
+static uint32_t format_of(const struct gw_meta *m)
+{
+    return m->reshapes > 0 ? 2 : 1;
+}
+
 static void put_state(struct gw_writer *w, const struct gw_meta *m)
 {
     gw_put_u64(w, m->seq);
@@ -142,9 +148,13 @@ static void put_state(struct gw_writer *w, const struct gw_meta *m)
     put_uuid(w, &m->signed_tail);
     gw_put_u64(w, m->signed_wall_ns);
     put_text(w, m->signed_by, sizeof m->signed_by);
+    if (format_of(m) == 1)
+        return;
+    gw_put_u64(w, m->reshapes);
+    gw_reshape_put(w, &m->pending_shape);
 }
 
-static void get_state(struct gw_reader *r, struct gw_meta *m)
+static void get_state(struct gw_reader *r, uint32_t format, struct gw_meta *m)
 {
     m->seq = gw_get_u64(r);
     m->chain = gw_get_u64(r);
@@ -174,18 +184,25 @@ static void get_state(struct gw_reader *r, struct gw_meta *m)
     get_uuid(r, &m->signed_tail);
     m->signed_wall_ns = gw_get_u64(r);
     gw_get_text(r, m->signed_by, sizeof m->signed_by);
+    if (format == 1)
+        return;
+    m->reshapes = gw_get_u64(r);
+    gw_reshape_get(r, &m->pending_shape);
+    if (m->reshapes == 0)
+        r->failed = true;
 }
 
 int gw_meta_encode(const struct gw_meta *m, uint8_t *slot, struct gw_error *err)
 {
     if (m->site > 1 || m->role >= GW_ROLE_MAX || m->recorded >= GW_RECORDED_MAX ||
         m->pending >= GW_PENDING_MAX || m->lineage.n > GW_LINEAGE_MAX ||
-        m->n_volumes > GW_VOLUMES_MAX)
+        m->n_volumes > GW_VOLUMES_MAX ||
+        (m->reshapes == 0 && m->pending_shape.kind != GW_RESHAPE_NONE))
         return gw_error_set(err, -EINVAL, "the plan's state has a field out of its range");
 
     struct gw_writer w = gw_writer(slot, SUM_AT);
     gw_put_bytes(&w, magic, sizeof magic);
-    gw_put_u32(&w, GW_FORMAT);
+    gw_put_u32(&w, format_of(m));
     size_t length_at = w.pos;
     gw_put_u32(&w, 0);
     gw_put_u64(&w, m->generation);
@@ -214,18 +231,18 @@ int gw_meta_decode(const uint8_t *slot, struct gw_meta *ret, struct gw_error *er
     struct gw_reader r = gw_reader(slot, SUM_AT);
     gw_get_view(&r, sizeof magic);
     uint32_t format = gw_get_u32(&r);
-    if (format > GW_FORMAT)
+    if (format > GW_META_FORMAT_MAX)
         return gw_error_set(err, -EPROTONOSUPPORT,
                             "format %u was written by a newer godwit, this one knows up to %u: "
                             "start the newer one",
-                            format, GW_FORMAT);
+                            format, GW_META_FORMAT_MAX);
     CLEANUP_FREE struct gw_meta *m = calloc(1, sizeof *m);
     if (m == NULL)
         return gw_error_errno(err, -ENOMEM, "cannot decode the plan's state");
     uint32_t length = gw_get_u32(&r);
     m->generation = gw_get_u64(&r);
     get_identity(&r, m);
-    get_state(&r, m);
+    get_state(&r, format, m);
     if (format == 0 || r.failed || length != r.pos || m->generation == 0)
         return gw_error_set(err, -EBADMSG, "a field is out of its range near offset %zu", r.pos);
     *ret = *m;

@@ -11,8 +11,12 @@
  *
  * Slot layout (little endian): magic "GWMETA\0\1", u32 format, u32 length, u64 generation, fields
  * in the order of the struct, zero padding, u64 XXH3 of all before it in the last 8 bytes.
- * A format newer than GW_FORMAT is refused with a sentence, also if only one of the slots has it: a
- * newer godwit has been here, and what it wrote last must not be passed over.
+ * A format newer than GW_META_FORMAT_MAX is refused with a sentence, also if only one of the slots
+ * has it: a newer godwit has been here, and what it wrote last must not be passed over.
+ *
+ * Format 2 is written by a plan whose volumes were changed, or are about to be (`reshapes`): its
+ * journal may hold SHAPE records and its table empty slots, which an older godwit does not know.
+ * All others stay at format 1, which an older godwit reads.
  *
  * Threads: none of its own. The owner (struct gw_plan) serialises.
  */
@@ -20,9 +24,11 @@
 
 #include "base/error.h"
 #include "engine/io.h"
+#include "engine/reshape.h"
 #include "engine/verdict.h"
 
-#define GW_FORMAT 1u
+#define GW_FORMAT 1u /* of all else in the directory, and in a HELLO */
+#define GW_META_FORMAT_MAX 2u
 #define GW_META_SLOT_BYTES 16384u
 
 /* What a crash may find half done (R8, R9): resumed at the next open. */
@@ -85,6 +91,10 @@ struct gw_meta {
     struct gw_uuid signed_tail; /* incarnation whose tail was signed here */
     uint64_t signed_wall_ns;
     char signed_by[GW_PERSON_MAX];
+
+    /* format 2 */
+    uint64_t reshapes;               /* changes of volumes that were begun here */
+    struct gw_reshape pending_shape; /* of a source: in the stream, perhaps (reshape.h, V3) */
 };
 
 /* Pure codec; `slot` is GW_META_SLOT_BYTES. Decode refuses with the sentence: -EBADMSG damaged,

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright the godwit authors
-#include "engine/plan.h"
+#include "engine/plan_internal.h"
 
 #include "base/checked.h"
 #include "base/cleanup.h"
@@ -18,14 +18,14 @@ bool gw_plan_path(const struct gw_plan *p, char ret[PATH_MAX], const char *sub, 
     return n > 0 && n < PATH_MAX;
 }
 
-static int open_volume(struct gw_plan *p, unsigned i, struct gw_error *err)
+int gw_plan_open_volume(struct gw_plan *p, const struct gw_side_volume *v, struct gw_file **ret,
+                        struct gw_error *err)
 {
-    const struct gw_side_volume *v = &p->meta.volume[i];
     char path[PATH_MAX];
     if (!gw_plan_path(p, path, "volumes", v->name))
         return gw_error_set(err, -ENAMETOOLONG, "path of volume '%s' is too long", v->name);
     /* One writer also for a file that two plans, a copied plan, or two volumes of one name. */
-    int r = gw_io_open(p->io, path, p->read_only ? GW_OPEN_RDONLY : GW_OPEN_LOCK, &p->vol[i]);
+    int r = gw_io_open(p->io, path, p->read_only ? GW_OPEN_RDONLY : GW_OPEN_LOCK, ret);
     if (r == -EWOULDBLOCK || r == -EBUSY)
         return gw_error_set(err, r,
                             "volume '%s' is in use: %s is open in another process, mounted, or "
@@ -34,10 +34,11 @@ static int open_volume(struct gw_plan *p, unsigned i, struct gw_error *err)
     if (r < 0)
         return gw_error_errno(err, r, "cannot open volume '%s' at %s", v->name, path);
     uint64_t bytes;
-    r = gw_io_size(p->vol[i], &bytes);
+    r = gw_io_size(*ret, &bytes);
     if (r < 0)
         return gw_error_errno(err, r, "cannot get the size of volume '%s'", v->name);
-    if (bytes != v->bytes)
+    /* It may be longer: grown on purpose, and the plan is told next. */
+    if (bytes < v->bytes)
         return gw_error_set(err, -EINVAL,
                             "volume '%s' has %llu bytes but the plan says %llu; restore its size, "
                             "or point %s at the right file",
@@ -45,15 +46,15 @@ static int open_volume(struct gw_plan *p, unsigned i, struct gw_error *err)
     return 0;
 }
 
-static int open_map(struct gw_plan *p, unsigned i, struct gw_error *err)
+int gw_plan_open_map(struct gw_plan *p, const struct gw_side_volume *v, struct gw_dirtymap **ret,
+                     struct gw_error *err)
 {
-    const struct gw_side_volume *v = &p->meta.volume[i];
     char path[PATH_MAX];
     if (!gw_plan_path(p, path, "dirty", v->name))
         return gw_error_set(err, -ENAMETOOLONG, "path of the map of '%s' is too long", v->name);
     uint64_t damaged = 0;
-    int r = gw_dirtymap_open(p->io, path, &v->uuid, v->bytes, p->read_only, &p->mu, &p->map[i],
-                             &damaged, err);
+    int r =
+        gw_dirtymap_open(p->io, path, &v->uuid, v->bytes, p->read_only, &p->mu, ret, &damaged, err);
     if (r < 0)
         return r;
     if (damaged > 0)
@@ -142,10 +143,15 @@ static int plan_load(struct gw_plan *p, struct gw_error *err)
     if (r < 0)
         return r;
     for (unsigned i = 0; i < p->meta.n_volumes; i++) {
-        r = open_volume(p, i, err);
+        const struct gw_side_volume *v = &p->meta.volume[i];
+        if (gw_slot_is_empty(v)) {
+            p->map[i] = gw_dirtymap_none();
+            continue;
+        }
+        r = gw_plan_open_volume(p, v, &p->vol[i], err);
         if (r < 0)
             return r;
-        r = open_map(p, i, err);
+        r = gw_plan_open_map(p, v, &p->map[i], err);
         if (r < 0)
             return r;
     }
@@ -162,6 +168,7 @@ int gw_plan_open(struct gw_io *io, const char *dir, unsigned flags, struct gw_pl
     p->read_only = (flags & GW_PLAN_READ_ONLY) != 0;
     pthread_mutex_init(&p->mu, NULL);
     pthread_mutex_init(&p->persist_mu, NULL);
+    pthread_mutex_init(&p->prepare_mu, NULL);
     int r = 0;
     if (strlen(dir) >= sizeof p->dir)
         r = gw_error_set(err, -ENAMETOOLONG, "the path is too long");
@@ -191,6 +198,7 @@ void gw_plan_close(struct gw_plan *p)
     gw_file_close(p->lock);
     pthread_mutex_destroy(&p->mu);
     pthread_mutex_destroy(&p->persist_mu);
+    pthread_mutex_destroy(&p->prepare_mu);
     free(p);
 }
 
@@ -229,8 +237,9 @@ int gw_plan_persist_maps(struct gw_plan *p, struct gw_error *err)
 
 int gw_plan_sync_volumes(struct gw_plan *p, struct gw_error *err)
 {
+    LOCK_SCOPE(&p->persist_mu);
     for (unsigned i = 0; i < p->meta.n_volumes; i++) {
-        int r = gw_io_datasync(p->vol[i]);
+        int r = p->vol[i] != NULL ? gw_io_datasync(p->vol[i]) : 0;
         if (r < 0)
             return gw_error_errno(err, r, "cannot make volume '%s' durable",
                                   p->meta.volume[i].name);
@@ -327,6 +336,17 @@ void gw_plan_side(const struct gw_plan *p, struct gw_side *ret)
     struct gw_uuid current = gw_lineage_uuid(&m->lineage);
     ret->tail_signed =
         !gw_uuid_is_none(&m->signed_tail) && gw_uuid_equal(&m->signed_tail, &current);
-    if (m->n_volumes > 0)
-        gw_dirtymap_get_cleared(p->map[0], &ret->cleared_uuid, &ret->cleared_seq);
+    gw_plan_cleared(p, &ret->cleared_uuid, &ret->cleared_seq);
+}
+
+void gw_plan_cleared(const struct gw_plan *p, struct gw_uuid *ret_uuid, uint64_t *ret_seq)
+{
+    *ret_uuid = (struct gw_uuid){ { 0 } };
+    *ret_seq = 0;
+    for (unsigned i = 0; i < p->meta.n_volumes; i++) {
+        if (gw_slot_is_empty(&p->meta.volume[i]))
+            continue;
+        gw_dirtymap_get_cleared(p->map[i], ret_uuid, ret_seq);
+        return;
+    }
 }

@@ -34,7 +34,9 @@ struct gw_plan {
     struct gw_file *lock;
     bool read_only;
 
-    pthread_mutex_t persist_mu; /* one persist at a time; taken before mu */
+    pthread_mutex_t persist_mu; /* one persist at a time, and no change of the volumes during it or
+                                   during their fdatasync; taken before mu */
+    pthread_mutex_t prepare_mu; /* one gw_plan_prepare_change at a time; taken before mu */
     pthread_mutex_t mu;
     struct gw_metafile *metafile;
     struct gw_meta meta;
@@ -43,6 +45,7 @@ struct gw_plan {
     uint64_t map_damaged;   /* map pages found damaged, now all dirty */
     uint64_t hot_recovered; /* extents found hot at open */
     bool hot_unknown;       /* the hot log was damaged: everything is compared */
+    /* By slot (reshape.h). An empty one has no file, and a map in which nothing ever is. */
     struct gw_dirtymap *map[GW_VOLUMES_MAX];
     struct gw_hotset *hot;
     struct gw_file *vol[GW_VOLUMES_MAX];
@@ -53,6 +56,7 @@ struct gw_plan_volume_spec {
     char path[PATH_MAX]; /* raw file or block device */
     uint64_t bytes;      /* 0: take the size of what is there */
     struct gw_uuid uuid; /* none: make one (first side) */
+    bool empty;          /* no volume: the peer's is an empty slot (reshape.h) */
 };
 
 struct gw_plan_spec {
@@ -91,7 +95,8 @@ int gw_plan_check_store(const struct gw_plan *p, struct gw_error *err);
 int gw_plan_saw_epoch(struct gw_plan *p, uint64_t epoch, struct gw_error *err);
 /* Persist all dirty maps. Call without p->mu. */
 int gw_plan_persist_maps(struct gw_plan *p, struct gw_error *err);
-/* fdatasync all volumes. A failure is for good (R20): the caller fails the side. */
+/* fdatasync all volumes. A failure is for good (R20): the caller fails the side. Takes persist_mu:
+ * no volume comes or goes meanwhile. Call without p->mu. */
 int gw_plan_sync_volumes(struct gw_plan *p, struct gw_error *err);
 
 /* This side was active, did not stop cleanly, and nobody has confirmed it since. */
@@ -105,6 +110,36 @@ void gw_plan_side(const struct gw_plan *p, struct gw_side *ret);
  * alone.
  */
 bool gw_side_was_rewound(const struct gw_side *side, uint64_t fork_seq);
+
+/* R5, of the first volume that is one; all move together. mu held. */
+void gw_plan_cleared(const struct gw_plan *p, struct gw_uuid *ret_uuid, uint64_t *ret_seq);
+
+/* ---- changing volumes: reshape_plan.c; the rules are in reshape.h ------------------------------
+ */
+
+/*
+ * The first step, at either side, for as often as anybody likes: the volume's file is there, as
+ * long as the change wants it and zeros where it adds to it (a file that is too short is extended;
+ * nothing else is written to); a new volume has its link and its map. Durable when it returns 0,
+ * and the meta is one that an older godwit refuses. `path`: of a new volume's file. Without mu.
+ */
+int gw_plan_prepare_change(struct gw_plan *p, const struct gw_reshape *c, const char *path,
+                           struct gw_error *err);
+/*
+ * The change, in one store of meta; `with` (may be NULL) adds to the same store, mu held. A refusal
+ * (*ret_refused) has changed nothing; another failure leaves the outcome to the next open. Called
+ * by the one thread that uses maps and volumes without mu. Takes persist_mu and mu.
+ */
+int gw_plan_reshape(struct gw_plan *p, const struct gw_reshape *c, void (*with)(void *arg),
+                    void *arg, bool *ret_refused, struct gw_error *err);
+/*
+ * V3: what the peer's hello says of a change that is pending here. `in_flight`: SHAPE is still on
+ * its way. *ret_adopted: the table is another one now. Called as gw_plan_reshape.
+ */
+int gw_plan_reconcile_shape(struct gw_plan *p, const struct gw_side *peer, bool in_flight,
+                            bool *ret_adopted, struct gw_error *err);
+/* Durable: no change is pending. mu held. */
+int gw_plan_forget_shape(struct gw_plan *p, struct gw_error *err);
 
 /* Sums over all maps; with mu held. */
 uint64_t gw_plan_dirty_blocks(const struct gw_plan *p);

@@ -5,7 +5,7 @@
 #include "base/cleanup.h"
 #include "engine/bundle.h"
 #include "engine/journal.h"
-#include "engine/plan.h"
+#include "engine/plan_internal.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -23,27 +23,20 @@ struct made {
     bool volume[GW_VOLUMES_MAX]; /* the file */
 };
 
-static bool name_ok(const char *name)
-{
-    size_t n = strlen(name);
-    if (n == 0 || name[0] == '.' || strcmp(name, "hot") == 0)
-        return false;
-    return strspn(name, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-") == n;
-}
-
-static int holds_data(struct gw_file *f, uint64_t bytes, bool *ret, struct gw_error *err)
+int gw_volume_holds_data(struct gw_file *f, uint64_t from, uint64_t to, bool *ret,
+                         struct gw_error *err)
 {
     /* Data that is all zeros is none: a preallocated or zero-filled disk is empty. */
     CLEANUP_FREE uint8_t *buf = malloc(GW_EXTENT_BYTES);
     if (buf == NULL)
         return gw_error_set(err, -ENOMEM, "out of memory");
-    uint64_t at = 0, start, stop;
+    uint64_t at = from, start, stop;
     *ret = false;
-    while (at < bytes) {
-        int r = gw_io_next_data(f, at, bytes, &start, &stop);
+    while (at < to) {
+        int r = gw_io_next_data(f, at, to, &start, &stop);
         if (r < 0)
             return gw_error_errno(err, r, "cannot look for data");
-        if (start >= bytes)
+        if (start >= to)
             return 0;
         stop = GW_MIN(stop, start + GW_EXTENT_BYTES);
         r = gw_io_pread(f, buf, stop - start, start);
@@ -98,7 +91,7 @@ static int make_volume(struct gw_io *io, const char *dir, struct gw_plan_spec *s
                             v->name, v->path, (unsigned long long)bytes);
     if (!spec->active && !created && !spec->adopt_data) {
         bool data;
-        r = holds_data(f, bytes, &data, err);
+        r = gw_volume_holds_data(f, 0, bytes, &data, err);
         if (r < 0)
             return gw_error_wrap(err, "volume '%s'", v->name);
         if (data)
@@ -136,14 +129,16 @@ static int check_spec(const struct gw_plan_spec *spec, struct gw_error *err)
     if (strcmp(spec->site_name[0], spec->site_name[1]) == 0)
         return gw_error_set(err, -EINVAL, "both sites are called '%s'", spec->site_name[0]);
     for (unsigned i = 0; i < spec->n_volumes; i++) {
-        if (!name_ok(spec->volume[i].name))
+        if (spec->volume[i].empty)
+            continue;
+        if (!gw_volume_name_ok(spec->volume[i].name))
             return gw_error_set(
                 err, -EINVAL,
                 "'%s' is not a volume name: letters, digits, '.', '_' and '-' only, "
                 "not starting with '.', and not 'hot'",
                 spec->volume[i].name);
         for (unsigned k = 0; k < i; k++) {
-            if (strcmp(spec->volume[i].name, spec->volume[k].name) == 0)
+            if (!spec->volume[k].empty && strcmp(spec->volume[i].name, spec->volume[k].name) == 0)
                 return gw_error_set(err, -EINVAL, "two volumes are called '%s'",
                                     spec->volume[i].name);
         }
@@ -198,6 +193,11 @@ static void first_meta(struct gw_io *io, const struct gw_plan_spec *spec, struct
     memcpy(m->plan_name, spec->plan_name, sizeof m->plan_name);
     memcpy(m->site_name, spec->site_name, sizeof m->site_name);
     for (unsigned i = 0; i < spec->n_volumes; i++) {
+        if (spec->volume[i].empty) {
+            gw_slot_empty(&m->volume[i], i);
+            m->reshapes = 1;
+            continue;
+        }
         m->volume[i].uuid = spec->volume[i].uuid;
         m->volume[i].bytes = spec->volume[i].bytes;
         memcpy(m->volume[i].name, spec->volume[i].name, sizeof m->volume[i].name);
@@ -229,7 +229,9 @@ static int plan_build(struct gw_io *io, const char *dir, struct gw_plan_spec *sp
         spec->plan = gw_io_new_uuid(io);
     struct gw_file *held[GW_VOLUMES_MAX] = { NULL };
     for (unsigned i = 0; r == 0 && i < spec->n_volumes; i++)
-        r = make_volume(io, dir, spec, &spec->volume[i], &held[i], &made->volume[i], err);
+        r = spec->volume[i].empty
+                ? 0
+                : make_volume(io, dir, spec, &spec->volume[i], &held[i], &made->volume[i], err);
     for (unsigned i = 0; i < GW_VOLUMES_MAX; i++)
         gw_file_close(held[i]);
     if (r < 0)

@@ -111,6 +111,8 @@ int gw_point_cost(struct gw_io *io, const char *dir, const struct gw_meta *m,
     struct gw_point_cost cost = { .kind = GW_POINT_CLONE };
     int r = gw_bundle_make_parent(io, dir, "points", err);
     for (uint32_t i = 0; r == 0 && i < m->n_volumes; i++) {
+        if (gw_slot_is_empty(&m->volume[i]))
+            continue;
         int cloned = r = try_clone(io, dir, volumes[i], err);
         if (cloned == 0) {
             cost.kind = GW_POINT_COPY;
@@ -137,11 +139,24 @@ struct making {
     const char *dir;
     struct gw_path parent; /* DIR/points */
     struct gw_path path;   /* of the point */
-    struct gw_file *const *volumes;
+    struct gw_file *volumes[GW_VOLUMES_MAX];
     struct gw_point *p;
     struct gw_file *image[GW_VOLUMES_MAX];
     bool copy[GW_VOLUMES_MAX];
 };
+
+/* A point has volumes, not slots: the empty ones go. */
+static void take_volumes(struct making *m, struct gw_file *const *volumes)
+{
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < m->p->n_volumes; i++) {
+        if (gw_slot_is_empty(&m->p->volume[i]))
+            continue;
+        m->volumes[n] = volumes[i];
+        m->p->volume[n++] = m->p->volume[i];
+    }
+    m->p->n_volumes = n;
+}
 
 /* After a clone the overwrite of an allocated block needs space: `reserve` has to stay. */
 static int check_space(const struct making *m, uint64_t need, uint64_t reserve,
@@ -323,7 +338,10 @@ int gw_point_create(struct gw_io *io, const char *dir, struct gw_file *const *vo
     CLEANUP_FREE struct making *m = calloc(1, sizeof *m);
     if (m == NULL)
         return gw_error_errno(err, -ENOMEM, "cannot make recovery point %s", p->id);
-    *m = (struct making){ .io = io, .dir = dir, .volumes = volumes, .p = p };
+    m->io = io;
+    m->dir = dir;
+    m->p = p;
+    take_volumes(m, volumes);
     r = prepare(m, err);
     if (r == 0) {
         r = fill(m, how, reserve, err);

@@ -64,12 +64,11 @@ int gw_point_cost(struct gw_io *io, const char *dir, const struct gw_meta *m,
                   struct gw_file *const *volumes, struct gw_point_cost *ret, struct gw_error *err);
 
 /*
- * Make a point. p->id, tag, lineage, seq, chain, journal_pos, reigns, wall_ns, volumes are the
- * caller's; kind is filled (COPY if any volume had to be copied). Ids are 1-63 of [A-Za-z0-9._-],
- * not starting with a dot. Half-made points, also one that fails here, are removed.
- * -EEXIST: the id is taken; -ENOSPC: it would not leave `reserve`; -EOPNOTSUPP: CLONE_ONLY and no
- * clone is possible.
- * Crash points point.cloned, point.synced, point.done.
+ * Make a point of the volumes that there are. p->id, tag, lineage, seq, chain, journal_pos, reigns,
+ * wall_ns, volumes are the caller's; kind is filled (COPY if any volume had to be copied). Ids are
+ * 1-63 of [A-Za-z0-9._-], not starting with a dot. Half-made points, also one that fails here, are
+ * removed. -EEXIST: the id is taken; -ENOSPC: it would not leave `reserve`; -EOPNOTSUPP: CLONE_ONLY
+ * and no clone is possible. Crash points point.cloned, point.synced, point.done.
  */
 int gw_point_create(struct gw_io *io, const char *dir, struct gw_file *const *volumes,
                     enum gw_point_how how, uint64_t reserve, struct gw_point *p,

@@ -71,6 +71,7 @@ static bool shape_ok(const struct gw_record *rec)
     case GW_RECORD_FIN:
     case GW_RECORD_HANDOVER:
     case GW_RECORD_POINT:
+    case GW_RECORD_SHAPE:
         return rec->volume == 0 && rec->length == 0 && rec->offset == 0;
     case GW_RECORD_TYPE_MAX:
         break;

@@ -40,6 +40,7 @@ enum gw_record_type {
         8, /* end of a resync: payload gw_fin; of an assess: no payload, all is compared */
     GW_RECORD_HANDOVER = 9, /* payload: gw_token; the last record of a reign */
     GW_RECORD_POINT = 10,   /* make a recovery point here; payload: id text, NUL, tag text, NUL */
+    GW_RECORD_SHAPE = 11,   /* the volumes change here; payload: gw_reshape (reshape.h) */
     GW_RECORD_TYPE_MAX,
 };
 
@@ -79,8 +80,8 @@ int64_t gw_record_decode(const uint8_t *data, size_t len, uint64_t seed, bool ch
 uint64_t gw_chain_next(uint64_t chain, uint64_t header_hash);
 
 /*
- * FIN, HANDOVER and POINT are the last record of their batch: what they make durable at the target
- * is a position between two batches.
+ * FIN, HANDOVER, POINT and SHAPE are the last record of their batch: what they make durable at the
+ * target is a position between two batches.
  */
 static inline bool gw_record_ends_batch(enum gw_record_type t)
 {

@@ -196,6 +196,27 @@ int gw_replica_make_point(struct gw_replica *r, struct gw_point *p, struct gw_er
                            r->cfg.point_reserve_bytes, p, err);
 }
 
+static void send_result(struct gw_replica *r, uint64_t address, const struct gw_result *result)
+{
+    pthread_mutex_lock(r->mu);
+    bool tell = of_this_session(r, address);
+    pthread_mutex_unlock(r->mu);
+    uint8_t buf[GW_RESULT_BYTES_MAX];
+    struct gw_error err;
+    size_t n = gw_result_encode(result, buf, sizeof buf);
+    if (tell)
+        gw_replica_send(r, GW_FRAME_RESULT, buf, n, &err); /* a lost link is noticed elsewhere */
+}
+
+static void hook_shape(void *arg, uint64_t address, uint64_t seq, int code, const char *why)
+{
+    struct gw_result result = { .seq = seq, .code = (uint32_t)-code };
+    snprintf(result.sentence, sizeof result.sentence, "%s", why);
+    if (code < 0)
+        gw_log(GW_LOG_WARNING, "a change of volumes is not made: %s", why);
+    send_result(arg, address, &result);
+}
+
 static void hook_point(void *arg, uint64_t address, uint64_t seq, const char *id, const char *tag)
 {
     struct gw_replica *r = arg;
@@ -214,13 +235,7 @@ static void hook_point(void *arg, uint64_t address, uint64_t seq, const char *id
         result.code = (uint32_t)-x;
         memcpy(result.sentence, err.msg, sizeof result.sentence);
     }
-    pthread_mutex_lock(r->mu);
-    bool tell = of_this_session(r, address);
-    pthread_mutex_unlock(r->mu);
-    uint8_t buf[GW_RESULT_BYTES_MAX];
-    size_t n = gw_result_encode(&result, buf, sizeof buf);
-    if (tell)
-        gw_replica_send(r, GW_FRAME_RESULT, buf, n, &err); /* a lost link is noticed elsewhere */
+    send_result(r, address, &result);
 }
 
 /* ---- start and stop ------------------------------------------------------------------------ */
@@ -242,6 +257,7 @@ static int open_journal(struct gw_replica *r, struct gw_error *err)
         .finished = hook_finished,
         .token = hook_token,
         .point = hook_point,
+        .shape = hook_shape,
         .asked = hook_asked,
     };
     x = gw_applier_new(p, r->journal, &hooks, &r->applier, err);

@@ -26,6 +26,8 @@ struct gw_replica_session {
     struct gw_uuid uuid; /* incarnation that names the records */
     uint64_t seed;
     uint64_t start_addr; /* journal address of its first record */
+    /* Sizes of the volumes as both sides had them at START: a SHAPE ends the session. */
+    uint64_t volume_bytes[GW_VOLUMES_MAX];
     bool finished, token_matched;
     bool barrier;
     uint64_t echo_ns;
@@ -57,6 +59,7 @@ struct gw_replica {
     uint64_t received_seq, durable_seq, applied_seq;
     uint64_t received_chain, durable_chain;
     uint64_t numberings; /* times that these began anew (gw_replica_number) */
+    uint64_t shape_addr; /* journal address behind the last SHAPE that was received */
     uint64_t unsynced_since_ns;
     bool need_room; /* the journal could not grow: what is applied gives way */
 

@@ -137,6 +137,8 @@ static int make_undo(struct gw_replica *r, char id[GW_ID_MAX], struct gw_error *
     /* Rewound at the peer: without this file every kept block counts as this side's own. */
     for (unsigned i = 0; !rewound && x == 0 && i < p->meta.n_volumes; i++) {
         char path[PATH_MAX];
+        if (gw_slot_is_empty(&p->meta.volume[i]))
+            continue;
         if (snprintf(path, sizeof path, "%s/undo/%s/own-%u", p->dir, id, i) >= (int)sizeof path)
             x = gw_error_set(err, -ENAMETOOLONG, "path too long");
         else

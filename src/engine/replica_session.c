@@ -112,18 +112,22 @@ static int void_token(struct gw_replica *r, struct gw_error *err)
 
 /*
  * Our statement. While streaming, the position is what is durable in the journal: all of it will be
- * applied. In every other state the journal is applied first, so that meta says it all.
+ * applied. In every other state the journal is applied first, so that meta says it all; also when
+ * a change of volumes is in it: the source believes the table that it reads here (V3).
  */
 static int own_hello(struct gw_replica *r, struct gw_hello *ret, struct gw_error *err)
 {
     pthread_mutex_lock(r->mu);
-    bool whole = r->plan->meta.pending == GW_PENDING_NONE && !r->plan->meta.blank;
+    bool changing = r->plan->meta.pending_shape.kind != GW_RESHAPE_NONE;
+    bool whole = r->plan->meta.pending == GW_PENDING_NONE && !r->plan->meta.blank && !changing &&
+                 r->shape_addr <= r->applied_addr;
     pthread_mutex_unlock(r->mu);
-    if (!whole) {
-        int x = gw_replica_settle(r, err);
-        if (x < 0)
-            return x;
-    }
+    int x = whole ? 0 : gw_replica_settle(r, err);
+    bool adopted;
+    if (x == 0 && changing) /* of its time as a source; the applier rests */
+        x = gw_plan_reconcile_shape(r->plan, &r->ses.hello.side, false, &adopted, err);
+    if (x < 0)
+        return x;
     pthread_mutex_lock(r->mu);
     int v = void_token(r, err);
     if (v < 0) {
@@ -258,6 +262,8 @@ static int begin(struct gw_replica *r, const struct gw_start *start, struct gw_e
     ses->uuid = start->uuid;
     ses->seed = gw_record_seed(&start->uuid);
     ses->start_addr = r->received_addr;
+    for (unsigned i = 0; i < r->plan->meta.n_volumes; i++)
+        ses->volume_bytes[i] = r->plan->meta.volume[i].bytes;
     ses->started = true;
     gw_replica_set_reason(r, "%s", "");
     gw_replica_changed(r);
@@ -275,7 +281,8 @@ static int begin(struct gw_replica *r, const struct gw_start *start, struct gw_e
 
 /* Verify every record of a batch before anything of it is stored. */
 static int check_batch(struct gw_replica *r, const uint8_t *data, size_t len, bool gaps,
-                       struct gw_journal_batch *b, uint64_t *ret_chain, struct gw_error *err)
+                       struct gw_journal_batch *b, uint64_t *ret_chain, bool *ret_shape,
+                       struct gw_error *err)
 {
     const struct gw_replica_session *ses = &r->ses;
     uint64_t seq = r->received_seq, chain = r->received_chain;
@@ -285,10 +292,9 @@ static int check_batch(struct gw_replica *r, const uint8_t *data, size_t len, bo
         if (used < 0)
             return gw_error_set(err, -EBADMSG, "a record from the source is damaged");
         uint64_t end;
-        if (gw_record_has_range(rec.type) &&
-            (rec.volume >= r->plan->meta.n_volumes || rec.length == 0 ||
-             ckd_add(&end, rec.offset, (uint64_t)rec.length) ||
-             end > r->plan->meta.volume[rec.volume].bytes))
+        if (gw_record_has_range(rec.type) && (rec.volume >= GW_VOLUMES_MAX || rec.length == 0 ||
+                                              ckd_add(&end, rec.offset, (uint64_t)rec.length) ||
+                                              end > ses->volume_bytes[rec.volume]))
             return gw_error_set(err, -EPROTO, "record %llu names a range outside of its volume",
                                 (unsigned long long)rec.seq);
         if (rec.seq <= seq || (!gaps && rec.seq != seq + 1))
@@ -302,6 +308,7 @@ static int check_batch(struct gw_replica *r, const uint8_t *data, size_t len, bo
             b->first_seq = rec.seq;
         b->last_seq = seq = rec.seq;
         chain = gw_chain_next(chain, rec.header_hash);
+        *ret_shape |= rec.type == GW_RECORD_SHAPE;
         if (rec.type == GW_RECORD_FIN) {
             struct gw_fin *fin = malloc(sizeof *fin);
             bool ok = fin != NULL && gw_fin_decode(data + at - used + GW_RECORD_HEADER_BYTES,
@@ -354,7 +361,8 @@ static int on_data(struct gw_replica *r, const struct gw_frame *f, struct gw_err
         .flags = r->ses.session_numbers ? GW_BATCH_SESSION : 0,
     };
     uint64_t chain = 0;
-    int x = check_batch(r, records, len, mode != GW_SESSION_STREAM, &b, &chain, err);
+    bool shape = false;
+    int x = check_batch(r, records, len, mode != GW_SESSION_STREAM, &b, &chain, &shape, err);
     if (x < 0 || b.records == 0)
         return x;
     uint64_t address;
@@ -367,6 +375,10 @@ static int on_data(struct gw_replica *r, const struct gw_frame *f, struct gw_err
     if (r->received_addr == r->durable_addr)
         r->unsynced_since_ns = gw_io_boot_ns(r->plan->io);
     r->received_addr = address + len;
+    if (shape) {
+        r->shape_addr = r->received_addr;
+        r->ses.barrier = true; /* the source waits for what becomes of it */
+    }
     r->received_seq = b.last_seq;
     r->received_chain = chain;
     pthread_cond_signal(&r->cv_sync);

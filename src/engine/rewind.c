@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "engine/points.h"
 #include "engine/record.h"
+#include "engine/reshape.h"
 #include "engine/undo.h"
 
 #include <errno.h>
@@ -197,7 +198,10 @@ static int restore_point(struct gw_plan *p, const struct gw_point *pt, struct gw
 {
     for (unsigned i = 0; i < p->meta.n_volumes; i++) {
         struct gw_file *image = NULL;
-        int r = gw_point_open_volume(p->io, p->dir, pt, i, &image, err);
+        if (gw_slot_is_empty(&p->meta.volume[i]))
+            continue;
+        int at = gw_slot_by_uuid(pt->volume, pt->n_volumes, &p->meta.volume[i].uuid);
+        int r = gw_point_open_volume(p->io, p->dir, pt, (unsigned)at, &image, err);
         if (r < 0)
             return r;
         if (gw_bitmap_count(gw_dirtymap_coarse(p->map[i])) > 0)
@@ -212,13 +216,34 @@ static int restore_point(struct gw_plan *p, const struct gw_point *pt, struct gw
     return 0;
 }
 
+/*
+ * Of volumes that were changed since: one that has grown gets zeros behind what the point has, one
+ * that was removed is left out. One that was added has no state of that time.
+ */
+static int check_shape(const struct gw_plan *p, const struct gw_point *pt, struct gw_error *err)
+{
+    const struct gw_meta *m = &p->meta;
+    for (uint32_t i = 0; i < m->n_volumes; i++) {
+        if (!gw_slot_is_empty(&m->volume[i]) &&
+            gw_slot_by_uuid(pt->volume, pt->n_volumes, &m->volume[i].uuid) < 0)
+            return gw_error_set(err, -EINVAL,
+                                "the point was made before volume '%s' was added, so that there is "
+                                "no state of '%s' to go back to: choose a later point, or copy "
+                                "what you need out of %s/points/%s",
+                                m->volume[i].name, m->volume[i].name, p->dir, pt->id);
+    }
+    return 0;
+}
+
 static int rewind_loaded(struct gw_plan *p, struct gw_journal *j, const struct gw_point *pt,
                          struct gw_promote_result *ret, struct gw_error *err)
 {
     int at = gw_lineage_find(&p->meta.lineage, &pt->lineage.e[pt->lineage.n - 1].uuid);
     if (at < 0)
         return gw_error_set(err, -EINVAL, "the point's image is not an ancestor of this side's");
-    int r = 0;
+    int r = check_shape(p, pt, err);
+    if (r < 0)
+        return r;
     if (j != NULL && journal_reaches(p, j, pt)) {
         r = mark_rewound(p, j, pt->journal_pos, err);
     } else {

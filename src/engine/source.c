@@ -284,6 +284,8 @@ int gw_source_new(struct gw_plan *plan, const struct gw_source_config *config,
         return gw_error_set(err, -ENOMEM, "out of memory or file descriptors");
     }
     s->service = GW_SERVICE_WAITING;
+    s->leaving = -1;
+    gw_source_publish_volumes(s);
     use_identity(s);
     *ret = s;
     return 0;

@@ -119,6 +119,27 @@ int gw_source_zero(struct gw_source *s, unsigned volume, uint64_t len, uint64_t 
 /* Covers every write answered before the call, on all connections. */
 int gw_source_flush(struct gw_source *s, unsigned volume);
 
+/* ---- volumes -------------------------------------------------------------------------------- */
+
+/* A client's use of a volume, by its name: its slot, for the functions above. While anybody uses it
+ * a volume is not removed. -ENOENT: no such volume, or it is being removed. */
+int gw_source_volume_open(struct gw_source *s, const char *name, unsigned *ret, uint64_t *ret_bytes,
+                          struct gw_error *err);
+void gw_source_volume_close(struct gw_source *s, unsigned volume);
+/* Volume number `i` of those that there are now, in the order of their slots; false: no more. */
+bool gw_source_volume_name(struct gw_source *s, unsigned i, char ret[GW_VOLUME_NAME_MAX]);
+
+/*
+ * Change the volumes (reshape.h): prepared at both sides before. At the target first; when this
+ * returns 0 it is so at both. Asked again it goes on where it is; what is so already is a success.
+ * -EBUSY: the volume to be removed is in use. -ETIMEDOUT: not known yet, ask again.
+ */
+int gw_source_change(struct gw_source *s, const struct gw_reshape *c, unsigned timeout_ms,
+                     struct gw_error *err);
+
+/* Could it begin now? 0 also for what is so already, or under way. */
+int gw_source_check_change(struct gw_source *s, const struct gw_reshape *c, struct gw_error *err);
+
 /* ---- control --------------------------------------------------------------------------------- */
 
 /* Serve until this CLOCK_BOOTTIME instant (20-authority: grant). An earlier one shortens. */

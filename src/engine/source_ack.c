@@ -234,6 +234,7 @@ int gw_source_on_frame(struct gw_source *s, const struct gw_frame *f, const uint
         struct gw_result result;
         if (gw_result_decode(payload, f->bytes, &result)) {
             s->ses.result = result;
+            gw_source_on_shape_result(s, &result);
             pthread_cond_broadcast(&s->cv_ack);
             return 0;
         }

@@ -14,11 +14,12 @@ static bool is_state(const struct gw_point *pt, const struct gw_meta *m,
                      const struct gw_incarnation *e)
 {
     struct gw_uuid left = gw_lineage_uuid(&pt->lineage);
-    bool same =
-        gw_uuid_equal(&left, &e->parent) && pt->seq == e->fork_seq && pt->n_volumes == m->n_volumes;
-    for (unsigned i = 0; same && i < m->n_volumes; i++)
-        same = gw_uuid_equal(&pt->volume[i].uuid, &m->volume[i].uuid) &&
-               pt->volume[i].bytes == m->volume[i].bytes;
+    bool same = gw_uuid_equal(&left, &e->parent) && pt->seq == e->fork_seq;
+    for (unsigned i = 0; same && i < m->n_volumes; i++) {
+        int at = gw_slot_by_uuid(pt->volume, pt->n_volumes, &m->volume[i].uuid);
+        same = gw_slot_is_empty(&m->volume[i]) ||
+               (at >= 0 && pt->volume[at].bytes == m->volume[i].bytes);
+    }
     return same;
 }
 
@@ -34,8 +35,10 @@ static bool open_point(struct gw_fork *f, struct gw_plan *p, const struct gw_inc
         gw_error_set(err, -EINVAL, "recovery point %s is of another state", id);
         return false;
     }
-    for (unsigned i = 0; i < pt->n_volumes; i++) {
-        if (gw_point_open_volume(p->io, p->dir, pt, i, &f->volume[i], err) < 0)
+    for (unsigned i = 0; i < p->meta.n_volumes; i++) {
+        int at = gw_slot_by_uuid(pt->volume, pt->n_volumes, &p->meta.volume[i].uuid);
+        if (at >= 0 &&
+            gw_point_open_volume(p->io, p->dir, pt, (unsigned)at, &f->volume[i], err) < 0)
             return false;
     }
     return true;

@@ -368,6 +368,8 @@ static int verify_step(struct gw_source *s, struct gw_error *err)
 {
     struct job j = { .type = GW_RECORD_VERIFY };
     pthread_mutex_lock(s->mu);
+    while (s->verify_volume < s->plan->meta.n_volumes && volume_bytes(s, s->verify_volume) == 0)
+        s->verify_volume++; /* an empty slot */
     bool more = s->verify_volume < s->plan->meta.n_volumes;
     if (!more && s->verify_sent == s->verify_answered) {
         s->verify_wanted = false;

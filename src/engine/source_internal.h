@@ -36,8 +36,9 @@ struct gw_session {
     bool session_numbers, target_zero;
     struct gw_side peer;
     struct gw_verdict verdict;
-    bool peer_rewound;   /* gw_side_was_rewound(peer) */
-    uint64_t generation; /* of our meta when the hello was sent (row 0) */
+    bool peer_rewound;     /* gw_side_was_rewound(peer) */
+    uint64_t generation;   /* of our meta when the hello was sent (row 0) */
+    uint16_t peer_version; /* the highest that it speaks */
     uint64_t received, durable, applied;
     uint64_t sent_seq;    /* last seq handed to the connection */
     bool barrier;         /* ask the target to be durable at once */
@@ -104,6 +105,15 @@ struct gw_source {
     enum gw_service_state service;
     char reason[GW_ERROR_MSG_MAX];
     bool io_failed; /* a datasync or a plan file failed: sticky (R20) */
+
+    /* By slot. Sizes are read without mu, by requests; a slot's file and map are there before. */
+    _Atomic uint64_t volume_bytes[GW_VOLUMES_MAX];
+    unsigned volume_users[GW_VOLUMES_MAX]; /* gw_source_volume_open */
+    int leaving;                           /* slot of the volume that is being removed; -1: none */
+    bool changing;                         /* one gw_source_change at a time */
+    uint64_t shape_seq;                    /* of the SHAPE in the stream; 0: none that counts */
+    bool shape_agreed;                     /* the target has made the change */
+    struct gw_error shape_error;           /* why the last one was not made */
 
     struct gw_rangelock range[GW_VOLUMES_MAX];
     uint64_t in_flight[2]; /* requests by parity: see the keeper's retire */
@@ -180,6 +190,14 @@ bool gw_source_streaming(const struct gw_source *s);
 /* Put a small control record into the ring; its seq, or 0 if there is no room now. */
 uint64_t gw_source_put_record(struct gw_source *s, enum gw_record_type type, const void *payload,
                               uint32_t len);
+
+/* source_volumes.c; the first without mu, by the link thread while no session is up. */
+int gw_source_adopt_shape(struct gw_source *s, const struct gw_side *peer, bool *ret_adopted,
+                          struct gw_error *err);
+/* The session begins without the SHAPE that was in the ring: it is gone. mu held. */
+int gw_source_lose_shape(struct gw_source *s, struct gw_error *err);
+void gw_source_on_shape_result(struct gw_source *s, const struct gw_result *result);
+void gw_source_publish_volumes(struct gw_source *s);
 
 /* source_hot.c */
 void *gw_source_hot_main(void *arg);

@@ -380,6 +380,9 @@ void *gw_source_link_main(void *arg)
         unsigned ms = pause_ms(s, r, &backoff_ms);
         pthread_mutex_unlock(s->mu);
         session_over(s);
+        bool adopted;
+        if (gw_source_adopt_shape(s, NULL, &adopted, &err) < 0)
+            gw_log(GW_LOG_ERROR, "%s", err.msg); /* the next hello leads here again */
         pthread_mutex_lock(s->mu);
         uint64_t until = gw_io_boot_ns(s->plan->io) + ms * GW_NS_PER_MS;
         while (!s->stop && gw_io_boot_ns(s->plan->io) < until)

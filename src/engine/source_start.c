@@ -59,7 +59,14 @@ static int exchange_hello(struct gw_source *s, struct gw_side *ret_own, struct g
     if (r < 0)
         return r;
     ses->peer = theirs->side;
+    ses->peer_version = theirs->version_max;
+    bool adopted;
+    r = gw_source_adopt_shape(s, &theirs->side, &adopted, err);
+    if (r < 0)
+        return r;
     LOCK_SCOPE(s->mu);
+    if (adopted) /* what we said of ourselves is no longer so */
+        gw_session_kill(s, GW_GOODBYE_RETRY, "%s", "");
     if (!gw_uuid_equal(&theirs->side.plan, &s->plan->meta.plan))
         return 0; /* the verdict says so */
     return gw_plan_saw_epoch(s->plan, theirs->side.highest_epoch, err);
@@ -411,7 +418,7 @@ static bool seeding_can_resume(const struct gw_source *s)
     const struct gw_side *peer = &s->ses.peer;
     struct gw_uuid uuid;
     uint64_t seq;
-    gw_dirtymap_get_cleared(s->plan->map[0], &uuid, &seq);
+    gw_plan_cleared(s->plan, &uuid, &seq);
     return !gw_uuid_is_none(&peer->reached_uuid) && gw_uuid_equal(&uuid, &peer->reached_uuid) &&
            peer->reached_seq >= seq;
 }
@@ -434,6 +441,11 @@ static int start_copy(struct gw_source *s, enum gw_session_mode mode, struct gw_
         return r;
     }
     empty_ring(s);
+    r = gw_source_lose_shape(s, err);
+    if (r < 0) {
+        pthread_mutex_unlock(s->mu);
+        return r;
+    }
     struct gw_start start = { .mode = mode, .sync = s->cfg.sync };
     choose_numbers(s, &start);
     /* Only a target that never received anything is zero where this side is: a trim that was not
@@ -496,7 +508,7 @@ int gw_session_open(struct gw_source *s, struct gw_error *err)
 {
     struct gw_side own;
     int r = exchange_hello(s, &own, err);
-    if (r < 0)
+    if (r < 0 || s->ses.dead)
         return r;
     r = exchange_verdict(s, &own, err);
     if (r < 0)

@@ -306,9 +306,9 @@ static int run_piece(struct gw_source *s, struct piece *p)
 static int check_range(const struct gw_source *s, unsigned volume, uint64_t off, uint64_t len)
 {
     uint64_t end;
-    if (volume >= s->plan->meta.n_volumes)
+    if (volume >= GW_VOLUMES_MAX || s->volume_bytes[volume] == 0)
         return -ENODEV;
-    if (ckd_add(&end, off, len) || end > s->plan->meta.volume[volume].bytes)
+    if (ckd_add(&end, off, len) || end > s->volume_bytes[volume])
         return -EINVAL;
     return 0;
 }
@@ -435,7 +435,7 @@ int gw_source_read(struct gw_source *s, unsigned volume, void *buf, uint64_t len
 
 int gw_source_flush(struct gw_source *s, unsigned volume)
 {
-    if (volume >= s->plan->meta.n_volumes)
+    if (volume >= GW_VOLUMES_MAX || s->volume_bytes[volume] == 0)
         return -ENODEV;
     pthread_mutex_lock(s->mu);
     if (s->io_failed) { /* R20: sticky; no later success masks it */

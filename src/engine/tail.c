@@ -92,6 +92,11 @@ static int open_sets(struct gw_io *io, const char *dir, const char *id, struct w
     bool exact = true;
     for (uint32_t i = 0; i < w->m.n_volumes; i++) {
         uint64_t damaged = 0;
+        if (gw_slot_is_empty(&w->m.volume[i])) {
+            w->own[i] = gw_dirtymap_none();
+            w->exact[i] = gw_dirtymap_none();
+            continue;
+        }
         int r = open_set(io, dir, id, "own", w, i, &w->own[i], NULL, err);
         if (r == 0)
             r = open_set(io, dir, id, "tail", w, i, &w->exact[i], &damaged, err);
@@ -125,6 +130,10 @@ static int find_block(void *arg, unsigned volume, uint64_t block, const uint8_t 
     }
     if (!is_own(w, volume, block))
         return 0;
+    if (w->volumes[volume] == NULL) { /* removed since: what it holds is not known here */
+        gw_bitmap_set(w->tail[volume], block, 1);
+        return 0;
+    }
     uint8_t now[GW_BLOCK_BYTES];
     int r = gw_io_pread(w->volumes[volume], now, len, block * GW_BLOCK_BYTES);
     if (r < 0)

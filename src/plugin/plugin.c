@@ -373,14 +373,25 @@ static void godwit_unload(void)
 
 /* ---- exports ------------------------------------------------------------------------------- */
 
+struct handle { /* a client's use of a volume: its size stays what it was told */
+    unsigned volume;
+    uint64_t bytes;
+    char name[GW_VOLUME_NAME_MAX];
+};
+
+static const char *describe(const char *volume)
+{
+    return nbdkit_printf_intern("volume %s of plan %s", volume, plan->meta.plan_name);
+}
+
 static int godwit_list_exports(int readonly, int is_tls, struct nbdkit_exports *exports)
 {
     (void)readonly;
     (void)is_tls;
-    for (unsigned i = 0; i < plan->meta.n_volumes; i++) {
-        const char *text = nbdkit_printf_intern("volume %s of plan %s", plan->meta.volume[i].name,
-                                                plan->meta.plan_name);
-        if (text == NULL || nbdkit_add_export(exports, plan->meta.volume[i].name, text) < 0)
+    char name[GW_VOLUME_NAME_MAX];
+    for (unsigned i = 0; gw_source_volume_name(source, i, name); i++) {
+        const char *text = describe(name);
+        if (text == NULL || nbdkit_add_export(exports, name, text) < 0)
             return -1;
     }
     return 0;
@@ -390,12 +401,13 @@ static const char *godwit_default_export(int readonly, int is_tls)
 {
     (void)readonly;
     (void)is_tls;
-    return plan->meta.volume[0].name;
+    char name[GW_VOLUME_NAME_MAX];
+    return gw_source_volume_name(source, 0, name) ? nbdkit_strdup_intern(name) : NULL;
 }
 
 static unsigned volume_of(const void *handle)
 {
-    return *(const unsigned *)handle;
+    return ((const struct handle *)handle)->volume;
 }
 
 static void *godwit_open(int readonly)
@@ -404,35 +416,36 @@ static void *godwit_open(int readonly)
     const char *name = nbdkit_export_name();
     if (name == NULL)
         return NULL;
-    for (unsigned i = 0; i < plan->meta.n_volumes; i++) {
-        if (strcmp(name, plan->meta.volume[i].name) != 0)
-            continue;
-        unsigned *handle = malloc(sizeof *handle);
-        if (handle == NULL)
-            nbdkit_error("out of memory");
-        else
-            *handle = i;
-        return handle;
+    struct handle *h = calloc(1, sizeof *h);
+    struct gw_error err;
+    if (h == NULL) {
+        nbdkit_error("out of memory");
+        return NULL;
     }
-    nbdkit_error("the plan has no volume '%s'", name);
-    nbdkit_set_error(ENOENT);
-    return NULL;
+    if (gw_source_volume_open(source, name, &h->volume, &h->bytes, &err) < 0) {
+        nbdkit_error("%s", err.msg);
+        nbdkit_set_error(ENOENT);
+        free(h);
+        return NULL;
+    }
+    snprintf(h->name, sizeof h->name, "%s", name);
+    return h;
 }
 
 static void godwit_close(void *handle)
 {
+    gw_source_volume_close(source, volume_of(handle));
     free(handle);
 }
 
 static const char *godwit_export_description(void *handle)
 {
-    return nbdkit_printf_intern("volume %s of plan %s", plan->meta.volume[volume_of(handle)].name,
-                                plan->meta.plan_name);
+    return describe(((const struct handle *)handle)->name);
 }
 
 static int64_t godwit_get_size(void *handle)
 {
-    return (int64_t)plan->meta.volume[volume_of(handle)].bytes;
+    return (int64_t)((const struct handle *)handle)->bytes;
 }
 
 static int godwit_block_size(void *handle, uint32_t *minimum, uint32_t *preferred,

@@ -4,6 +4,7 @@
 
 #include "base/checked.h"
 #include "base/clock.h"
+#include "control/change.h"
 #include "control/describe.h"
 #include "engine/address.h"
 
@@ -196,6 +197,35 @@ static int on_point(void *ctx, json_t *request, struct gw_control_reply *reply,
     return r < 0 ? r : gw_source_point(s->source, id, tag, ms, err);
 }
 
+static int on_volume(void *ctx, json_t *request, struct gw_control_reply *reply,
+                     struct gw_error *err)
+{
+    const struct served *s = ctx;
+    struct gw_reshape change;
+    const char *path = NULL;
+    unsigned ms = 0;
+    (void)reply;
+    int r = gw_control_arg_change(request, s->plan, &change, &path, err);
+    if (r == 0)
+        r = timeout_arg(request, EQUAL_MS, &ms, err);
+    if (r == 0)
+        r = gw_plan_prepare_change(s->plan, &change, path, err);
+    return r < 0 ? r : gw_source_change(s->source, &change, ms, err);
+}
+
+static int on_volume_prepare(void *ctx, json_t *request, struct gw_control_reply *reply,
+                             struct gw_error *err)
+{
+    const struct served *s = ctx;
+    struct gw_reshape change;
+    const char *path = NULL;
+    (void)reply;
+    int r = gw_control_arg_change(request, s->plan, &change, &path, err);
+    if (r == 0)
+        r = gw_source_check_change(s->source, &change, err);
+    return r < 0 ? r : gw_plan_prepare_change(s->plan, &change, path, err);
+}
+
 static int on_bandwidth(void *ctx, json_t *request, struct gw_control_reply *reply,
                         struct gw_error *err)
 {
@@ -249,6 +279,10 @@ static const struct gw_control_command commands[] = {
     { "verify", "rate_bytes", "compare all data with the peer, online", on_verify },
     { "resync", "all", "resync what is dirty; all: compare everything", on_resync },
     { "point", "id tag timeout_ms", "a recovery point at the peer, exactly here", on_point },
+    { "volume-prepare", GW_CONTROL_CHANGE_ARGS,
+      "make this side ready for a change of the volumes; nothing is changed", on_volume_prepare },
+    { "volume", GW_CONTROL_CHANGE_ARGS " timeout_ms",
+      "grow, add or remove a volume, at the peer first; it was made ready there", on_volume },
     { "bandwidth", "bytes_per_second", "limit the link; 0: no limit", on_bandwidth },
     { "peer", "address", "the peer is another machine: its address; TLS files are read again",
       on_peer },

@@ -3,6 +3,7 @@
 #include "replica/replica_control.h"
 
 #include "base/checked.h"
+#include "control/change.h"
 #include "control/describe.h"
 #include "engine/promote.h"
 
@@ -179,6 +180,24 @@ static int on_choose(void *ctx, json_t *request, struct gw_control_reply *reply,
     return r;
 }
 
+static int on_volume_prepare(void *ctx, json_t *request, struct gw_control_reply *reply,
+                             struct gw_error *err)
+{
+    struct replica_control *rc = ctx;
+    struct gw_reshape change;
+    const char *path = NULL;
+    (void)reply;
+    int r = gw_control_arg_change(request, rc->plan, &change, &path, err);
+    if (r < 0)
+        return r;
+    pthread_rwlock_rdlock(&in_use);
+    r = still_replica(rc, err);
+    if (r == 0)
+        r = gw_plan_prepare_change(rc->plan, &change, path, err);
+    pthread_rwlock_unlock(&in_use);
+    return r;
+}
+
 static int on_promote(void *ctx, json_t *request, struct gw_control_reply *reply,
                       struct gw_error *err)
 {
@@ -227,6 +246,8 @@ static const struct gw_control_command commands[] = {
     { "tail", NULL, "the divergent tail that the last assess found, by volume and range", on_tail },
     { "sign", "by", "sign what becomes of this side's divergent tail: kept, then resync", on_sign },
     { "choose", "survivor by", "split brain: name the surviving incarnation", on_choose },
+    { "volume-prepare", GW_CONTROL_CHANGE_ARGS,
+      "make this side ready for a change of the volumes; nothing is changed", on_volume_prepare },
     { "promote", "point roll_back confirm_alone", "begin a new reign here; the process ends",
       on_promote },
     { "stop", NULL, "stop this process cleanly", on_stop },

@@ -46,4 +46,5 @@ gw_http_fn site_api_plans, site_api_plan_put, site_api_plan_get, site_api_plan_d
     site_api_sites, site_api_site_get, site_api_pair_code, site_api_pair, site_api_site_replace,
     site_api_site_backup, site_api_site_restore, site_api_site_test, site_api_events,
     site_api_audit, site_api_audit_verify, site_api_openapi, site_api_plan_versions,
-    site_api_divergence_one, site_api_run_steps, site_api_volumes, site_api_volume_later;
+    site_api_divergence_one, site_api_run_steps, site_api_volumes, site_api_volume_add,
+    site_api_volume_grow, site_api_volume_remove;

@@ -484,31 +484,3 @@ int site_api_sign(struct gw_http_call *call, struct gw_error *err)
 {
     return site_api_once(call, sign, err);
 }
-
-/* ---- volumes ----------------------------------------------------------------------------------
- */
-
-int site_api_volumes(struct gw_http_call *call, struct gw_error *err)
-{
-    struct site *s = site_api_site(call);
-    struct site_plan *p;
-    int r = plan_of(call, &p, err);
-    if (r < 0)
-        return r;
-    CLEANUP_VIEW struct site_view v;
-    site_view_make(s, p, &v);
-    return gw_http_reply_json(call, 200, site_view_volumes(s, p, &v));
-}
-
-int site_api_volume_later(struct gw_http_call *call, struct gw_error *err)
-{
-    struct site_plan *p;
-    int r = plan_of(call, &p, err);
-    if (r < 0)
-        return r;
-    return gw_error_set(err, -ENOSYS,
-                        "this godwitd does not change the volumes of a plan yet, nothing was done; "
-                        "the way there is: godwit plan deactivate %s, godwit plan delete %s, and a "
-                        "plan file with the new volumes",
-                        p->name, p->name);
-}

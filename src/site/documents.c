@@ -2,7 +2,7 @@
 // Copyright the godwit authors
 #include "site/documents.h"
 
-#include "base/hash.h"
+#include "engine/reshape.h"
 #include "plan/near.h"
 
 #include <errno.h>
@@ -181,14 +181,7 @@ int site_plan_update(struct site *s, const struct site_plan *p, site_plan_change
 
 struct gw_uuid site_volume_uuid(const struct site_plan *p, const char *volume)
 {
-    char text[GW_UUID_TEXT + 1 + 256];
-    int n = snprintf(text, sizeof text, "%s/%s", p->uuid_text, volume);
-    struct gw_hash128 h = gw_hash128(text, (size_t)n, 0);
-    struct gw_uuid u;
-    memcpy(u.b, &h, sizeof u.b);
-    u.b[6] = (uint8_t)((u.b[6] & 0x0f) | 0x80); /* RFC 9562 version 8: made from a name */
-    u.b[8] = (uint8_t)((u.b[8] & 0x3f) | 0x80);
-    return u;
+    return gw_volume_uuid(&p->uuid, volume);
 }
 
 enum gw_label site_label(const struct gw_planfile *plan, const char *site)

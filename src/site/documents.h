@@ -45,9 +45,12 @@ struct site_plan {
     uint64_t points_changed_ns; /* the directory's mtime when it was looked for */
     uint64_t points_looked_boot_ns;
     struct site_workload_seen seen;
-    bool look_now, looking; /* at the workload */
-    bool touched, tell;     /* looked at by the monitor soon; then told to the peer */
-    char fence_why[256];    /* deposed: to be fenced by a look thread; "": not */
+    bool look_now, looking;   /* at the workload */
+    bool touched, tell;       /* looked at by the monitor soon; then told to the peer */
+    char fence_why[256];      /* deposed: to be fenced by a look thread; "": not */
+    bool volumes_due;         /* its volumes are not as the document says: for a look thread */
+    uint64_t volumes_boot_ns; /* they are looked at again then */
+    char volumes_why[256];    /* what the last try said, told once */
 
     /* The monitor's own: */
     char headline[32];        /* last phase that was told as an event */

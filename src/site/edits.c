@@ -7,6 +7,8 @@
 #include "site/mates.h"
 #include "site/monitor.h"
 #include "site/recall.h"
+#include "site/trial.h"
+#include "site/volumes.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -220,10 +222,7 @@ static int edit(struct site *s, struct site_plan *p, const struct gw_planfile *p
     uint64_t age;
     site_sides(s, p, &ours, &theirs, &age);
     if (r == 0 && changes_volumes(&changes) && site_true(ours, "activated"))
-        r = gw_error_set(err, -EOPNOTSUPP,
-                         "volumes of a plan that is protected cannot be changed by this release: "
-                         "godwit plan deactivate %s first",
-                         p->name);
+        r = site_volumes_prepare(s, p, plan, &changes, err);
     ret->changes = changes_json(&changes);
     gw_planfile_changes_done(&changes);
     if (r == 0)
@@ -283,6 +282,26 @@ static void await_peer(struct site *s, const char *name, const char *hash)
     }
 }
 
+/* Both sites are ready for it; a failure here is followed by other tries, of the monitor. */
+static int bring_about(struct site *s, struct site_plan *p, const struct site_applied *done,
+                       struct gw_error *err)
+{
+    CLEANUP_SITE_JSON json_t *ours = NULL, *theirs = NULL;
+    uint64_t age;
+    site_sides(s, p, &ours, &theirs, &age);
+    if (!site_true(ours, "activated") || strcmp(site_text(ours, "want"), "SOURCE") != 0)
+        return 0;
+    site_trial_at(s, "volumes.stored");
+    int r = site_volumes_go_on(s, p, true, err);
+    if (r < 0)
+        return gw_error_wrap(err,
+                             "version %llu of the plan is stored, its volumes are not all changed "
+                             "yet (it goes on by itself; godwit status %s)",
+                             (unsigned long long)done->version, p->name),
+               r;
+    return 0;
+}
+
 int site_edit_apply(struct site *s, const char *name, const char *bytes, size_t len,
                     enum gw_doc_format format, uint64_t expected_version,
                     const struct site_person *who, struct gw_plan_errors *errors,
@@ -312,6 +331,8 @@ int site_edit_apply(struct site *s, const char *name, const char *bytes, size_t 
         r = create(s, plan, canonical, original, who, ret, err);
     if (r == 0 && !ret->unchanged)
         await_peer(s, plan->plan, ret->hash);
+    if (r == 0 && p != NULL)
+        r = bring_about(s, p, ret, err);
     gw_planfile_free(plan);
     return r;
 }

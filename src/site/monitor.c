@@ -16,6 +16,7 @@
 #include "site/replace.h"
 #include "site/runs.h"
 #include "site/view.h"
+#include "site/volumes.h"
 #include "site/workload.h"
 
 #include <errno.h>
@@ -180,7 +181,7 @@ static struct site_plan *next_look(struct site *s, uint64_t *ret_wait_ms)
         bool here = strcmp(site_text(p->side, "want"), "SOURCE") == 0;
         bool stray = !here && gw_svc_serves(p->seen.svc);
         uint64_t every = (stray ? SITE_LOOK_STRAY_MS : SITE_LOOK_MS) * GW_NS_PER_MS;
-        if (p->look_now || p->fence_why[0] != '\0' || p->seen.boot_ns == 0 ||
+        if (p->look_now || p->fence_why[0] != '\0' || p->volumes_due || p->seen.boot_ns == 0 ||
             now - p->seen.boot_ns >= every) {
             p->look_now = false;
             p->looking = true;
@@ -205,6 +206,7 @@ static void *look_main(void *arg)
         if (p == NULL)
             continue;
         fence_deposed(s, p);
+        site_volumes_due(s, p);
         look_at(s, p);
         LOCK_SCOPE(&s->mu);
         p->looking = false;
@@ -403,6 +405,7 @@ static void look_after(struct site *s, struct site_plan *p)
     site_replace_go_on(s, p, ours, theirs);
     site_edits_commit_due(s, p, ours);
     site_drtime_look(s, p, ours);
+    site_volumes_look(s, p, ours);
     note_headline(s, p);
 }
 

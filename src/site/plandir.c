@@ -112,6 +112,21 @@ int site_plandir_stand_down(const char *dir, struct gw_error *err)
     return r;
 }
 
+int site_plandir_slots(const char *dir, json_t **ret, struct gw_error *err)
+{
+    CLEANUP_FREE struct gw_meta *m = calloc(1, sizeof *m);
+    if (m == NULL)
+        return gw_error_set(err, -ENOMEM, "out of memory");
+    int r = read_meta(dir, m, err);
+    if (r < 0)
+        return r;
+    *ret = json_array();
+    for (uint32_t i = 0; i < m->n_volumes; i++)
+        json_array_append_new(
+            *ret, json_string(gw_slot_is_empty(&m->volume[i]) ? "" : m->volume[i].name));
+    return 0;
+}
+
 static const char *pending_name(enum gw_pending p)
 {
     switch (p) {

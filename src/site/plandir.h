@@ -50,5 +50,8 @@ int site_plandir_promote(const char *dir, const struct gw_promote_options *optio
  * it (gw_source_fence). While no process has it open. 0 also if it is no active side. */
 int site_plandir_stand_down(const char *dir, struct gw_error *err);
 
+/* Names of the volumes by slot, "" for an empty one (engine/reshape.h): [text], new. */
+int site_plandir_slots(const char *dir, json_t **ret, struct gw_error *err);
+
 /* {"exists", "role", "epoch", ...}, new; NULL if memory is short. */
 json_t *site_plandir_json(const struct site_plandir *d);

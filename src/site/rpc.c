@@ -13,6 +13,7 @@
 #include "site/points.h"
 #include "site/recall.h"
 #include "site/runs.h"
+#include "site/volumes.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -194,6 +195,31 @@ static int on_point(void *ctx, const struct gw_link_request *q, json_t **ret, st
                                      ret, err);
 }
 
+static int on_volume_prepare(void *ctx, const struct gw_link_request *q, json_t **ret,
+                             struct gw_error *err)
+{
+    struct site *s = ctx;
+    struct site_plan *p;
+    (void)ret;
+    int r = site_fenced_check(s, err);
+    if (r == 0)
+        r = shared_plan(s, q, &p, err);
+    return r < 0 ? r : site_volumes_prepare_here(s, p, q->params, err);
+}
+
+static int on_slots(void *ctx, const struct gw_link_request *q, json_t **ret, struct gw_error *err)
+{
+    struct site *s = ctx;
+    struct site_plan *p;
+    json_t *slots = NULL;
+    int r = shared_plan(s, q, &p, err);
+    if (r == 0)
+        r = site_volumes_slots(s, p, &slots, err);
+    if (r == 0)
+        *ret = json_pack("{s:o}", "slots", slots);
+    return r;
+}
+
 /* Where we look for who asks: what its own site test should try. */
 static int on_address(void *ctx, const struct gw_link_request *q, json_t **ret,
                       struct gw_error *err)
@@ -218,6 +244,8 @@ static const struct gw_link_method methods[] = {
     { "tail", "plan id ranges", on_tail },
     { "points", "plan", on_points },
     { "point", "plan id tag", on_point },
+    { "volume_prepare", "plan change name bytes path", on_volume_prepare },
+    { "slots", "plan", on_slots },
     { "address", NULL, on_address },
     { "recall", "instance generation", site_recall_told },
     { "document", "uuid hash", site_recall_document },

@@ -47,6 +47,19 @@ static int service(struct site_step *t, char ret[32], json_t **ret_status, struc
 /* ---- directories ------------------------------------------------------------------------------
  */
 
+static int fill_volume(struct site_step *t, const struct gw_planfile_volume *from,
+                       struct gw_plan_volume_spec *v, struct gw_error *err)
+{
+    const char *path = gw_planfile_path(t->doc->plan, from, t->site->name);
+    if (strlen(path) >= sizeof v->path)
+        return gw_error_set(err, -ENAMETOOLONG, "the path of volume '%s' is too long", from->name);
+    snprintf(v->name, sizeof v->name, "%s", from->name);
+    snprintf(v->path, sizeof v->path, "%s", path);
+    v->bytes = from->size_bytes;
+    v->uuid = site_volume_uuid(t->plan, v->name);
+    return 0;
+}
+
 static int fill_spec(struct site_step *t, bool active, struct gw_plan_spec *spec,
                      struct gw_error *err)
 {
@@ -62,18 +75,39 @@ static int fill_spec(struct site_step *t, bool active, struct gw_plan_spec *spec
     spec->plan = t->plan->uuid;
     spec->active = active;
     spec->adopt_data = !active && site_true(t->params, "adopt_data");
+    int r = 0;
     spec->n_volumes = (uint32_t)plan->n_volumes;
-    for (size_t i = 0; i < plan->n_volumes; i++) {
-        struct gw_plan_volume_spec *v = &spec->volume[i];
-        const char *path = gw_planfile_path(plan, &plan->volumes[i], t->site->name);
-        if (strlen(path) >= sizeof v->path)
-            return gw_error_set(err, -ENAMETOOLONG, "the path of volume '%s' is too long",
-                                plan->volumes[i].name);
-        snprintf(v->name, sizeof v->name, "%s", plan->volumes[i].name);
-        snprintf(v->path, sizeof v->path, "%s", path);
-        v->bytes = plan->volumes[i].size_bytes;
-        v->uuid = site_volume_uuid(t->plan, v->name);
+    for (size_t i = 0; r == 0 && i < plan->n_volumes; i++)
+        r = fill_volume(t, &plan->volumes[i], &spec->volume[i], err);
+    return r;
+}
+
+/* The slots that the surviving site's volumes have: the order of the document is only that of the
+ * first activation. What the document has and that site not yet is added later, as ever. */
+static int fill_slots(struct site_step *t, struct gw_plan_spec *spec, struct gw_error *err)
+{
+    CLEANUP_SITE_JSON json_t *answer = NULL;
+    int r =
+        site_mate_call(t->site, t->plan->peer, "slots", json_pack("{s:s}", "plan", t->plan->name),
+                       SITE_DP_CALL_MS, &answer, NULL, err);
+    const json_t *slots = json_object_get(answer, "slots"), *name;
+    if (r < 0 || json_array_size(slots) == 0 || json_array_size(slots) > GW_VOLUMES_MAX)
+        return r < 0 ? r : gw_error_set(err, -EPROTO, "site %s has no slots", t->plan->peer);
+    size_t i;
+    json_array_foreach(slots, i, name)
+    {
+        const struct gw_planfile_volume *v =
+            gw_planfile_volume(t->doc->plan, json_is_string(name) ? json_string_value(name) : "");
+        spec->volume[i] = (struct gw_plan_volume_spec){ .empty = v == NULL };
+        if (v == NULL && json_string_length(name) > 0)
+            return gw_error_set(err, -EAGAIN,
+                                "volume '%s' is being removed at %s: wait until it is",
+                                json_string_value(name), t->plan->peer);
+        r = v != NULL ? fill_volume(t, v, &spec->volume[i], err) : 0;
+        if (r < 0)
+            return r;
     }
+    spec->n_volumes = (uint32_t)json_array_size(slots);
     return 0;
 }
 
@@ -85,6 +119,8 @@ static int create(struct site_step *t, bool active, struct gw_error *err)
     if (spec == NULL)
         return gw_error_set(err, -ENOMEM, "out of memory");
     int r = fill_spec(t, active, spec, err);
+    if (r == 0 && site_true(t->params, "replaced"))
+        r = fill_slots(t, spec, err);
     if (r == 0)
         r = site_dp_paths(t->site, t->plan, &at, err);
     if (r == 0)

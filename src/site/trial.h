@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright the godwit authors
 /*
- * Deliberate misfortune in the middle of a run, for tests: the daemon dies or stands still at a
- * named moment of a named step.
+ * Deliberate misfortune in the middle of a run, or of a change of volumes, for tests: the daemon
+ * dies or stands still at a named moment of a named step.
  *
  * With GODWIT_RUN_TRIALS=DIR in its environment, godwitd looks at each moment (run/world.h) for the
  * file DIR/STEP.MOMENT, "undo_STEP.MOMENT" where a step is taken back, ".remote" behind it where
@@ -14,7 +14,7 @@
  *
  * Without the variable, which is the case outside of tests, nothing is looked at.
  *
- * Any thread of a run.
+ * Any thread.
  */
 #pragma once
 
@@ -27,3 +27,6 @@ struct site;
 void site_trial_at(struct site *s, const char *name);
 
 bool site_trial(void *site, enum gw_run_moment moment, const struct gw_run_call *call, bool remote);
+/* A moment outside of runs by its whole name: "volumes.prepared" (both sites are ready),
+ * "volumes.stored" (the document too), "volumes.made" (one of its volumes). */
+void site_trial_at(struct site *s, const char *name);

@@ -7,6 +7,7 @@
 #include "control/message.h"
 #include "site/dataplane.h"
 #include "site/mates.h"
+#include "site/volumes.h"
 
 #include <string.h>
 
@@ -185,10 +186,11 @@ static json_t *volumes_json(const struct gw_planfile *plan, const json_t *dp)
     json_t *a = json_array();
     for (size_t i = 0; i < plan->n_volumes; i++) {
         const struct gw_planfile_volume *x = &plan->volumes[i];
-        json_array_append_new(a,
-                              json_pack("{s:s, s:I, s:{s:s, s:s}, s:o}", "name", x->name, "bytes",
-                                        (json_int_t)x->size_bytes, "at", plan->home, x->at.home,
-                                        plan->dr, x->at.dr, "dirty_bytes", dirty_of(dp, x->name)));
+        const char *word = site_volumes_word(dp, x);
+        json_array_append_new(a, json_pack("{s:s, s:I, s:{s:s, s:s}, s:o, s:s?}", "name", x->name,
+                                           "bytes", (json_int_t)x->size_bytes, "at", plan->home,
+                                           x->at.home, plan->dr, x->at.dr, "dirty_bytes",
+                                           dirty_of(dp, x->name), "changing", word));
     }
     return a;
 }

@@ -76,11 +76,11 @@ def crash_at(name):
     return {"GODWIT_CRASH_POINT": name} if name else {}
 
 
-def control_call(path, cmd, timeout=DEADLINE_S, **args):
+def control_call(socket_path, cmd, timeout=DEADLINE_S, **args):
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as s:
         s.settimeout(timeout)
         try:
-            s.connect(path)
+            s.connect(socket_path)
             s.sendall(json.dumps(dict(args, cmd=cmd)).encode() + b"\n")
             with s.makefile("rb") as lines:
                 for line in lines:
