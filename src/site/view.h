@@ -32,7 +32,8 @@ struct site_view {
 
     /* The run that is on, as its row says here; id "" if there is none. */
     char run[40], operation[32], run_state[32], step[32];
-    /* It stands still because a site cannot record what it does; shown as halted. "": it does not. */
+    /* It stands still because a site cannot record what it does; shown as halted. "": it does not.
+     */
     char run_why[SITE_WHY_TEXT];
     unsigned choices;
 
