@@ -23,10 +23,8 @@
 struct site;
 
 /* As gw_run_world.crash; never says true: it is the real thing. */
-/* The same at a moment that belongs to no step, by its name: DIR/NAME. Any thread. */
-void site_trial_at(struct site *s, const char *name);
-
 bool site_trial(void *site, enum gw_run_moment moment, const struct gw_run_call *call, bool remote);
-/* A moment outside of runs by its whole name: "volumes.prepared" (both sites are ready),
- * "volumes.stored" (the document too), "volumes.made" (one of its volumes). */
+/* A moment outside of steps by its whole name, DIR/NAME: "action.after_create" (a run is durable,
+ * its request not answered), "volumes.prepared" (both sites are ready), "volumes.stored" (the
+ * document too), "volumes.made" (one of its volumes). */
 void site_trial_at(struct site *s, const char *name);
