@@ -67,7 +67,7 @@ static void amount(const struct gw_loss *l, char *ret, size_t size)
     char bytes[GW_SIZE_TEXT], ms[GW_DURATION_TEXT];
     gw_size_format(l->bytes, bytes);
     gw_forecast_duration(l->ms, ms);
-    if (l->ms == GW_NOT_KNOWN)
+    if (l->ms == GW_NOT_KNOWN || l->ms == 0) /* pending for less than can be told */
         snprintf(ret, size, "%s", bytes);
     else
         snprintf(ret, size, "%s of the last %s", bytes, ms);

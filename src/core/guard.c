@@ -118,7 +118,9 @@ size_t gw_guards_check(enum gw_request r, const struct gw_guard_facts *f,
             .looks_at = text->looks_at,
             .value = f->value[row->guard],
             .limit = f->limit[row->guard],
-            .sentence = v == GW_GUARD_PASSED ? "" : text->sentence,
+            .sentence = v == GW_GUARD_PASSED                               ? ""
+                        : v == GW_GUARD_NOT_KNOWN && text->unknown != NULL ? text->unknown
+                                                                           : text->sentence,
             .way_out = v == GW_GUARD_PASSED ? "" : text->way_out,
         };
     }

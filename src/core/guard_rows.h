@@ -10,6 +10,7 @@ struct gw_guard_text {
     const char *looks_at; /* a noun: "the data link" */
     const char *sentence; /* why it refuses */
     const char *way_out;
+    const char *unknown; /* instead of sentence where nobody knows; NULL: the same words */
 };
 extern const struct gw_guard_text gw_guard_texts[GW_GUARD_MAX];
 

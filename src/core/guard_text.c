@@ -43,7 +43,9 @@ const struct gw_guard_text gw_guard_texts[GW_GUARD_MAX] = {
                            "godwit site test names the layer that fails" },
     [GW_GUARD_PLANS_EQUAL] = { "plans-equal", "version and hash of the plan at both sites",
                                "the sites have different versions of {plan}",
-                               "godwit plan apply -f FILE again, with both sites up" },
+                               "godwit plan apply -f FILE again, with both sites up",
+                               "the other site was not heard: whether it has this version of "
+                               "{plan} is not known" },
     [GW_GUARD_VERSION_CURRENT] = { "version-current", "the version that the edit is based on",
                                    "{plan} was changed meanwhile",
                                    "godwit plan show {plan}, and edit that" },

@@ -309,6 +309,9 @@ static int decide_and_perform(struct gw_run_driver *d, enum gw_run_advance *ret,
         return 0;
     }
     *ret = GW_ADVANCE_AGAIN;
+    bool waits_here =
+        a.act == GW_ACT_POLL && !gw_step_is_remote(&d->log.op->steps[a.step], &d->log.v, d->log.me);
+    d->polls = waits_here ? d->polls + 1 : 0;
     return perform(d, &a, &asked, ret, ret_end, err);
 }
 
@@ -324,6 +327,8 @@ int gw_run_advance(struct gw_run_driver *d, enum gw_run_advance *ret, uint64_t *
         *ret = GW_ADVANCE_AGAIN;
         r = 0;
     }
+    if (d->polls > 0 && d->polls <= GW_RUN_POLLS_SOON)
+        *ret_until = gw_run_now(d) + GW_RUN_POLL_SOON_MS * GW_NS_PER_MS;
     if (d->dead) {
         *ret = GW_ADVANCE_END;
         *ret_end = GW_RUN_STOPPED;

@@ -30,6 +30,7 @@ struct gw_run_driver {
     uint64_t since_ns;
     uint64_t abort_ns;      /* boot time; 0: never */
     uint64_t not_before_ns; /* a pause after a failure */
+    unsigned polls;         /* of a step here that waits, in a row */
     bool dead;              /* world->crash said so */
 };
 

@@ -43,6 +43,9 @@
 #define GW_RUN_PARAMS_MAX 2048u
 /* A peer that was silent is asked again after so long; waits are polled so often. */
 #define GW_RUN_POLL_MS 1000u
+/* A step here that waits (a first sync, mostly short) is looked at this often at first: */
+#define GW_RUN_POLL_SOON_MS 100u
+#define GW_RUN_POLLS_SOON 300u
 /* A log that grows past this is a loop: the run is halted by refusing to append (-EFBIG). Persons'
  * retries count too; a run of 20 steps needs about 60. */
 #define GW_RUN_ENTRIES_MAX 4000u

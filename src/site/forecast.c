@@ -2,6 +2,7 @@
 // Copyright the godwit authors
 #include "site/forecast.h"
 
+#include "base/checked.h"
 #include "base/size.h"
 #include "catalog/timings.h"
 #include "control/message.h"
@@ -78,6 +79,7 @@ static json_t *outage_json(struct site *s, struct site_plan *p, enum gw_operatio
     struct gw_forecast_step steps[GW_OPERATION_STEPS_MAX];
     struct gw_forecast_outage o;
     json_t *list = json_array();
+    uint64_t runs = GW_NOT_KNOWN; /* of the step that was measured least */
     *ret_ms = GW_NOT_KNOWN;
     if (op == NULL)
         return list;
@@ -92,6 +94,8 @@ static json_t *outage_json(struct site *s, struct site_plan *p, enum gw_operatio
             .p90_ms = t.n > 0 ? t.p90_ms : GW_NOT_KNOWN,
             .target_ms = op->steps[i].target_ms > 0 ? op->steps[i].target_ms : GW_NOT_KNOWN,
         };
+        if (steps[i].in_outage && t.n > 0)
+            runs = GW_MIN(runs, t.n);
         json_array_append_new(list,
                               json_pack("{s:s, s:b, s:I, s:o, s:o, s:o}", "step", name, "in_outage",
                                         steps[i].in_outage, "runs", (json_int_t)t.n, "median_ms",
@@ -102,9 +106,13 @@ static json_t *outage_json(struct site *s, struct site_plan *p, enum gw_operatio
     gw_forecast_outage(steps, op->n_steps, &o);
     if (o.typical.kind == GW_FORECAST_KNOWN)
         *ret_ms = o.typical.ms;
-    return json_pack("{s:o, s:o, s:i, s:i, s:o}", "typical", time_json(&o.typical), "cautious",
-                     time_json(&o.cautious), "guessed_steps", (int)o.guessed, "unknown_steps",
-                     (int)o.missing, "steps", list);
+    const char *basis = o.guessed + o.missing == 0         ? "history"
+                        : o.guessed + o.missing == o.steps ? "targets"
+                                                           : "both";
+    return json_pack("{s:s, s:I, s:o, s:o, s:i, s:i, s:o}", "basis", basis, "runs",
+                     (json_int_t)(runs == GW_NOT_KNOWN ? 0 : runs), "typical",
+                     time_json(&o.typical), "cautious", time_json(&o.cautious), "guessed_steps",
+                     (int)o.guessed, "unknown_steps", (int)o.missing, "steps", list);
 }
 
 /* Bytes that differ, as the source of the flow knows them, and how fast it copies. */
@@ -148,13 +156,19 @@ static json_t *sentences(const char *direction, uint64_t bytes, const struct gw_
         gw_size_format(bytes, size);
         add_sentence(a, "to copy: %s, %s", size, text);
     }
-    uint64_t guessed = site_number(outage, "guessed_steps");
-    add_sentence(a, "outage: typically %s, at worst %s",
-                 site_text(site_at(outage, "typical"), "text"),
-                 site_text(site_at(outage, "cautious"), "text"));
-    if (guessed > 0)
+    unsigned long long guessed = site_number(outage, "guessed_steps");
+    unsigned long long runs = site_number(outage, "runs");
+    const char *typical = site_text(site_at(outage, "typical"), "text");
+    const char *cautious = site_text(site_at(outage, "cautious"), "text");
+    if (strcmp(site_text(outage, "basis"), "targets") == 0)
+        add_sentence(a, "outage: %s, the sum of the steps' target times: nothing was measured yet",
+                     typical);
+    else
+        add_sentence(a, "outage: typically %s, at worst %s, measured in %llu run%s", typical,
+                     cautious, runs, runs == 1 ? "" : "s");
+    if (guessed > 0 && runs > 0)
         add_sentence(a, "of %llu steps nothing was measured yet: their target times are taken",
-                     (unsigned long long)guessed);
+                     guessed);
     gw_forecast_loss_text(loss, text);
     add_sentence(a, "loss: %s", text);
     return a;

@@ -52,6 +52,8 @@ struct gw_dataport {
     bool door_open;
     uint64_t accept_from_ns; /* after a failed accept: not before */
     uint64_t lines_since_ns, lines, untold;
+    char last_why[160]; /* of the last that was sent away */
+    uint64_t same;      /* so often in a row, with none passed on between */
     uint8_t peeked[GW_CLIENTHELLO_BYTES_MAX];
 
     pthread_mutex_t mu; /* guards stats; innermost */
@@ -90,6 +92,18 @@ static bool may_tell(struct gw_dataport *d, uint64_t now)
 
 /* ---- one guest ------------------------------------------------------------------------------- */
 
+/* A source that is sent away comes again each second, for as long as its plan is fenced here: the
+ * 1st, 2nd, 4th, 8th, ... of the same word is told. */
+static bool is_news(struct gw_dataport *d, const char *why)
+{
+    if (strncmp(d->last_why, why, sizeof d->last_why - 1) != 0) {
+        snprintf(d->last_why, sizeof d->last_why, "%s", why);
+        d->same = 0;
+    }
+    d->same++;
+    return (d->same & (d->same - 1)) == 0;
+}
+
 /* Our end of it is closed; if it was passed on, it lives with another. */
 static void leave(struct gw_dataport *d, struct guest *g)
 {
@@ -110,8 +124,12 @@ static void send_away(struct gw_dataport *d, struct guest *g, uint64_t *counted,
     const uint8_t record[] = { 21, 3, 3, 0, 2, 2 /* fatal */, alert };
 
     count(d, counted);
-    if (may_tell(d, gw_boot_ns()))
-        gw_log(GW_LOG_WARNING, "data port: closed a connection from %s: %s", g->from, why);
+    char times[48] = "";
+    bool news = is_news(d, why);
+    if (d->same > 1)
+        snprintf(times, sizeof times, " (%llu times in a row)", (unsigned long long)d->same);
+    if (news && may_tell(d, gw_boot_ns()))
+        gw_log(GW_LOG_WARNING, "data port: closed a connection from %s: %s%s", g->from, why, times);
     while (recv(g->fd, d->peeked, sizeof d->peeked, MSG_DONTWAIT) > 0) {
     }
     if (alert != 0)
@@ -134,6 +152,7 @@ static void pass_on(struct gw_dataport *d, struct guest *g)
         return;
     }
     count(d, &d->stats.passed);
+    d->same = 0;
     leave(d, g);
 }
 

@@ -80,6 +80,18 @@ def test_both_sites_are_compared_while_in_use(manual):
     pair.check_serves_at(pair.home)
 
 
+def test_a_forecast_says_what_it_goes_by(manual):
+    pair = manual.protected()
+    before = pair.home.get("plans/shop/forecast?to=lisbon")
+    assert (before["outage"]["basis"], before["outage"]["runs"]) == ("targets", 0), before
+    assert any("target times: nothing was measured yet" in s for s in before["sentences"]), before
+    pair.swapped()
+    pair.dr.godwit("failback", "shop")
+    pair.until_phase("PROTECTED")
+    after = pair.home.get("plans/shop/forecast?to=lisbon")["outage"]
+    assert after["runs"] == 1 and after["basis"] in ("history", "both"), after
+
+
 def test_asked_at_either_site_done_where_it_belongs(manual):
     pair = manual.protected()
     run = pair.dr.godwit("switchover", "shop").json["run"]  # asked at the standby

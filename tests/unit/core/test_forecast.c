@@ -160,6 +160,9 @@ static void test_loss(void **state)
     f = dead;
     f.old_answers = f.old_quiet = GW_TRI_YES;
     loss_is(&f, GW_LOSS_KNOWN, "41.0 MiB of the last 3.2 s would be lost");
+    struct gw_loss_facts fresh = f;
+    fresh.pending_ms = 0; /* "of the last 0 ms" tells nobody anything */
+    loss_is(&fresh, GW_LOSS_KNOWN, "41.0 MiB would be lost");
     f.pending_bytes = 0;
     loss_is(&f, GW_LOSS_NONE, "nothing is lost");
     f.repl = GW_LIFE_REPL_UNSYNC; /* nothing pending in the stream says nothing of the map */

@@ -134,6 +134,13 @@ static void test_values_are_passed_on(void **state)
     assert_string_equal(no->limit, "at most 16.0 MiB");
     assert_string_equal(gw_guard_name(no->guard), "lag-in-budget");
     f.ok[GW_GUARD_LAG_IN_BUDGET] = GW_TRI_YES;
+    f.ok[GW_GUARD_PLANS_EQUAL] = GW_TRI_UNKNOWN; /* nobody said that they differ */
+    no = refusal(GW_REQUEST_FAILBACK, &f, checks);
+    assert_non_null(strstr(no->sentence, "was not heard"));
+    f.ok[GW_GUARD_PLANS_EQUAL] = GW_TRI_NO;
+    no = refusal(GW_REQUEST_FAILBACK, &f, checks);
+    assert_non_null(strstr(no->sentence, "different versions"));
+    f.ok[GW_GUARD_PLANS_EQUAL] = GW_TRI_YES;
     f.ok[GW_GUARD_APPROVED] = GW_TRI_NO; /* it waits, and says so */
     size_t n = gw_guards_check(GW_REQUEST_FAILBACK, &f, checks);
     assert_null(gw_guards_refusal(checks, n));

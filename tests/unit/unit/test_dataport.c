@@ -4,6 +4,7 @@
 
 #include "base/checked.h"
 #include "base/clock.h"
+#include "base/log.h"
 #include "certs.h"
 #include "engine/server_name.h"
 #include "engine/transport.h"
@@ -222,6 +223,33 @@ static void two_plans(void **state)
 }
 
 /* A plan that is not here, one whose process is not there: told apart, also by who calls. */
+static unsigned told; /* by the data port's thread; read when it has ended */
+
+static void hear(enum gw_log_level level, const char *line)
+{
+    told += level == GW_LOG_WARNING && strstr(line, "closed a connection") != NULL;
+}
+
+/* Who comes again and again to a plan that is not served is told of the 1st, 2nd, 4th, 8th time. */
+static void told_ever_less(void **state)
+{
+    (void)state;
+    struct gw_dataport *d = begin(0);
+    char name[GW_SERVER_NAME_TEXT];
+    gw_server_name_format(&uuid[0], name);
+    told = 0;
+    gw_log_sink(hear);
+    for (unsigned i = 0; i < 9; i++) {
+        struct caller c;
+        call(&c, d, name);
+        pthread_join(c.thread, NULL);
+        assert_int_equal(c.result, -EPROTO);
+    }
+    gw_dataport_stop(d);
+    gw_log_sink(NULL);
+    assert_int_equal(told, 4);
+}
+
 static void nobody_home(void **state)
 {
     (void)state;
@@ -496,11 +524,11 @@ static int tear_down(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(two_plans),    cmocka_unit_test(nobody_home),
-        cmocka_unit_test(not_tls),      cmocka_unit_test(slow),
-        cmocka_unit_test(byte_by_byte), cmocka_unit_test(full_house),
-        cmocka_unit_test(slow_process), cmocka_unit_test(probes),
-        cmocka_unit_test(addresses),
+        cmocka_unit_test(two_plans),      cmocka_unit_test(nobody_home),
+        cmocka_unit_test(told_ever_less), cmocka_unit_test(not_tls),
+        cmocka_unit_test(slow),           cmocka_unit_test(byte_by_byte),
+        cmocka_unit_test(full_house),     cmocka_unit_test(slow_process),
+        cmocka_unit_test(probes),         cmocka_unit_test(addresses),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }
