@@ -86,6 +86,12 @@ void site_monitor_saw(struct site *s, struct site_plan *p, enum gw_svc svc)
 /* ---- workloads --------------------------------------------------------------------------------
  */
 
+/* A source that came back by itself serves once it has heard of the other site. */
+static bool waits(const char *service)
+{
+    return strcmp(service, "waiting") == 0;
+}
+
 static enum gw_svc judge(const struct site_workload_state *st, const char *service, bool fenced)
 {
     bool serving = strcmp(service, "serving") == 0;
@@ -100,7 +106,9 @@ static enum gw_svc judge(const struct site_workload_state *st, const char *servi
         return GW_SVC_UNKNOWN;
     if (st->all_stopped)
         return GW_SVC_STOPPED;
-    return st->all_running && st->healthy ? GW_SVC_RUNNING : GW_SVC_DEGRADED;
+    /* The next look at its health may be half a minute away: by its volumes it cannot be healthy.
+     */
+    return st->all_running && st->healthy && !waits(service) ? GW_SVC_RUNNING : GW_SVC_DEGRADED;
 }
 
 /* The worst of what was seen, in words. */
@@ -147,6 +155,8 @@ static void look_at(struct site *s, struct site_plan *p)
     enum gw_svc svc = judge(&st, site_text(dp, "service"), json_is_string(site_at(ours, "fenced")));
     char text[sizeof p->seen.text];
     say(report, text);
+    if (text[0] == '\0' && waits(site_text(dp, "service")))
+        snprintf(text, sizeof text, "its volumes are not served: they wait for site %s", p->peer);
     LOCK_SCOPE(&s->mu);
     bool news = p->seen.boot_ns == 0 || p->seen.svc != svc || strcmp(p->seen.text, text) != 0;
     p->seen.svc = svc;

@@ -46,6 +46,7 @@ class Stage:
     def __init__(self):
         self.manual = self.pair = None
         self.sound = False
+        self.lost = frozenset()  # what a failover was known to lose
 
     def nearly_full(self):
         """The ledger fills its volume: a record a block."""
@@ -54,12 +55,13 @@ class Stage:
 
     def get(self):
         if self.sound and self.nearly_full():
-            self.pair.check_history()
+            self.pair.check_history(self.lost)
             self.sound = False
         if not self.sound:
             self.close()
             self.manual = daemons.Manual()
             self.pair = self.manual.protected(proxies=True)
+            self.lost = frozenset()
         self.sound = False
         return self.pair
 
@@ -94,10 +96,11 @@ def strike(pair, victim, coordinator, peer, old, new):
     return []
 
 
-def settle(pair, run):
-    """The run's end, by the way out that a person would take: a halted run is asked to go on."""
+def settle(pair, run, at=None):
+    """The run's end, by the way out that a person would take: a halted run is asked to go on. at: the
+    only site that is there."""
     for _ in range(4):
-        site = pair.home if pair.home.run(run)["coordinator"] == "madrid" else pair.dr
+        site = at or (pair.home if pair.home.run(run)["coordinator"] == "madrid" else pair.dr)
         row = site.until_run(run, *daemons.ENDED, "HALTED")
         if row["state"] != "HALTED":
             return row
