@@ -99,14 +99,16 @@ def test_the_disk_of_the_other_site_is_full_before_the_handover(manual):
 @torture
 @pytest.mark.parametrize("kind", ["tmpfs", "ext4"])
 def test_the_disk_is_full_while_nothing_goes_on(manual, kind):
-    """Requests are refused, service and what can be seen go on; a daemon that dies meanwhile says why
-    it does not start, or starts."""
+    """Requests are refused, service and what can be seen go on; a daemon that dies meanwhile starts."""
     pair = manual.protected(small=("madrid", kind))
     fill(pair)
     for s in pair.sites:
         s.until("the full disk to be told", lambda x: "CAPACITY" in x["reasons"])
     answer = pair.home.godwit("switchover", "shop", code=FAILED)
     assert NO_ROOM in answer.err and pair.home.state in answer.err, answer
+    pair.home.kill()
+    pair.home.start()
+    pair.home.until("the full disk to be told again", lambda x: "CAPACITY" in x["reasons"])
     pair.plan.until_acknowledged("madrid", 1)
     pair.disk.free()
     pair.home.until("room", lambda x: "CAPACITY" not in x["reasons"])
