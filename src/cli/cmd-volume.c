@@ -79,7 +79,7 @@ int cli_cmd_volume_add(struct gw_term *t)
         return r;
     r = cli_send(t, "POST", gw_http_path("/api/v1/plans/{}/volumes", cli_operand(t, 0)),
                  json_incref(body), &answer);
-    return r < 0 ? r : cli_answer(t, answer, "Added; the other site is being seeded with it.");
+    return r < 0 ? r : cli_answer(t, answer, "Added at both sites, empty.");
 }
 
 int cli_cmd_volume_remove(struct gw_term *t)

@@ -80,9 +80,9 @@ json_t *gw_describe_volumes(const struct gw_side_volume *v, uint32_t n)
     for (uint32_t i = 0; i < n; i++) {
         if (gw_slot_is_empty(&v[i]))
             continue;
-        json_array_append_new(a,
-                              json_pack("{s:s, s:o, s:o}", "name", v[i].name, "uuid",
-                                        gw_describe_uuid(&v[i].uuid), "bytes", number(v[i].bytes)));
+        json_array_append_new(a, json_pack("{s:s, s:o, s:o, s:o}", "name", v[i].name, "uuid",
+                                           gw_describe_uuid(&v[i].uuid), "bytes",
+                                           number(v[i].bytes), "slot", number(i)));
     }
     return a;
 }

@@ -24,7 +24,7 @@ json_t *gw_describe_time(uint64_t wall_ns);        /* "2026-11-21T22:57:03Z", nu
 json_t *gw_describe_lineage(const struct gw_meta *m, const struct gw_lineage *l);
 /* {row, action, source, target, diverged, compare_all, fork_seq, sentence}; sites by name */
 json_t *gw_describe_verdict(const struct gw_meta *m, const struct gw_verdict *v);
-/* [{name, uuid, bytes}] */
+/* [{name, uuid, bytes, slot}] */
 json_t *gw_describe_volumes(const struct gw_side_volume *v, uint32_t n);
 /* What meta says of a plan directory: plan, plan_uuid, site, peer_site, role, clean, consistent,
  * blank, epoch, uuid, seq, journal_pos, recorded, pending, token, released, volumes, ... */

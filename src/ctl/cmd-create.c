@@ -59,6 +59,19 @@ static int described_volume(struct gw_term *c, const char *file, const json_t *j
     return described_name(c, file, json_object_get(j, "name"), v->name, sizeof v->name);
 }
 
+/* The next volume in the slot that it has there; slots between are empty. */
+static int described_slot(struct gw_term *c, const char *file, const json_t *v,
+                          struct gw_plan_spec *spec)
+{
+    const json_t *slot = json_object_get(v, "slot");
+    json_int_t at = json_is_integer(slot) ? json_integer_value(slot) : spec->n_volumes;
+    if (at < spec->n_volumes || at >= GW_VOLUMES_MAX)
+        return bad_description(c, file, "the slots of the volumes are wrong");
+    while (spec->n_volumes < at)
+        spec->volume[spec->n_volumes++].empty = true;
+    return described_volume(c, file, v, &spec->volume[spec->n_volumes++]);
+}
+
 static int read_description(struct gw_term *c, const char *file, struct gw_plan_spec *spec,
                             json_t **ret)
 {
@@ -81,10 +94,9 @@ static int read_description(struct gw_term *c, const char *file, struct gw_plan_
         r = described_name(c, file, json_array_get(sites, i), spec->site_name[i],
                            sizeof spec->site_name[i]);
     for (size_t i = 0; r == 0 && i < json_array_size(volumes); i++)
-        r = described_volume(c, file, json_array_get(volumes, i), &spec->volume[i]);
+        r = described_slot(c, file, json_array_get(volumes, i), spec);
     if (r != 0)
         return r;
-    spec->n_volumes = (uint32_t)json_array_size(volumes);
     *ret = json_incref(j);
     return 0;
 }
@@ -168,8 +180,11 @@ static int split_volume(struct gw_term *c, const char *text, struct gw_plan_volu
 static int no_such_volume(struct gw_term *c, const struct gw_plan_spec *spec, const char *name)
 {
     const char *names[GW_VOLUMES_MAX + 1] = { NULL };
-    for (uint32_t i = 0; i < spec->n_volumes; i++)
-        names[i] = spec->volume[i].name;
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < spec->n_volumes; i++) {
+        if (!spec->volume[i].empty)
+            names[n++] = spec->volume[i].name;
+    }
     const char *near = gw_term_nearest(name, names);
     return gw_term_usage(c, "--volume %s: the plan has no such volume%s%s%s", name,
                          near != NULL ? "; did you mean '" : "", near != NULL ? near : "",
@@ -211,7 +226,7 @@ static int take_volumes(struct gw_term *c, struct gw_plan_spec *spec, bool like)
             return r;
     }
     for (uint32_t i = 0; i < spec->n_volumes; i++) {
-        if (spec->volume[i].path[0] == '\0')
+        if (spec->volume[i].path[0] == '\0' && !spec->volume[i].empty)
             return gw_term_usage(c, "the plan also has the volume '%s': --volume %s=PATH",
                                  spec->volume[i].name, spec->volume[i].name);
     }

@@ -210,6 +210,10 @@ int gw_plan_store_meta(struct gw_plan *p, struct gw_error *err)
 
 int gw_plan_check_store(const struct gw_plan *p, struct gw_error *err)
 {
+    if (p->reshape_failed)
+        return gw_error_set(err, -EIO,
+                            "a change of volumes is stored and could not be followed; restart the "
+                            "plan");
     return gw_metafile_check(p->metafile, err);
 }
 

@@ -41,6 +41,7 @@ struct gw_plan {
     struct gw_metafile *metafile;
     struct gw_meta meta;
     bool slot_lost;         /* a meta slot was damaged when the plan was opened (R20) */
+    bool reshape_failed;    /* a change of volumes is in meta and not in memory */
     bool confirmed;         /* a crashed active was confirmed in this process's life */
     uint64_t map_damaged;   /* map pages found damaged, now all dirty */
     uint64_t hot_recovered; /* extents found hot at open */
@@ -88,8 +89,9 @@ void gw_plan_close(struct gw_plan *p);
 
 /* Durable when it returns 0. Call with p->mu held. */
 int gw_plan_store_meta(struct gw_plan *p, struct gw_error *err);
-/* 0, or the error of a store that failed: memory may be ahead of the disk or behind it, and only
- * the next open can tell (R20). A side that sees it fails, whatever it was doing. p->mu held. */
+/* 0, or the error of a store (or of a change of volumes) that failed: memory may be ahead of the
+ * disk or behind it, and only the next open can tell (R20). A side that sees it fails, whatever it
+ * was doing. p->mu held. */
 int gw_plan_check_store(const struct gw_plan *p, struct gw_error *err);
 /* A peer knows of this epoch: it is never taken here (P1), also after a crash. p->mu held. */
 int gw_plan_saw_epoch(struct gw_plan *p, uint64_t epoch, struct gw_error *err);

@@ -236,7 +236,10 @@ static int commit(struct gw_plan *p, const struct gw_reshape *c, int slot, struc
         with(arg);
     int r = gw_plan_store_meta(p, err);
     gw_crash_point(p->io, "reshape.stored");
-    return r < 0 ? r : follow_meta(p, c, slot, o, err);
+    if (r == 0)
+        r = follow_meta(p, c, slot, o, err);
+    p->reshape_failed = r < 0;
+    return r;
 }
 
 /* What nothing names any more. The file itself is its owner's again. */

@@ -17,6 +17,11 @@
 
 void gw_source_publish_volumes(struct gw_source *s)
 {
+    const struct gw_reshape *c = &s->plan->meta.pending_shape;
+    /* Of an earlier life: the target may have removed it, so nobody writes to it here. */
+    if (c->kind == GW_RESHAPE_REMOVE)
+        s->leaving =
+            gw_slot_by_uuid(s->plan->meta.volume, s->plan->meta.n_volumes, &c->volume.uuid);
     for (unsigned i = 0; i < s->plan->meta.n_volumes; i++)
         s->volume_bytes[i] = s->plan->meta.volume[i].bytes;
 }

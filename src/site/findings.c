@@ -29,15 +29,16 @@ static uint64_t size_of(int fd, const struct stat *st)
     return (uint64_t)st->st_size;
 }
 
+/* `protected`: the plan is, and both sites make what is new themselves. */
 static void check_volume(json_t *out, const struct gw_planfile_volume *v, const char *path,
-                         bool active)
+                         bool active, bool protected)
 {
     char check[96], value[PATH_MAX + 80], want[GW_SIZE_TEXT], have[GW_SIZE_TEXT];
     struct stat st;
     snprintf(check, sizeof check, "volume %s", v->name);
     CLEANUP_CLOSE int fd = open(path, O_RDONLY | O_CLOEXEC);
     gw_size_format(v->size_bytes, want);
-    if (fd < 0 && errno == ENOENT && !active) {
+    if (fd < 0 && errno == ENOENT && (!active || protected)) {
         snprintf(value, sizeof value, "'%s' will be made, %s", path, want);
         add(out, check, true, value, "");
     } else if (fd < 0 || fstat(fd, &st) < 0) {
@@ -46,6 +47,11 @@ static void check_volume(json_t *out, const struct gw_planfile_volume *v, const 
     } else {
         gw_size_format(size_of(fd, &st), have);
         bool same = size_of(fd, &st) == v->size_bytes;
+        if (protected && S_ISREG(st.st_mode) && size_of(fd, &st) < v->size_bytes) {
+            snprintf(value, sizeof value, "'%s' has %s and will be made %s", path, have, want);
+            add(out, check, true, value, "");
+            return;
+        }
         snprintf(value, sizeof value, "'%s' has %s, the plan says %s", path, have, want);
         add(out, check, same, value, same ? "" : "give the volume its real size");
     }
@@ -72,6 +78,18 @@ static void check_peer(json_t *out, struct site *s, const char *peer)
         m.reachable ? "" : "godwit site test names the layer that fails");
 }
 
+static bool is_protected(struct site *s, const char *plan)
+{
+    struct site_plan *p;
+    struct gw_error none = { 0 };
+    CLEANUP_SITE_JSON json_t *ours = NULL, *theirs = NULL;
+    uint64_t age;
+    if (site_plan_find(s, plan, &p, &none) < 0)
+        return false;
+    site_sides(s, p, &ours, &theirs, &age);
+    return site_true(ours, "activated");
+}
+
 json_t *site_edit_findings(struct site *s, const struct gw_planfile *plan, bool ask_peer)
 {
     json_t *out = json_array();
@@ -81,9 +99,10 @@ json_t *site_edit_findings(struct site *s, const struct gw_planfile *plan, bool 
             "apply it at one of its sites");
         return out;
     }
+    bool protected = is_protected(s, plan->plan);
     for (size_t i = 0; i < plan->n_volumes; i++)
         check_volume(out, &plan->volumes[i], gw_planfile_path(plan, &plan->volumes[i], s->name),
-                     strcmp(plan->home, s->name) == 0);
+                     strcmp(plan->home, s->name) == 0, protected);
     check_room(out, s, plan);
     if (ask_peer)
         check_peer(out, s, peer);

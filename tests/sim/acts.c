@@ -97,6 +97,73 @@ void act_point(void)
         site_call(s, ours ? do_source_point : do_replica_point, &r);
 }
 
+/* ---- volumes --------------------------------------------------------------------------------- */
+
+/* A volume that no client uses: what it holds is always zeros, at both sites. */
+#define EXTRA "extra"
+#define EXTRA_PATH "/extra"
+
+static struct gw_reshape change; /* that is asked for */
+
+static int do_prepare(struct site *s, struct gw_error *err)
+{
+    return s->plan ? gw_plan_prepare_change(s->plan, &change, EXTRA_PATH, err) : -ESRCH;
+}
+
+static int do_change(struct site *s, struct gw_error *err)
+{
+    return s->source ? gw_source_change(s->source, &change, 5000, err) : -ESRCH;
+}
+
+/* Both sites are made ready, the standby first; then the source is asked. */
+static void ask_for_change(struct site *s)
+{
+    int r;
+    struct site *t = site_peer(s);
+    sim_trace("site%d: %s '%s', %llu bytes", s->id, gw_reshape_name(change.kind),
+              change.volume.name, (unsigned long long)change.volume.bytes);
+    if (t->run == RUN_REPLICA && site_runs(t) && site_call(t, do_prepare, &r) && r == 0 &&
+        s->run == RUN_SOURCE && site_call(s, do_prepare, &r) && r == 0 && s->run == RUN_SOURCE)
+        site_call(s, do_change, &r);
+}
+
+static void grow_one(struct site *s)
+{
+    const struct gw_side_volume *v = &s->plan->meta.volume[sim_below(model_volumes())];
+    change = (struct gw_reshape){ GW_RESHAPE_GROW, *v };
+    change.volume.bytes += sim_between(1, 3000) * MODEL_CELL;
+    ask_for_change(s);
+}
+
+/* Added if it is not there, else removed. */
+static void turn_extra(struct site *s)
+{
+    const struct gw_meta *m = &s->plan->meta;
+    int slot = gw_slot_by_name(m->volume, m->n_volumes, EXTRA);
+    change = (struct gw_reshape){ .kind = slot < 0 ? GW_RESHAPE_ADD : GW_RESHAPE_REMOVE };
+    if (slot >= 0)
+        change.volume = m->volume[slot];
+    else {
+        change.volume.uuid = gw_volume_uuid(&m->plan, EXTRA);
+        change.volume.bytes = sim_between(1, 4000) * MODEL_CELL;
+        snprintf(change.volume.name, sizeof change.volume.name, EXTRA);
+    }
+    ask_for_change(s);
+}
+
+void act_change_volumes(void)
+{
+    for (unsigned i = 0; i < 3; i++) {
+        struct site *s = operator_source();
+        if (!s || !s->plan)
+            return;
+        if (i == 2)
+            grow_one(s);
+        else
+            turn_extra(s);
+    }
+}
+
 void act_verify(void)
 {
     int r;
@@ -418,7 +485,7 @@ static void act_resync(void)
 
 void act_random(void)
 {
-    switch (sim_below(18)) {
+    switch (sim_below(19)) {
     case 0:
     case 1:
         act_kill();
@@ -463,6 +530,9 @@ void act_random(void)
         break;
     case 16:
         act_break_resync();
+        break;
+    case 17:
+        act_change_volumes();
         break;
     default:
         act_restart();

@@ -13,6 +13,7 @@ void act_failover(enum failover how);
 void act_handover(bool may_call_off);
 void act_fill_journal(void); /* until the standby has no room for another segment */
 void act_point(void);
+void act_change_volumes(void); /* one is added and removed, one grows */
 void act_verify(void);
 void act_restart(void); /* one or both processes end cleanly and start again */
 void act_link_loss(uint64_t ms);

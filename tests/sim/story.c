@@ -108,6 +108,7 @@ static void quick_round(void)
     act_load(sim_between(100, 800));
     act_point();
     act_load(sim_between(100, 800));
+    act_change_volumes();
     for (unsigned round = 0; round < 2; round++) {
         act_failover(round == 0 ? FAILOVER_NEWEST : FAILOVER_POINT);
         must_settle("after a failover");
@@ -117,6 +118,7 @@ static void quick_round(void)
         must_settle("after a restart");
         act_handover(false);
         must_settle("after a handover");
+        act_change_volumes();
         if (sim_one_in(2))
             act_handover(false);
         act_load(sim_between(100, 800));

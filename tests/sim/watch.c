@@ -204,6 +204,9 @@ void watch_equal(void)
     if (d[0])
         sim_fail("both sides say that they are equal, but %s", d);
     struct site *a = world.site[0].run == RUN_SOURCE ? &world.site[0] : &world.site[1];
+    const struct gw_meta *m = &a->plan->meta, *n = &site_peer(a)->plan->meta;
+    if (!gw_shape_equal(m->volume, m->n_volumes, n->volume, n->n_volumes))
+        sim_fail("both sides say that they are equal, but their volumes are not the same");
     struct image now;
     image_take(&now, a->id);
     site_sample(a);

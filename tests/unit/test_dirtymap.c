@@ -209,7 +209,7 @@ static void test_create(void **state)
                      -ENOENT);
     assert_int_equal(gw_dirtymap_open(io, PATH, &epoch_a, BYTES, false, NULL, &m, NULL, &err),
                      -EINVAL);
-    assert_int_equal(gw_dirtymap_open(io, PATH, &volume, BYTES + 1, false, NULL, &m, NULL, &err),
+    assert_int_equal(gw_dirtymap_open(io, PATH, &volume, BYTES - 1, false, NULL, &m, NULL, &err),
                      -EINVAL);
     assert_null(m);
     memdisk_power_loss(d, PAGE, memdisk_pick_old, NULL); /* created means durable */
@@ -938,6 +938,123 @@ static void *mark_many(void *arg)
     return NULL;
 }
 
+/* ---- growing --------------------------------------------------------------------------------- */
+
+#define LARGER (BYTES * 40 + 512)
+
+static void check_grown(struct gw_dirtymap *m)
+{
+    assert_int_equal(gw_bitmap_size(gw_dirtymap_fine(m)),
+                     (LARGER + GW_BLOCK_BYTES - 1) / GW_BLOCK_BYTES);
+    assert_int_equal(gw_bitmap_count(gw_dirtymap_fine(m)), 2);
+    assert_true(gw_bitmap_test(gw_dirtymap_fine(m), 1));
+    assert_true(gw_bitmap_test(gw_dirtymap_fine(m), BLOCKS - 1));
+    assert_int_equal(gw_bitmap_count(gw_dirtymap_coarse(m)), 1);
+    struct gw_uuid uuid;
+    uint64_t seq;
+    gw_dirtymap_get_cleared(m, &uuid, &seq);
+    assert_true(gw_uuid_equal(&uuid, &epoch_a));
+    assert_int_equal(seq, 9);
+}
+
+static struct gw_dirtymap *open_larger(struct memdisk *d, bool read_only)
+{
+    struct gw_error err = { 0 };
+    struct gw_dirtymap *m = NULL;
+    uint64_t damaged = 1;
+    assert_int_equal(
+        gw_dirtymap_open(memdisk_io(d), PATH, &volume, LARGER, read_only, NULL, &m, &damaged, &err),
+        0);
+    assert_int_equal(damaged, 0);
+    return m;
+}
+
+static struct memdisk *disk_to_grow(void)
+{
+    struct memdisk *d = disk_with_map();
+    struct gw_dirtymap *m = open_map(d);
+    gw_dirtymap_mark(m, GW_BLOCK_BYTES, 1);
+    gw_dirtymap_mark(m, BYTES - 1, 1);
+    gw_dirtymap_mark_coarse(m, 0, 1);
+    gw_dirtymap_cleared_through(m, &epoch_a, 9);
+    persist(m);
+    gw_dirtymap_close(m);
+    return d;
+}
+
+static void test_grow(void **state)
+{
+    struct memdisk *d = disk_to_grow();
+    struct gw_error err = { 0 };
+    struct gw_dirtymap *m = open_map(d);
+    const struct gw_dirtymap *same = m;
+    assert_int_equal(gw_dirtymap_grow(m, LARGER, &err), 0);
+    assert_ptr_equal(m, same);
+    check_grown(m);
+    assert_false(gw_dirtymap_unsaved(m));
+    memdisk_power_loss(d, PAGE, memdisk_pick_old, NULL);
+    gw_dirtymap_close(m);
+    m = open_larger(d, false); /* it was durable */
+    check_grown(m);
+    gw_dirtymap_mark(m, LARGER - 1, 1); /* the new end has a bit */
+    persist(m);
+    gw_dirtymap_close(m);
+    m = open_larger(d, false);
+    assert_int_equal(gw_bitmap_count(gw_dirtymap_fine(m)), 3);
+    gw_dirtymap_close(m);
+    assert_int_equal(
+        gw_dirtymap_open(memdisk_io(d), PATH, &volume, BYTES, false, NULL, &m, NULL, &err),
+        -EINVAL); /* no way back */
+    memdisk_free(d);
+}
+
+/* Meta says that the volume grew, and a crash came before the map did. */
+static void test_grown_by_the_next_open(void **state)
+{
+    struct memdisk *d = disk_to_grow();
+    struct gw_dirtymap *m = open_larger(d, true);
+    check_grown(m);
+    gw_dirtymap_close(m);
+    gw_dirtymap_close(open_map(d)); /* who only looks changes nothing */
+    m = open_larger(d, false);
+    check_grown(m);
+    gw_dirtymap_close(m);
+    m = open_larger(d, false);
+    check_grown(m);
+    gw_dirtymap_close(m);
+    memdisk_free(d);
+}
+
+static void test_grow_without_room(void **state)
+{
+    struct memdisk *d = disk_to_grow();
+    struct gw_error err = { 0 };
+    struct gw_dirtymap *m = open_map(d);
+    memdisk_capacity(d, memdisk_blocks(d) + 1);
+    assert_int_equal(gw_dirtymap_grow(m, LARGER, &err), -ENOSPC);
+    assert_int_equal(gw_bitmap_size(gw_dirtymap_fine(m)), BLOCKS); /* as it was */
+    memdisk_capacity(d, UINT64_MAX);
+    assert_int_equal(gw_dirtymap_grow(m, LARGER, &err), 0);
+    check_grown(m);
+    gw_dirtymap_close(m);
+    memdisk_free(d);
+}
+
+static void test_of_an_empty_slot(void **state)
+{
+    struct gw_error err = { 0 };
+    struct gw_dirtymap *m = gw_dirtymap_none();
+    gw_dirtymap_mark(m, 0, 4096);
+    gw_dirtymap_mark_all_coarse(m);
+    gw_dirtymap_cleared_through(m, &epoch_a, 5);
+    assert_true(gw_dirtymap_empty(m));
+    assert_false(gw_dirtymap_unsaved(m));
+    assert_int_equal(gw_dirtymap_persist(m, &err), 0);
+    gw_dirtymap_requeue(m);
+    gw_dirtymap_clear_all(m);
+    gw_dirtymap_close(m);
+}
+
 static void test_threads(void **state)
 {
     struct memdisk *d = disk_with_map();
@@ -1070,6 +1187,10 @@ int main(void)
         cmocka_unit_test(test_crash_points),
         cmocka_unit_test(test_pages),
         cmocka_unit_test(test_save_copy),
+        cmocka_unit_test(test_grow),
+        cmocka_unit_test(test_grown_by_the_next_open),
+        cmocka_unit_test(test_grow_without_room),
+        cmocka_unit_test(test_of_an_empty_slot),
         cmocka_unit_test(test_threads),
         cmocka_unit_test(test_model),
         cmocka_unit_test(test_real_file),

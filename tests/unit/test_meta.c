@@ -261,7 +261,7 @@ static void test_fields_are_checked(void **state)
 static void newer(uint8_t *slot)
 {
     struct gw_writer w = gw_writer(slot + 8, 4);
-    gw_put_u32(&w, GW_FORMAT + 1);
+    gw_put_u32(&w, GW_META_FORMAT_MAX + 1);
     sum(slot);
 }
 
@@ -273,6 +273,41 @@ static void test_newer_format(void **state)
     newer(slots);
     assert_int_equal(gw_meta_decode(slots, &got, &err), -EPROTONOSUPPORT);
     assert_non_null(strstr(err.msg, "newer godwit"));
+}
+
+static uint32_t format_of(const uint8_t *slot)
+{
+    struct gw_reader r = gw_reader(slot + 8, 4);
+    return gw_get_u32(&r);
+}
+
+/* A plan whose volumes never changed is one that an older godwit reads; any other is not. */
+static void test_changed_volumes(void **state)
+{
+    struct gw_error err = { 0 };
+    one = sample();
+    assert_int_equal(gw_meta_encode(&one, slots, &err), 0);
+    assert_int_equal(format_of(slots), 1);
+    one.pending_shape =
+        (struct gw_reshape){ .kind = GW_RESHAPE_GROW,
+                             .volume = { .uuid = id(7), .bytes = 1 << 20, .name = "data" } };
+    assert_int_equal(gw_meta_encode(&one, slots, &err), -EINVAL); /* of no format */
+    one.reshapes = 3;
+    assert_int_equal(gw_meta_encode(&one, slots, &err), 0);
+    assert_int_equal(format_of(slots), 2);
+    assert_int_equal(gw_meta_decode(slots, &got, &err), 0);
+    assert_int_equal(got.reshapes, 3);
+    assert_int_equal(got.pending_shape.kind, GW_RESHAPE_GROW);
+    assert_string_equal(got.pending_shape.volume.name, "data");
+    assert_int_equal(got.pending_shape.volume.bytes, 1 << 20);
+    assert_true(gw_uuid_equal(&got.pending_shape.volume.uuid, &one.pending_shape.volume.uuid));
+    one.pending_shape = (struct gw_reshape){ .kind = GW_RESHAPE_NONE };
+    assert_int_equal(gw_meta_encode(&one, slots, &err), 0);
+    assert_int_equal(format_of(slots), 2); /* its journal may hold SHAPE records for ever */
+    struct gw_writer w = gw_writer(slots + 8, 4);
+    gw_put_u32(&w, 1); /* the same bytes as an older format: they are too many */
+    sum(slots);
+    assert_int_equal(gw_meta_decode(slots, &got, &err), -EBADMSG);
 }
 
 static void read_file(uint8_t *ret)
@@ -467,17 +502,12 @@ static void test_failure_is_sticky(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_round_trip),
-        cmocka_unit_test(test_encode_refuses),
-        cmocka_unit_test(test_every_byte_counts),
-        cmocka_unit_test(test_fields_are_checked),
-        cmocka_unit_test(test_newer_format),
-        FILE_TEST(test_create_and_store),
-        FILE_TEST(test_torn_store),
-        FILE_TEST(test_damaged_newest),
-        FILE_TEST(test_both_bad),
-        FILE_TEST(test_newer_in_one_slot),
-        FILE_TEST(test_failure_is_sticky),
+        cmocka_unit_test(test_round_trip),        cmocka_unit_test(test_encode_refuses),
+        cmocka_unit_test(test_every_byte_counts), cmocka_unit_test(test_fields_are_checked),
+        cmocka_unit_test(test_newer_format),      cmocka_unit_test(test_changed_volumes),
+        FILE_TEST(test_create_and_store),         FILE_TEST(test_torn_store),
+        FILE_TEST(test_damaged_newest),           FILE_TEST(test_both_bad),
+        FILE_TEST(test_newer_in_one_slot),        FILE_TEST(test_failure_is_sticky),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
