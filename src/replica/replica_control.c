@@ -246,7 +246,7 @@ static const struct gw_control_command commands[] = {
     { "tail", NULL, "the divergent tail that the last assess found, by volume and range", on_tail },
     { "sign", "by", "sign what becomes of this side's divergent tail: kept, then resync", on_sign },
     { "choose", "survivor by", "split brain: name the surviving incarnation", on_choose },
-    { "volume-prepare", GW_CONTROL_CHANGE_ARGS,
+    { "prepare", "change name bytes path uuid",
       "make this side ready for a change of the volumes; nothing is changed", on_volume_prepare },
     { "promote", "point roll_back confirm_alone", "begin a new reign here; the process ends",
       on_promote },

@@ -102,8 +102,7 @@ static int prepare_both(struct site *s, struct site_plan *p, const struct gw_pla
 {
     const char *path = c->volume != NULL ? gw_planfile_path(plan, c->volume, s->name) : NULL;
     int r = prepare_there(s, p, plan, c, err);
-    return r < 0 ? r
-                 : site_dp_call(s, p, request("volume-prepare", c, path), PREPARE_MS, NULL, err);
+    return r < 0 ? r : site_dp_call(s, p, request("prepare", c, path), PREPARE_MS, NULL, err);
 }
 
 int site_volumes_prepare_here(struct site *s, struct site_plan *p, const json_t *params,
@@ -119,8 +118,8 @@ int site_volumes_prepare_here(struct site *s, struct site_plan *p, const json_t 
         return gw_error_set(err, -EPERM, "plan '%s': %s is not its standby", p->name, s->name);
     if (pthread_mutex_trylock(&p->plan_mu) != 0)
         return gw_error_set(err, -EBUSY, "plan '%s': a step is being done at %s", p->name, s->name);
-    int r = site_dp_call(s, p, request("volume-prepare", &c, site_text(params, "path")), PREPARE_MS,
-                         NULL, err);
+    int r = site_dp_call(s, p, request("prepare", &c, site_text(params, "path")), PREPARE_MS, NULL,
+                         err);
     pthread_mutex_unlock(&p->plan_mu);
     return r;
 }

@@ -24,7 +24,7 @@ def arguments(pair, site, change, name, size=None):
 
 
 def prepare(pair, site, *change):
-    site.call("volume-prepare", **arguments(pair, site, *change))
+    site.call("prepare", **arguments(pair, site, *change))
 
 
 def ask(pair, src, dst, *change):
