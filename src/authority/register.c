@@ -23,7 +23,7 @@ static void settle(struct gw_authority *s, int64_t revision, struct gw_authority
     s->d.unresolved = 0;
     if (s->d.holder != gw_self(s))
         s->d.wait = s->waiting = false; /* the takeover that it was for did not land */
-    gw_store(out);
+    gw_store(s, out);
 }
 
 /* What the register says of the epoch that this site knows, too. */
@@ -38,7 +38,7 @@ static void learn_same(struct gw_authority *s, const struct gw_record *rec,
         s->goal = GW_GOAL_NONE;
         gw_close(s, out);
     }
-    gw_store(out);
+    gw_store(s, out);
 }
 
 static void learn(struct gw_authority *s, int64_t revision, const struct gw_record *rec,
@@ -213,7 +213,7 @@ void gw_register_swap(struct gw_authority *s, enum gw_swap kind, struct gw_recor
     }
     s->sync_sent_here |= rec.copy.kind == GW_COPY_SYNC;
     if (store)
-        gw_store(out);
+        gw_store(s, out);
     s->swap = (struct gw_swap_state){ .busy = true, .kind = kind, .id = ++s->serial,
                                       .sent = s->now, .expected = s->revision, .record = rec };
     struct gw_authority_effect *e = gw_effect(out, GW_DO_SWAP);

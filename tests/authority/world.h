@@ -94,7 +94,7 @@ struct options {
     uint64_t seconds;
     bool verbose;
     bool noise; /* WAN noise only: nobody dies */
-    bool deaf_person; /* nobody answers at the console */
+    bool margin; /* T_g is shorter than the law allows */
     struct gw_authority_limits limits;
 };
 
