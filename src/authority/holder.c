@@ -27,7 +27,7 @@ void gw_holder_lapse(struct gw_authority *s, struct gw_authority_effects *out)
     /* Nobody else can be active, or the plan prefers to go on: in portions, so that what is granted
      * ends soon when this ends. */
     if ((gw_is_alone(s) || s->config.availability) && s->grip == GW_GRIP_VALID) {
-        if (passed >= gw_ms(l->renew_ms))
+        if (passed >= gw_ms(l->hold_ms - l->stop_ms)) /* renewals are tried all the same */
             s->valid_from = s->now;
         return;
     }

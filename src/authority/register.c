@@ -127,8 +127,8 @@ void gw_register_swapped(struct gw_authority *s, const struct gw_authority_event
         won(s, ev->revision, in_time, out);
         return;
     }
-    if (s->swap.kind == GW_SWAP_TAKE)
-        s->goal = GW_GOAL_NONE; /* the ground moved: it is judged anew */
+    if (s->swap.kind == GW_SWAP_TAKE && s->goal == GW_GOAL_FAIL_OVER)
+        s->goal = GW_GOAL_NONE; /* the ground moved: it is judged anew. A person's word stands */
     if (ev->has_record && ev->revision > s->revision)
         learn(s, ev->revision, &ev->record, out);
     else
