@@ -38,9 +38,9 @@ struct gw_authority_effect *gw_effect(struct gw_authority_effects *out,
     return e;
 }
 
-void gw_store(struct gw_authority_effects *out)
+void gw_store(const struct gw_authority *s, struct gw_authority_effects *out)
 {
-    gw_effect(out, GW_DO_STORE);
+    gw_effect(out, GW_DO_STORE)->durable = s->d;
 }
 
 /* P1: one's own parity, above everything that was seen. */
@@ -91,7 +91,7 @@ void gw_adopt(struct gw_authority *s, uint64_t epoch, enum gw_seat holder, enum 
             depose(s, out);
         }
     }
-    gw_store(out);
+    gw_store(s, out);
     if (s->d.fenced && held && holder != gw_self(s))
         gw_effect(out, GW_DO_FENCED);
 }
@@ -109,7 +109,7 @@ void gw_reign(struct gw_authority *s, uint64_t epoch, struct gw_authority_effect
     s->grip = GW_GRIP_NONE;
     s->told_service = false;
     s->alone = s->unsync_recorded = false;
-    gw_store(out);
+    gw_store(s, out);
 }
 
 void gw_send(struct gw_authority *s, struct gw_authority_effects *out,
@@ -149,14 +149,14 @@ static void hear(struct gw_authority *s, const struct gw_authority_message *m,
     } else if (m->epoch == s->d.epoch && m->holder == s->d.holder && m->holder != gw_self(s) &&
                m->released_to != s->d.released_to && !s->config.witness) {
         s->d.released_to = m->released_to;
-        gw_store(out);
+        gw_store(s, out);
     } else if (m->epoch > s->d.highest) {
         s->d.highest = m->epoch; /* a number of one's own that was promised and forgotten */
-        gw_store(out);
+        gw_store(s, out);
     }
     if (m->token && !s->d.token && m->holder != gw_self(s) && m->epoch == s->d.epoch) {
         s->d.token = true;
-        gw_store(out);
+        gw_store(s, out);
     }
 }
 
@@ -175,7 +175,7 @@ static void on_message(struct gw_authority *s, const struct gw_authority_message
             s->spoken = true;
             if (s->d.peer_fenced) { /* it answers: whatever was verified, it does not hold */
                 s->d.peer_fenced = false;
-                gw_store(out);
+                gw_store(s, out);
             }
             if (!s->config.witness)
                 gw_pair_spoken(s, m, out);
@@ -232,7 +232,7 @@ static void on_fence(struct gw_authority *s, bool fenced, struct gw_authority_ef
         return;
     }
     s->d.peer_fenced = fenced;
-    gw_store(out);
+    gw_store(s, out);
 }
 
 static enum gw_refusal on_order(struct gw_authority *s, const struct gw_authority_event *ev,
@@ -259,7 +259,7 @@ static enum gw_refusal on_order(struct gw_authority *s, const struct gw_authorit
         return s->config.witness ? gw_challenger_order(s, ev, out) : gw_pair_order(s, ev, out);
     case GW_ORDER_CLEAR:
         s->d.fenced = false;
-        gw_store(out);
+        gw_store(s, out);
         return GW_ALLOWED;
     case GW_ORDER_MAINTENANCE:
         return gw_holder_maintenance(s, ev);
@@ -283,15 +283,16 @@ void gw_serve(struct gw_authority *s, struct gw_authority_effects *out)
 {
     if (s->told_service)
         return;
-    /* A restart between takeover and first service forgets nothing of what was said about loss. */
+    /* Said before it is written down that it was said, and before the path opens: a crash between
+     * has it said twice, never lost. */
     const bool same = s->d.served;
-    if (!same) {
-        s->d.served = true;
-        gw_store(out);
-    }
     struct gw_authority_effect *e = gw_effect(out, GW_DO_SERVE);
     e->claim = same ? GW_CLAIM_SAME : s->d.claim;
     e->watermark = same ? 0 : s->d.claim_watermark;
+    if (!same) {
+        s->d.served = true;
+        gw_store(s, out);
+    }
     s->told_service = true;
 }
 
@@ -333,7 +334,7 @@ static void speak(struct gw_authority *s, struct gw_authority_effects *out)
 static void stop_waiting(struct gw_authority *s, struct gw_authority_effects *out)
 {
     s->waiting = s->d.wait = false;
-    gw_store(out);
+    gw_store(s, out);
 }
 
 static void drive(struct gw_authority *s, struct gw_authority_effects *out)

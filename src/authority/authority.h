@@ -231,7 +231,7 @@ struct gw_authority_event {
 };
 
 enum gw_authority_effect_kind {
-    GW_DO_STORE = 0, /* make the durable state durable, before anything that follows */
+    GW_DO_STORE = 0, /* make `durable` durable, before anything that follows */
     GW_DO_READ,      /* read the register, linearizable: id */
     GW_DO_SWAP,      /* compare-and-swap: id, expected (0: no key), record */
     GW_DO_SEND,      /* to the peer: message */
@@ -240,12 +240,13 @@ enum gw_authority_effect_kind {
     GW_DO_STOP,      /* self-fence: stop the service, it takes up to S; the path is revoked too */
     GW_DO_ALONE,     /* sync: writes that the peer does not have may be acknowledged (on), or not */
     GW_DO_FENCED,    /* another site was promoted: this one is fenced until it is cleared */
-    GW_DO_SERVE,     /* the authority came to this site: claim, watermark, epoch */
+    GW_DO_SERVE,     /* a reign begins: claim, watermark; said again if in doubt */
     GW_DO_MAX,
 };
 
 struct gw_authority_effect {
     enum gw_authority_effect_kind kind;
+    struct gw_authority_durable durable;
     uint64_t id;
     int64_t expected;
     struct gw_record record;

@@ -45,7 +45,7 @@ static inline bool gw_is_alone(const struct gw_authority *s)
 /* authority.c */
 struct gw_authority_effect *gw_effect(struct gw_authority_effects *out,
                                       enum gw_authority_effect_kind kind);
-void gw_store(struct gw_authority_effects *out);
+void gw_store(const struct gw_authority *s, struct gw_authority_effects *out);
 uint64_t gw_next_epoch(const struct gw_authority *s, uint64_t highest);
 void gw_close(struct gw_authority *s, struct gw_authority_effects *out);
 /* Another reign is known: a later epoch. */

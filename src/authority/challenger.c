@@ -176,6 +176,8 @@ void gw_challenger_pursue(struct gw_authority *s, struct gw_authority_effects *o
 void gw_challenger_won(struct gw_authority *s, const struct gw_swap_state *swap, bool in_time,
                        struct gw_authority_effects *out)
 {
+    if (swap->record.epoch < s->d.epoch)
+        return; /* overtaken by a takeover without the register, which is pushed up next */
     s->d.overridden = s->goal == GW_GOAL_FORCE;
     s->goal = GW_GOAL_NONE;
     s->d.incarnation = swap->record.incarnation;

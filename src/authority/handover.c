@@ -60,7 +60,7 @@ enum gw_refusal gw_handover_order(struct gw_authority *s, const struct gw_author
     if (!gw_is_holder(s))
         return GW_REFUSE_NOT_HOLDER;
     s->d.token = true;
-    gw_store(out);
+    gw_store(s, out);
     return GW_ALLOWED;
 }
 
@@ -72,7 +72,7 @@ static void let_go(struct gw_authority *s, struct gw_authority_effects *out)
         s->d.released_to = gw_peer(s);
         s->goal = GW_GOAL_NONE;
         s->grip = GW_GRIP_NONE;
-        gw_store(out); /* durable before the peer can hear of it (contact) */
+        gw_store(s, out); /* durable before the peer can hear of it (contact) */
         return;
     }
     if (!gw_register_ready(s))
@@ -124,7 +124,7 @@ static void make_void(struct gw_authority *s, struct gw_authority_effects *out)
     s->d.token = s->d.sync_sent = false;
     s->d.alone = true;
     s->void_due = false;
-    gw_store(out);
+    gw_store(s, out);
 }
 
 void gw_handover_pursue(struct gw_authority *s, struct gw_authority_effects *out)
@@ -143,7 +143,7 @@ void gw_handover_void(struct gw_authority *s, const struct gw_authority_message 
     const bool theirs = s->d.holder == gw_peer(s) && m->holder == gw_peer(s);
     if (theirs && s->d.token) {
         s->d.token = false;
-        gw_store(out);
+        gw_store(s, out);
     }
     gw_send(s, out,
             (struct gw_authority_message){
@@ -156,5 +156,5 @@ void gw_handover_voided(struct gw_authority *s, const struct gw_authority_messag
     if (!m->granted || !s->void_due)
         return;
     s->void_due = s->d.token = false;
-    gw_store(out);
+    gw_store(s, out);
 }

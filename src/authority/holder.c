@@ -27,7 +27,7 @@ void gw_holder_lapse(struct gw_authority *s, struct gw_authority_effects *out)
     /* Nobody else can be active, or the plan prefers to go on: in portions, so that what is granted
      * ends soon when this ends. */
     if ((gw_is_alone(s) || s->config.availability) && s->grip == GW_GRIP_VALID) {
-        if (passed >= gw_ms(l->renew_ms))
+        if (passed >= gw_ms(l->hold_ms - l->stop_ms)) /* renewals are tried all the same */
             s->valid_from = s->now;
         return;
     }
@@ -127,7 +127,7 @@ void gw_holder_renew(struct gw_authority *s, struct gw_authority_effects *out)
     if (s->away_due && s->d.sole && s->away == 0) {
         /* Others vote again from when this is *sent*: what is granted ends by the lease already. */
         s->d.sole = false;
-        gw_store(out);
+        gw_store(s, out);
     }
     if (!holds(s) && gw_is_alone(s) && (s->witness_away || !s->look))
         gw_holder_begin(s, &s->now);
@@ -176,7 +176,7 @@ void gw_holder_won(struct gw_authority *s, const struct gw_swap_state *swap, boo
         s->d.released_to = gw_peer(s);
         s->goal = GW_GOAL_NONE;
         s->grip = GW_GRIP_NONE;
-        gw_store(out);
+        gw_store(s, out);
         return;
     }
     if (swap->record.epoch > s->d.epoch) /* W6, or a person's word */
@@ -187,7 +187,7 @@ void gw_holder_won(struct gw_authority *s, const struct gw_swap_state *swap, boo
     s->d.push = false;
     s->confirmed = false;
     recorded(s, &swap->record, out);
-    gw_store(out);
+    gw_store(s, out);
     if (s->unsync_recorded && s->copy.kind == GW_COPY_UNSYNC)
         allow_alone(s, true, out);
     const bool revives = held || !gw_keeps(s, GW_RULE_NO_REVIVAL);
@@ -239,7 +239,7 @@ void gw_holder_copy(struct gw_authority *s, const struct gw_copy_state *copy,
     if (s->config.witness) {
         if (copy->kind == GW_COPY_SYNC && !s->d.sync_sent && gw_keeps(s, GW_RULE_W2)) {
             s->d.sync_sent = true; /* W2, W5: answers rest on two memories from here on */
-            gw_store(out);
+            gw_store(s, out);
         }
         if (copy->kind == GW_COPY_UNSYNC && alone_at_once(s))
             allow_alone(s, true, out);
@@ -248,7 +248,7 @@ void gw_holder_copy(struct gw_authority *s, const struct gw_copy_state *copy,
     s->copy_due = false;
     s->d.sync_sent = copy->kind == GW_COPY_SYNC;
     s->d.alone = copy->kind == GW_COPY_UNSYNC;
-    gw_store(out);
+    gw_store(s, out);
     if (copy->kind == GW_COPY_UNSYNC)
         allow_alone(s, true, out);
 }

@@ -50,12 +50,14 @@ void gw_pair_spoken(struct gw_authority *s, const struct gw_authority_message *m
     }
     if (!gw_is_holder(s) || s->d.fenced)
         return;
-    if (s->d.intent) {
-        s->d.intent = false;
-        gw_store(out);
-    }
-    if (s->grip != GW_GRIP_VALID && !gw_holder_must_settle(s))
+    const bool begins = s->grip != GW_GRIP_VALID && !gw_holder_must_settle(s);
+    if (begins)
         gw_holder_begin(s, &s->now);
+    if (s->d.intent || (begins && !gw_uuid_equal(&s->d.boot, &s->boot))) {
+        s->d.intent = false;
+        s->d.boot = s->boot;
+        gw_store(s, out);
+    }
 }
 
 /* A person's word that the other site does not serve, and never learns of it but from this. */
@@ -64,6 +66,7 @@ static enum gw_refusal seize(struct gw_authority *s, bool promote, struct gw_aut
     s->goal = GW_GOAL_NONE;
     s->d.overridden = true;
     s->d.intent = false;
+    s->d.served = s->d.claim_of_boot = false; /* a word is no proof, also of one's own image */
     s->d.incarnation = s->fresh;
     s->settled = true;
     gw_reign(s, promote ? gw_next_epoch(s, s->d.highest) : s->d.epoch, out);
@@ -110,6 +113,10 @@ enum gw_refusal gw_pair_order(struct gw_authority *s, const struct gw_authority_
     }
     if (!released_here(s))
         return GW_REFUSE_NOT_RELEASED;
+    if (!gw_keeps(s, GW_RULE_P3)) {
+        take(s, out);
+        return GW_ALLOWED;
+    }
     s->goal = GW_GOAL_TAKE;
     s->contact.busy = false;
     s->contact_tried = (struct gw_instant){ 0 };

@@ -22,7 +22,7 @@ static void settle(struct gw_authority *s, int64_t revision, struct gw_authority
     s->d.unresolved = 0;
     if (s->d.holder != gw_self(s))
         s->d.wait = s->waiting = false; /* the takeover that it was for did not land */
-    gw_store(out);
+    gw_store(s, out);
 }
 
 /* What the register says of the epoch that this site knows, too. */
@@ -37,7 +37,7 @@ static void learn_same(struct gw_authority *s, const struct gw_record *rec,
         s->goal = GW_GOAL_NONE;
         gw_close(s, out);
     }
-    gw_store(out);
+    gw_store(s, out);
 }
 
 static void learn(struct gw_authority *s, int64_t revision, const struct gw_record *rec,
@@ -126,8 +126,8 @@ void gw_register_swapped(struct gw_authority *s, const struct gw_authority_event
         won(s, ev->revision, in_time, out);
         return;
     }
-    if (s->swap.kind == GW_SWAP_TAKE)
-        s->goal = GW_GOAL_NONE; /* the ground moved: it is judged anew */
+    if (s->swap.kind == GW_SWAP_TAKE && s->goal == GW_GOAL_FAIL_OVER)
+        s->goal = GW_GOAL_NONE; /* the ground moved: it is judged anew. A person's word stands */
     if (ev->has_record && ev->revision > s->revision)
         learn(s, ev->revision, &ev->record, out);
     else
@@ -211,6 +211,7 @@ void gw_register_swap(struct gw_authority *s, enum gw_swap kind, struct gw_recor
     }
     s->sync_sent_here |= rec.copy.kind == GW_COPY_SYNC;
     if (store)
+<<<<<<< HEAD
         gw_store(out);
     s->swap = (struct gw_swap_state){ .busy = true,
                                       .kind = kind,
@@ -218,6 +219,11 @@ void gw_register_swap(struct gw_authority *s, enum gw_swap kind, struct gw_recor
                                       .sent = s->now,
                                       .expected = s->revision,
                                       .record = rec };
+=======
+        gw_store(s, out);
+    s->swap = (struct gw_swap_state){ .busy = true, .kind = kind, .id = ++s->serial,
+                                      .sent = s->now, .expected = s->revision, .record = rec };
+>>>>>>> 0da02aeab4d88db870ef908e48cc0b9c09096ea1
     struct gw_authority_effect *e = gw_effect(out, GW_DO_SWAP);
     e->id = s->swap.id;
     e->expected = s->swap.expected;

@@ -95,7 +95,7 @@ static void effect(struct world *w, unsigned s, const struct gw_authority_effect
     struct site *t = &w->site[s];
     switch (f->kind) {
     case GW_DO_STORE:
-        t->disk = t->core.d;
+        t->disk = f->durable;
         break;
     case GW_DO_READ:
     case GW_DO_SWAP:
@@ -148,7 +148,9 @@ void site_step(struct world *w, unsigned s, struct gw_authority_event *ev)
     gw_authority_step(&t->core, ev, &out);
     const uint64_t life = t->life;
     for (size_t i = 0; i < out.n && !w->failed; i++) {
-        if (!w->healing && !w->o.noise && chance(w, 4000) == 0) { /* between any two of them */
+        /* Between any two of them; most often where a takeover is half done. */
+        const uint64_t odds = out.n > 2 && out.e[out.n - 3].kind == GW_DO_SERVE ? 20 : 4000;
+        if (!w->healing && !w->o.noise && chance(w, odds) == 0) {
             say(w, "site %u dies after effect %zu of %zu", s, i, out.n);
             happens(w, 50) ? daemon_kill(w, s) : power_off(w, s);
         }

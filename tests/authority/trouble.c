@@ -33,9 +33,27 @@ static void cut_some(struct world *w)
         w->cut[1][0], w->cut[0][2], w->cut[2][0], w->cut[1][2], w->cut[2][1]);
 }
 
-/* The holder sees the witness only in blinks: swaps without answers. */
+/* A wide area: loss up to 5 %, stalls of up to 20 s on one way or all. */
+static void noise(struct world *w)
+{
+    memset(w->cut, 0, sizeof w->cut);
+    w->loss = (double)chance(w, 51) / 1000;
+    w->delay_max = happens(w, 10) ? 2 * SEC : 300 * MS;
+    if (happens(w, 50)) {
+        later(w, chance(w, 20 * SEC), DO_TROUBLE, 0);
+        cut_some(w);
+    } else {
+        later(w, 20 * SEC + chance(w, 300 * SEC), DO_TROUBLE, 0);
+    }
+}
+
 void on_trouble(struct world *w)
 {
+    if (w->o.noise) {
+        if (!w->healing)
+            noise(w);
+        return;
+    }
     later(w, SEC + chance(w, happens(w, 30) ? 60 * SEC : 12 * SEC), DO_TROUBLE, 0);
     if (w->healing)
         return;
@@ -123,6 +141,8 @@ static void force(struct world *w, unsigned s)
     /* Whoever lets a site start alone cannot fail over by a word: it may come back. What can be
      * taken back is a release that an interrupted takeover (W7) never finished. */
     const struct gw_authority_durable *d = &w->site[s].core.d;
+    if (!w->o.witness && d->holder == s && path_is_open(w, 1 - s))
+        return;
     if (!w->o.witness && w->o.isolated_start && (d->holder != s || !w->site[1 - s].disk.intent) &&
         d->released_to != 1 - s)
         return;
@@ -163,6 +183,18 @@ static void help(struct world *w, unsigned s)
     }
 }
 
+/* Pair mode, alone, and it is true that the other is down. */
+static void confirm(struct world *w, unsigned s)
+{
+    if (!daemon_runs(w, s) || !peer_is_off(w, s) || w->site[s].core.d.holder != s)
+        return;
+    if (w->o.isolated_start) /* the other may come back by itself, as the plan says */
+        return;
+    say(w, "a person confirms site %u: %s", s,
+        gw_refusal_text(site_order_refusal(w, s, GW_ORDER_CONFIRM)));
+    site_order(w, s, GW_ORDER_CONFIRM);
+}
+
 static void handover(struct world *w, unsigned s)
 {
     if (!daemon_runs(w, s) || !path_is_open(w, s) || w->site[s].core.d.holder != s)
@@ -197,10 +229,13 @@ void on_operator(struct world *w)
     if (w->healing || w->failed || w->o.noise)
         return;
     const unsigned s = (unsigned)chance(w, 2);
+    const bool stuck = w->site[s].core.d.released_to == 1 - s && peer_is_off(w, s);
     if (happens(w, 3))
         handover(w, s);
-    else if (happens(w, 1))
+    else if (happens(w, 1) || (!w->o.witness && stuck && happens(w, 50)))
         force(w, s);
+    else if (!w->o.witness && happens(w, 3))
+        confirm(w, s);
 }
 
 void heal(struct world *w)

@@ -93,8 +93,13 @@ struct options {
     bool witness, sync, isolated_start;
     uint64_t seconds;
     bool verbose;
+<<<<<<< HEAD
     bool noise;       /* WAN noise only: nobody dies */
     bool deaf_person; /* nobody answers at the console */
+=======
+    bool noise; /* WAN noise only: nobody dies */
+    bool margin; /* T_g is shorter than the law allows */
+>>>>>>> 0da02aeab4d88db870ef908e48cc0b9c09096ea1
     struct gw_authority_limits limits;
 };
 
