@@ -6,9 +6,10 @@
  * Invariants, each checked by the model and the simulator:
  *  A1  the write path is granted only while this site is the holder by its durable state, has let
  *      go of nothing, and (witness) a renewal *sent* less than H ago was borne out by one other.
- *  A2  an epoch, a release, a promise of a new epoch, SYNC and a swap that may land late are
- * durable before the effect by which anybody could learn of them. A3  a lapsed lease ends with its
- * incarnation. A4  d.highest never sinks, so that a number is used once.
+ *  A2  an epoch, a release, a promise of a new epoch, SYNC and a swap that may land late are durable
+ *      before the effect by which anybody could learn of them.
+ *  A3  a lapsed lease ends with its incarnation.
+ *  A4  d.highest never sinks, so that a number is used once.
  *
  *      NONE --acquire--> VALID --H - S passed--> EXPIRING --H passed--> LAPSED
  *                          ^------a renewal---------+                     |
@@ -71,8 +72,8 @@ static void depose(struct gw_authority *s, struct gw_authority_effects *out)
     s->confirmed = s->copy_known = s->copy_due = s->away_due = false;
 }
 
-void gw_adopt(struct gw_authority *s, uint64_t epoch, enum gw_seat holder, enum gw_seat released_to,
-              struct gw_authority_effects *out)
+void gw_adopt(struct gw_authority *s, uint64_t epoch, enum gw_seat holder,
+              enum gw_seat released_to, struct gw_authority_effects *out)
 {
     const bool held = s->d.holder == gw_self(s);
     const bool let_go = s->d.released_to != GW_SEAT_NONE;
@@ -166,9 +167,8 @@ static void on_message(struct gw_authority *s, const struct gw_authority_message
     hear(s, m, out);
     switch (m->kind) {
     case GW_MSG_CONTACT:
-        gw_send(
-            s, out,
-            (struct gw_authority_message){ .kind = GW_MSG_CONTACT_ANSWER, .serial = m->serial });
+        gw_send(s, out,
+                (struct gw_authority_message){ .kind = GW_MSG_CONTACT_ANSWER, .serial = m->serial });
         break;
     case GW_MSG_CONTACT_ANSWER:
         if (answers(s, &s->contact, m->serial)) {
@@ -225,8 +225,7 @@ static void on_boot(struct gw_authority *s, const struct gw_authority_event *ev,
 
 static void on_fence(struct gw_authority *s, bool fenced, struct gw_authority_effects *out)
 {
-    /* W3: until the register knows, the fence is all that keeps the other site from believing it.
-     */
+    /* W3: until the register knows, the fence is all that keeps the other site from believing it. */
     if (!fenced && s->d.push && gw_is_holder(s) && gw_keeps(s, GW_RULE_W3_PUSH)) {
         out->refusal = GW_REFUSE_WITNESS;
         return;
@@ -350,8 +349,8 @@ static void drive(struct gw_authority *s, struct gw_authority_effects *out)
         gw_register_poll(s, out);
     }
     speak(s, out);
-    if (s->waiting &&
-        gw_instant_passed_min(&s->wait_from, &s->now) >= gw_authority_wait_ns(&s->config.limits))
+    if (s->waiting && gw_instant_passed_min(&s->wait_from, &s->now) >=
+                          gw_authority_wait_ns(&s->config.limits))
         stop_waiting(s, out);
     grant(s, out);
 }

@@ -49,8 +49,8 @@ void gw_store(const struct gw_authority *s, struct gw_authority_effects *out);
 uint64_t gw_next_epoch(const struct gw_authority *s, uint64_t highest);
 void gw_close(struct gw_authority *s, struct gw_authority_effects *out);
 /* Another reign is known: a later epoch. */
-void gw_adopt(struct gw_authority *s, uint64_t epoch, enum gw_seat holder, enum gw_seat released_to,
-              struct gw_authority_effects *out);
+void gw_adopt(struct gw_authority *s, uint64_t epoch, enum gw_seat holder,
+              enum gw_seat released_to, struct gw_authority_effects *out);
 /* This site's own reign begins: durable before anybody may see it. */
 void gw_reign(struct gw_authority *s, uint64_t epoch, struct gw_authority_effects *out);
 void gw_serve(struct gw_authority *s, struct gw_authority_effects *out);

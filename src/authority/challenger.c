@@ -4,9 +4,9 @@
  * The challenger: a standby that takes the authority, in witness mode.
  *
  * Every takeover is a swap of the register (W3). What makes it safe is that the old holder was
- * revoked: it has released; or its lease has lapsed, by this site's clock, at the register and at
- * this site's own promise; or a hard fence is verified. A person's override may swap before that,
- * which ends the old holder's renewals, but this site serves only when the wait is over.
+ * revoked: it has released; or its lease has lapsed, by this site's clock, at the register and at this
+ * site's own promise; or a hard fence is verified. A person's override may swap before that, which ends
+ * the old holder's renewals, but this site serves only when the wait is over.
  */
 #include "authority/authority_internal.h"
 
@@ -19,8 +19,8 @@ static bool revoked(const struct gw_authority *s)
 
 static enum gw_refusal check_take(const struct gw_authority *s)
 {
-    const bool released =
-        s->has_record && s->record.released_to == gw_self(s) && s->record.epoch == s->d.epoch;
+    const bool released = s->has_record && s->record.released_to == gw_self(s) &&
+                          s->record.epoch == s->d.epoch;
     return released ? GW_ALLOWED : GW_REFUSE_NOT_RELEASED;
 }
 
@@ -166,8 +166,8 @@ void gw_challenger_pursue(struct gw_authority *s, struct gw_authority_effects *o
         return;
     }
     claim(s);
-    /* An override revokes by its swap: the old holder renews no more, and what it has ends T_g +
-     * A_x after its last renewal. Durable with the swap, for it may land and this site die. */
+    /* An override revokes by its swap: the old holder renews no more, and what it has ends T_g + A_x
+     * after its last renewal. Durable with the swap, for it may land and this site die. */
     s->d.wait = s->goal == GW_GOAL_FORCE && !revoked(s);
     s->wait_from = s->promised ? later(s->moved, s->promised_at) : s->moved;
     gw_register_swap(s, GW_SWAP_TAKE, gw_register_mine(s, next_epoch(s), s->fresh), out);

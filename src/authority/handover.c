@@ -4,8 +4,7 @@
  * Letting go, and taking back what nobody took.
  *
  * A release is made only when the write path has acknowledged that it is closed. From when it is
- * sent it may land, whatever is decided then: the path stays closed until the outcome is known
- * (W1).
+ * sent it may land, whatever is decided then: the path stays closed until the outcome is known (W1).
  */
 #include "authority/authority_internal.h"
 
@@ -91,8 +90,8 @@ static void come_back(struct gw_authority *s, struct gw_authority_effects *out)
             gw_register_swap(s, GW_SWAP_BACK, gw_register_mine(s, next, s->fresh), out);
         return;
     }
-    if (s->ask.busy &&
-        gw_instant_passed_max(&s->ask.sent, &s->now) > gw_ms(s->config.limits.reply_ms))
+    if (s->ask.busy && gw_instant_passed_max(&s->ask.sent, &s->now) >
+                           gw_ms(s->config.limits.reply_ms))
         s->ask.busy = false;
     if (s->ask.busy || gw_holder_must_settle(s))
         return;

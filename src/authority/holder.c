@@ -90,7 +90,8 @@ static void renew_here(struct gw_authority *s, struct gw_authority_effects *out)
 
 static void end_maintenance(struct gw_authority *s, struct gw_authority_effects *out)
 {
-    const uint64_t passed_s = gw_instant_passed_max(&s->maintenance_from, &s->now) / GW_NS_PER_S;
+    const uint64_t passed_s =
+        gw_instant_passed_max(&s->maintenance_from, &s->now) / GW_NS_PER_S;
     if (!s->has_record || s->record.holder != gw_self(s) || s->record.maintenance == 0 ||
         s->away_due)
         return;
@@ -112,7 +113,8 @@ void gw_holder_renew(struct gw_authority *s, struct gw_authority_effects *out)
 {
     const struct gw_authority_limits *l = &s->config.limits;
     /* W4: who has released asks nobody. */
-    const bool released = s->d.released_to != GW_SEAT_NONE && gw_keeps(s, GW_RULE_W4_RELEASED);
+    const bool released =
+        s->d.released_to != GW_SEAT_NONE && gw_keeps(s, GW_RULE_W4_RELEASED);
     if (s->d.epoch == 0 || s->d.holder != gw_self(s) || released || s->d.fenced ||
         !is_holding_on(s))
         return;

@@ -2,8 +2,8 @@
 // Copyright the godwit authors
 /*
  * Pair mode: no third place, so a person decides about everything but a handover. The claim is
- * durable at both sites; a site that restarts speaks to its peer before it serves, because the peer
- * may have been given the authority meanwhile.
+ * durable at both sites; a site that restarts speaks to its peer before it serves, because the peer may
+ * have been given the authority meanwhile.
  */
 #include "authority/authority_internal.h"
 
@@ -61,7 +61,8 @@ void gw_pair_spoken(struct gw_authority *s, const struct gw_authority_message *m
 }
 
 /* A person's word that the other site does not serve, and never learns of it but from this. */
-static enum gw_refusal seize(struct gw_authority *s, bool promote, struct gw_authority_effects *out)
+static enum gw_refusal seize(struct gw_authority *s, bool promote,
+                             struct gw_authority_effects *out)
 {
     s->goal = GW_GOAL_NONE;
     s->d.overridden = true;

@@ -62,8 +62,7 @@ int gw_record_check(const struct gw_record *r, struct gw_error *err)
     if (r->epoch == 0 || r->epoch > GW_EPOCH_MAX)
         return gw_error_set(err, -EINVAL, "the epoch is out of range");
     if (!gw_epoch_is_of(r->epoch, r->holder)) /* P1 */
-        return gw_error_set(err, -EINVAL,
-                            "epoch %llu is not one of the %s site: its numbers are %s",
+        return gw_error_set(err, -EINVAL, "epoch %llu is not one of the %s site: its numbers are %s",
                             (unsigned long long)r->epoch, gw_seat_name(r->holder),
                             r->holder == GW_SEAT_FIRST ? "odd" : "even");
     if (gw_uuid_is_none(&r->incarnation))

@@ -19,7 +19,7 @@
 #include <stddef.h>
 
 #define GW_RECORD_VERSION 1
-#define GW_RECORD_TEXT_MAX 2048        /* a longer text is refused before it is parsed */
+#define GW_RECORD_TEXT_MAX 2048      /* a longer text is refused before it is parsed */
 #define GW_RECORD_NUMBER_MAX INT64_MAX /* JSON integers of the library are signed */
 
 /* What the copy at the other site is worth. */
@@ -48,10 +48,10 @@ struct gw_record {
     bool enforced;              /* the lease is enforced in the holder's write path: its lapse is
                                  * proof. False in policy `availability`, or not attested. */
     struct gw_copy_state copy;
-    uint8_t voters;               /* a set of GW_VOTER_x */
-    uint8_t maintenance;          /* voters that are away, declared; the set of GW_VOTER_x */
+    uint8_t voters;              /* a set of GW_VOTER_x */
+    uint8_t maintenance;         /* voters that are away, declared; the set of GW_VOTER_x */
     uint64_t maintenance_until_s; /* wall time, for people; the holder's clock ends it */
-    uint64_t since_s;             /* wall time of the epoch's beginning, for people */
+    uint64_t since_s;            /* wall time of the epoch's beginning, for people */
 };
 
 /* Returns 0, or -EINVAL and a sentence if the record contradicts itself. */

@@ -32,18 +32,17 @@ int gw_record_encode(const struct gw_record *r, char ret[static GW_RECORD_TEXT_M
     gw_uuid_format(&r->copy.replica_boot, boot);
     put_set(voters, sizeof voters, r->voters);
     put_set(away, sizeof away, r->maintenance);
-    snprintf(
-        ret, GW_RECORD_TEXT_MAX,
-        "{\"version\":%d,\"epoch\":%llu,\"holder\":\"%s\",\"beat\":%llu,\"incarnation\":\"%s\","
-        "\"released_to\":\"%s\",\"enforced\":%s,\"copy\":{\"state\":\"%s\",\"replica_boot\":"
-        "\"%s\",\"watermark\":%llu,\"lag_ms\":%llu,\"at_s\":%llu},\"voters\":%s,"
-        "\"maintenance\":%s,\"maintenance_until_s\":%llu,\"since_s\":%llu}",
-        GW_RECORD_VERSION, (unsigned long long)r->epoch, gw_seat_name(r->holder),
-        (unsigned long long)r->beat, incarnation, gw_seat_name(r->released_to),
-        r->enforced ? "true" : "false", gw_copy_name(r->copy.kind), boot,
-        (unsigned long long)r->copy.watermark, (unsigned long long)r->copy.lag_ms,
-        (unsigned long long)r->copy.at_s, voters, away, (unsigned long long)r->maintenance_until_s,
-        (unsigned long long)r->since_s);
+    snprintf(ret, GW_RECORD_TEXT_MAX,
+             "{\"version\":%d,\"epoch\":%llu,\"holder\":\"%s\",\"beat\":%llu,\"incarnation\":\"%s\","
+             "\"released_to\":\"%s\",\"enforced\":%s,\"copy\":{\"state\":\"%s\",\"replica_boot\":"
+             "\"%s\",\"watermark\":%llu,\"lag_ms\":%llu,\"at_s\":%llu},\"voters\":%s,"
+             "\"maintenance\":%s,\"maintenance_until_s\":%llu,\"since_s\":%llu}",
+             GW_RECORD_VERSION, (unsigned long long)r->epoch, gw_seat_name(r->holder),
+             (unsigned long long)r->beat, incarnation, gw_seat_name(r->released_to),
+             r->enforced ? "true" : "false", gw_copy_name(r->copy.kind), boot,
+             (unsigned long long)r->copy.watermark, (unsigned long long)r->copy.lag_ms,
+             (unsigned long long)r->copy.at_s, voters, away,
+             (unsigned long long)r->maintenance_until_s, (unsigned long long)r->since_s);
     return 0;
 }
 
@@ -177,8 +176,8 @@ int gw_record_decode(const char *text, size_t len, struct gw_record *ret, struct
     json_t *root = json_loadb(text, len, JSON_REJECT_DUPLICATES, &where);
     if (root == NULL)
         return gw_error_set(err, -EINVAL, "the register's value is not JSON: %s", where.text);
-    int r = json_is_object(root) ? decode_object(root, ret, err)
-                                 : gw_error_set(err, -EINVAL, "it is not an object");
+    int r = json_is_object(root) ? decode_object(root, ret, err) :
+                                   gw_error_set(err, -EINVAL, "it is not an object");
     json_decref(root);
     return r < 0 ? gw_error_wrap(err, "cannot read the register's value") : 0;
 }

@@ -4,9 +4,9 @@
  * The register as this site sees it, and its swaps.
  *
  * One swap at a time is in flight. One whose outcome is not known may still land, as long as the
- * revision that it expects is the register's (W1). So nothing is concluded from a read that shows
- * the old value; a swap of one's own that wins on that revision, or a moved revision, settles all
- * of them: what the register then holds is what is true.
+ * revision that it expects is the register's (W1). So nothing is concluded from a read that shows the old
+ * value; a swap of one's own that wins on that revision, or a moved revision, settles all of them:
+ * what the register then holds is what is true.
  */
 #include "authority/authority_internal.h"
 
@@ -17,7 +17,8 @@
 static void settle(struct gw_authority *s, int64_t revision, struct gw_authority_effects *out)
 {
     /* W1: only a moved revision settles. */
-    if (s->d.unresolved == 0 || (revision <= s->d.unresolved_revision && gw_keeps(s, GW_RULE_W1)))
+    if (s->d.unresolved == 0 ||
+        (revision <= s->d.unresolved_revision && gw_keeps(s, GW_RULE_W1)))
         return;
     s->d.unresolved = 0;
     if (s->d.holder != gw_self(s))
@@ -46,9 +47,9 @@ static void learn(struct gw_authority *s, int64_t revision, const struct gw_reco
     if (revision != s->revision) {
         /* The beat moved before this reply came: stamped late, which is safe for a challenger. */
         const bool first = s->revision < 0;
-        s->moved = first && !gw_keeps(s, GW_RULE_WAIT_RESTART)
-                       ? (struct gw_instant){ .boot_ns = 1, .raw_ns = 1 }
-                       : s->now;
+        s->moved = first && !gw_keeps(s, GW_RULE_WAIT_RESTART) ?
+                       (struct gw_instant){ .boot_ns = 1, .raw_ns = 1 } :
+                       s->now;
     }
     s->revision = revision;
     s->has_record = rec != NULL;
@@ -168,7 +169,8 @@ void gw_register_poll(struct gw_authority *s, struct gw_authority_effects *out)
 
 bool gw_register_ready(const struct gw_authority *s)
 {
-    return !s->look && !s->swap.busy && !s->witness_away && (s->has_record || s->revision == 0);
+    return !s->look && !s->swap.busy && !s->witness_away &&
+           (s->has_record || s->revision == 0);
 }
 
 struct gw_record gw_register_mine(const struct gw_authority *s, uint64_t epoch,
@@ -211,19 +213,9 @@ void gw_register_swap(struct gw_authority *s, enum gw_swap kind, struct gw_recor
     }
     s->sync_sent_here |= rec.copy.kind == GW_COPY_SYNC;
     if (store)
-<<<<<<< HEAD
-        gw_store(out);
-    s->swap = (struct gw_swap_state){ .busy = true,
-                                      .kind = kind,
-                                      .id = ++s->serial,
-                                      .sent = s->now,
-                                      .expected = s->revision,
-                                      .record = rec };
-=======
         gw_store(s, out);
     s->swap = (struct gw_swap_state){ .busy = true, .kind = kind, .id = ++s->serial,
                                       .sent = s->now, .expected = s->revision, .record = rec };
->>>>>>> 0da02aeab4d88db870ef908e48cc0b9c09096ea1
     struct gw_authority_effect *e = gw_effect(out, GW_DO_SWAP);
     e->id = s->swap.id;
     e->expected = s->swap.expected;

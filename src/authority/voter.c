@@ -4,10 +4,9 @@
  * The voter: this site's promise not to take over.
  *
  * A promise runs from its receipt and binds this site first of all (a renewal that the holder
- * obtained here binds the challenger here). That a plain renewal was promised is not written to a
- * disk: after *every* restart a voter behaves as if it had just promised, which is never less. A
- * new epoch (W4) is durable before it is answered, because this site is the only other that knows
- * of it.
+ * obtained here binds the challenger here). That a plain renewal was promised is not written to a disk:
+ * after *every* restart a voter behaves as if it had just promised, which is never less. A new epoch
+ * (W4) is durable before it is answered, because this site is the only other that knows of it.
  */
 #include "authority/authority_internal.h"
 
@@ -22,17 +21,16 @@ static bool may_promise(const struct gw_authority *s, const struct gw_authority_
         return true;
     /* W4: a number that nobody knows, for one that has not released to this site. With no register
      * this is how a release is taken back: then this site forgets that it could take it (W6). */
-    return m->wanted > s->d.highest && (!s->config.witness || s->d.released_to != gw_self(s) ||
-                                        !gw_keeps(s, GW_RULE_W4_RELEASED));
+    return m->wanted > s->d.highest &&
+           (!s->config.witness || s->d.released_to != gw_self(s) ||
+            !gw_keeps(s, GW_RULE_W4_RELEASED));
 }
 
 void gw_voter_promise(struct gw_authority *s, const struct gw_authority_message *m,
                       struct gw_authority_effects *out)
 {
-    struct gw_authority_message answer = { .kind = GW_MSG_PROMISE_ANSWER,
-                                           .serial = m->serial,
-                                           .wanted = m->wanted,
-                                           .fresh_epoch = m->fresh_epoch };
+    struct gw_authority_message answer = { .kind = GW_MSG_PROMISE_ANSWER, .serial = m->serial,
+                                           .wanted = m->wanted, .fresh_epoch = m->fresh_epoch };
     answer.granted = may_promise(s, m);
     if (answer.granted) {
         s->promised = true;

@@ -231,9 +231,8 @@ void check_serve(struct world *w, unsigned s, enum gw_claim claim, uint64_t clai
         const bool within = claim == GW_CLAIM_ZERO || claim == GW_CLAIM_SAME ||
                             (claim == GW_CLAIM_WATERMARK && i <= claimed);
         if (within) {
-            fail(w,
-                 "site %u serves, loss %s, without the acknowledged write %u of epoch %llu "
-                 "(watermark %llu)",
+            fail(w, "site %u serves, loss %s, without the acknowledged write %u of epoch %llu "
+                    "(watermark %llu)",
                  s, gw_claim_name(claim), i, (unsigned long long)w->write[i].epoch,
                  (unsigned long long)claimed);
             return;

@@ -62,9 +62,9 @@ struct path { /* the write path of a site, a process of its own */
     bool revoked;
     uint64_t deadline_ns; /* boot time */
     bool alone;
-    uint64_t epoch; /* its reign, as the daemon granted it */
-    bool attached;  /* writes go to the peer in order */
-    bool in_sync;   /* ... and it told its daemon so */
+    uint64_t epoch;       /* its reign, as the daemon granted it */
+    bool attached;        /* writes go to the peer in order */
+    bool in_sync;         /* ... and it told its daemon so */
 };
 
 struct site {
@@ -74,7 +74,7 @@ struct site {
     struct path path;
     bool power, daemon, fenced_off;
     uint64_t paused_until, path_paused_until; /* SIGSTOP */
-    uint64_t machine, life;                   /* count boots of the machine, starts of the daemon */
+    uint64_t machine, life; /* count boots of the machine, starts of the daemon */
     bool has[WRITES], flushed[WRITES];
     struct gw_uuid lapsed; /* incarnation of the lease that lapsed last */
     bool settled;
@@ -93,13 +93,8 @@ struct options {
     bool witness, sync, isolated_start;
     uint64_t seconds;
     bool verbose;
-<<<<<<< HEAD
-    bool noise;       /* WAN noise only: nobody dies */
-    bool deaf_person; /* nobody answers at the console */
-=======
     bool noise; /* WAN noise only: nobody dies */
     bool margin; /* T_g is shorter than the law allows */
->>>>>>> 0da02aeab4d88db870ef908e48cc0b9c09096ea1
     struct gw_authority_limits limits;
 };
 
