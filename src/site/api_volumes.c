@@ -107,6 +107,8 @@ static int edit(struct gw_http_call *call, const char *action, change_fn *change
     r = changed(call, doc, change, &text, err);
     if (r < 0)
         return r;
+    if (text == NULL)
+        return gw_error_set(err, -ENOMEM, "out of memory");
     site_api_person(call, &who);
     snprintf(object, sizeof object, "plan %s", p->name);
     r = site_audit(s, &who, action, object, "begun",

@@ -94,10 +94,12 @@ static void fill_state(const struct site_view *v, struct gw_guard_facts *f)
     set(f, GW_GUARD_LINK_UP, x->link_up);
     set(f, GW_GUARD_PLANS_EQUAL, inverse(x->drift));
     set(f, GW_GUARD_SYNCED_SINCE_CHANGE, x->synced);
-    /* While a failover is open a reverse also commits it: that it does, whoever follows. */
+    /* While a failover is open a reverse also commits it: that it does, whoever follows. And new
+     * hardware has followed nobody yet, whatever was heard of the machine before it. */
     set(f, GW_GUARD_NOT_FOLLOWING,
         gw_tri_of((x->repl != GW_LIFE_REPL_SYNC && x->repl != GW_LIFE_REPL_ASYNC) ||
-                  x->committed != GW_TRI_YES));
+                  x->committed != GW_TRI_YES ||
+                  json_is_object(site_at(site_at(v->side[v->here], "facts"), "replaced"))));
     set(f, GW_GUARD_LAG_IN_BUDGET, x->cutover_ok);
     set(f, GW_GUARD_COMMITTED, x->committed);
     set(f, GW_GUARD_FAILOVER_OPEN, inverse(x->committed));

@@ -251,9 +251,9 @@ fault("serves alone with a lost meta slot", "R20", "source.c", """
 """, "", "scenario bad_luck test_with_a_damaged_meta_slot_the_active")
 
 fault("no lock on volumes", "one writer for each volume", "plan.c", """
-p->read_only ? GW_OPEN_RDONLY : GW_OPEN_LOCK, &p->vol[i]);
+p->read_only ? GW_OPEN_RDONLY : GW_OPEN_LOCK, ret);
 """, """
-p->read_only ? GW_OPEN_RDONLY : 0, &p->vol[i]);
+p->read_only ? GW_OPEN_RDONLY : 0, ret);
 """, "scenario bad_luck 'test_one_process_writes_a_volume or test_a_file_is_one_volume'")
 
 fault("torn map page counts as clean", "R20", "dirtymap_file.c", """

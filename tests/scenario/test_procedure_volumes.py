@@ -3,6 +3,7 @@
 """Procedure: grow, add and remove volumes of a plan that is protected. Service goes on, the standby
 changes first, and whatever dies in the middle, what the plan says is brought about."""
 import os
+import shutil
 
 import pytest
 
@@ -200,3 +201,31 @@ def test_the_data_plane_dies_in_the_middle(manual, victim):
         "the change is over", lambda s: not any(v["changing"] for v in s["volumes"]))["volumes"])
     pair.home.godwit("plan", "deactivate", "shop")
     check_equal(pair, "data", "log")
+
+
+@torture
+def test_new_hardware_gets_the_slots_that_there_are(manual):
+    """A volume was removed and another added: a new standby has them in the same places."""
+    pair = manual.pair()
+    for n in ("old", "log"):
+        with open(pair.home.image(n), "wb") as f:
+            f.truncate(4 * MiB)
+    apply(pair, {"old": 4 * MiB, "data": 16 * MiB, "log": 4 * MiB})
+    pair.activate()
+    apply(pair, {"new": 2 * MiB, "log": 4 * MiB, "data": 16 * MiB})  # in another order, too
+    c = client(pair.home, "new")
+    c.write(MiB, b"new " * 1024)
+    c.close()
+    pair.dr.kill_site()
+    shutil.rmtree(pair.dr.state)
+    for n in ("data", "log", "new", "old"):
+        os.unlink(pair.dr.image(n))
+    pair.home.until("lisbon is silent", lambda s: not s["sites"]["lisbon"]["reachable"])
+    pair.dr.start(init=True)
+    code = pair.dr.godwit("site", "pair").json["code"]
+    pair.home.godwit("site", "replace", "lisbon", "--code", code, "--link", pair.dr.link, "--yes")
+    pair.until_phase("PROTECTED")
+    assert sizes(pair.dr) == {"data": 16 * MiB, "log": 4 * MiB, "new": 2 * MiB}
+    pair.home.godwit("volume", "grow", "shop", "new", "3MiB")
+    pair.check_history()
+    check_equal(pair, "data", "log", "new")
