@@ -105,6 +105,7 @@ void gw_au_reign(struct gw_authority *s, uint64_t epoch, struct gw_authority_eff
     s->d.epoch = epoch;
     s->d.highest = GW_MAX(s->d.highest, epoch);
     s->d.holder = gw_au_self(s);
+    s->d.own_epoch = epoch;
     s->d.released_to = GW_SEAT_NONE;
     s->d.boot = s->boot;
     s->d.fenced = s->d.token = false;
@@ -119,6 +120,7 @@ void gw_au_send(struct gw_authority *s, struct gw_authority_effects *out,
 {
     m.epoch = s->d.epoch;
     m.holder = s->d.holder;
+    m.own = s->d.own_epoch;
     m.released_to = s->d.released_to;
     m.token = s->d.token;
     gw_au_effect(out, GW_DO_SEND)->message = m;
@@ -146,12 +148,12 @@ static void hear(struct gw_authority *s, const struct gw_authority_message *m,
 {
     if (m->holder != GW_SEAT_FIRST && m->holder != GW_SEAT_SECOND)
         return;
-    if (m->holder == gw_au_peer(s) && m->epoch > s->d.peer_epoch && m->epoch < s->d.epoch &&
+    if (m->own > s->d.peer_epoch && m->own < s->d.epoch && s->d.holder == gw_au_self(s) &&
         !s->config.witness) {
         /* Two promotions that did not know of each other: numbers say nothing about time, so the
          * higher does not simply win. Who serves, serves on; else a person names the survivor. */
-        s->d.peer_epoch = m->epoch;
-        s->d.split = s->d.holder == gw_au_self(s);
+        s->d.peer_epoch = m->own;
+        s->d.split = true;
         gw_au_store(s, out);
     }
     if (m->epoch > s->d.epoch && m->holder != gw_au_self(s)) {

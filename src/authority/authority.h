@@ -102,6 +102,7 @@ struct gw_authority_durable {
     uint64_t epoch;             /* of the newest reign that this site knows */
     enum gw_seat holder;        /* ... and whose it is */
     uint64_t peer_epoch;        /* of the peer's newest reign that this site knows */
+    uint64_t own_epoch;         /* of this site's own newest reign */
     bool split;                 /* pair: the peer reigned meanwhile, unknown: a person decides */
     uint64_t highest;           /* the highest number that was seen, promised or tried */
     struct gw_uuid incarnation; /* of this site's last lease */
@@ -140,6 +141,7 @@ struct gw_authority_message {
     uint64_t serial;     /* answers repeat the question's */
     uint64_t epoch;      /* what the sender knows to be the highest ... */
     enum gw_seat holder; /* ... and whose it is */
+    uint64_t own;        /* the sender's own newest reign */
     enum gw_seat released_to;
     bool token;       /* the sender has a token out */
     bool fresh_epoch; /* PROMISE */
