@@ -3,9 +3,9 @@
 /*
  * How often a failover may begin by itself: once, then a person.
  *
- * An automatic failover blocks the next one of its plan for `block`, unless a person acknowledges it.
- * One that failed leaves the plan HALTED: there is no second try. And a site takes over only so many
- * plans in ten minutes, so that one bad judgement is not forty.
+ * An automatic failover blocks the next one of its plan for `block`, unless a person acknowledges
+ * it. One that failed leaves the plan HALTED: there is no second try. And a site takes over only so
+ * many plans in ten minutes, so that one bad judgement is not forty.
  *
  * Seconds are wall time: what they protect from is measured in hours and has to outlive restarts. A
  * clock that went backward counts as no time passed, which blocks. Pure; any thread.
@@ -20,7 +20,7 @@
 #define GW_ATTEMPTS_BUDGET_DEFAULT 10u
 #define GW_ATTEMPTS_BUDGET_MAX 64u
 
-struct gw_attempts { /* of a plan; durable */
+struct gw_attempts {   /* of a plan; durable */
     uint64_t last_s;   /* when the last automatic failover began; 0: never */
     bool acknowledged; /* a person has seen it */
     bool halted;       /* it failed: a person has to clear it */

@@ -6,10 +6,9 @@
  * Invariants, each checked by the model and the simulator:
  *  A1  the write path is granted only while this site is the holder by its durable state, has let
  *      go of nothing, and (witness) a renewal *sent* less than H ago was borne out by one other.
- *  A2  an epoch, a release, a promise of a new epoch, SYNC and a swap that may land late are durable
- *      before the effect by which anybody could learn of them.
- *  A3  a lapsed lease ends with its incarnation.
- *  A4  d.highest never sinks, so that a number is used once.
+ *  A2  an epoch, a release, a promise of a new epoch, SYNC and a swap that may land late are
+ * durable before the effect by which anybody could learn of them. A3  a lapsed lease ends with its
+ * incarnation. A4  d.highest never sinks, so that a number is used once.
  *
  *      NONE --acquire--> VALID --H - S passed--> EXPIRING --H passed--> LAPSED
  *                          ^------a renewal---------+                     |
@@ -30,8 +29,8 @@ void gw_authority_init(struct gw_authority *s, const struct gw_authority_config 
     }
 }
 
-struct gw_authority_effect *gw_effect(struct gw_authority_effects *out,
-                                      enum gw_authority_effect_kind kind)
+struct gw_authority_effect *gw_au_effect(struct gw_authority_effects *out,
+                                         enum gw_authority_effect_kind kind)
 {
     assert(out->n < GW_AUTHORITY_EFFECTS_MAX);
     struct gw_authority_effect *e = &out->e[out->n++];
@@ -39,25 +38,25 @@ struct gw_authority_effect *gw_effect(struct gw_authority_effects *out,
     return e;
 }
 
-void gw_store(const struct gw_authority *s, struct gw_authority_effects *out)
+void gw_au_store(const struct gw_authority *s, struct gw_authority_effects *out)
 {
-    gw_effect(out, GW_DO_STORE)->durable = s->d;
+    gw_au_effect(out, GW_DO_STORE)->durable = s->d;
 }
 
 /* P1: one's own parity, above everything that was seen. */
-uint64_t gw_next_epoch(const struct gw_authority *s, uint64_t highest)
+uint64_t gw_au_next_epoch(const struct gw_authority *s, uint64_t highest)
 {
-    if (!gw_keeps(s, GW_RULE_P1_PARITY))
+    if (!gw_au_keeps(s, GW_RULE_P1_PARITY))
         return highest + 1;
-    return gw_epoch_next(highest, gw_self(s));
+    return gw_epoch_next(highest, gw_au_self(s));
 }
 
-void gw_close(struct gw_authority *s, struct gw_authority_effects *out)
+void gw_au_close(struct gw_authority *s, struct gw_authority_effects *out)
 {
     if (!s->open)
         return;
     s->close_id = ++s->serial;
-    gw_effect(out, GW_DO_REVOKE)->id = s->close_id;
+    gw_au_effect(out, GW_DO_REVOKE)->id = s->close_id;
     s->open = false;
     s->closed = false;
 }
@@ -65,17 +64,17 @@ void gw_close(struct gw_authority *s, struct gw_authority_effects *out)
 static void depose(struct gw_authority *s, struct gw_authority_effects *out)
 {
     s->open = true; /* whatever is believed: it is told to close */
-    gw_close(s, out);
+    gw_au_close(s, out);
     s->grip = GW_GRIP_NONE;
     s->goal = GW_GOAL_NONE;
     s->told_service = s->alone = s->unsync_recorded = s->void_due = s->waiting = false;
     s->confirmed = s->copy_known = s->copy_due = s->away_due = false;
 }
 
-void gw_adopt(struct gw_authority *s, uint64_t epoch, enum gw_seat holder,
-              enum gw_seat released_to, struct gw_authority_effects *out)
+void gw_au_adopt(struct gw_authority *s, uint64_t epoch, enum gw_seat holder,
+                 enum gw_seat released_to, struct gw_authority_effects *out)
 {
-    const bool held = s->d.holder == gw_self(s);
+    const bool held = s->d.holder == gw_au_self(s);
     const bool let_go = s->d.released_to != GW_SEAT_NONE;
     s->d.epoch = epoch;
     s->d.highest = GW_MAX(s->d.highest, epoch);
@@ -84,7 +83,9 @@ void gw_adopt(struct gw_authority *s, uint64_t epoch, enum gw_seat holder,
     s->d.intent = false;
     if (!held)
         s->d.served = false;
-    if (holder != gw_self(s)) {
+    if (holder != gw_au_self(s)) {
+        s->d.peer_epoch = epoch;
+        s->d.split = false;
         s->d.sole = s->d.push = s->d.sync_sent = s->d.overridden = s->d.alone = false;
         if (held) {
             s->d.token = false;
@@ -92,43 +93,45 @@ void gw_adopt(struct gw_authority *s, uint64_t epoch, enum gw_seat holder,
             depose(s, out);
         }
     }
-    gw_store(s, out);
-    if (s->d.fenced && held && holder != gw_self(s))
-        gw_effect(out, GW_DO_FENCED);
+    gw_au_store(s, out);
+    if (s->d.fenced && held && holder != gw_au_self(s))
+        gw_au_effect(out, GW_DO_FENCED);
 }
 
-void gw_reign(struct gw_authority *s, uint64_t epoch, struct gw_authority_effects *out)
+void gw_au_reign(struct gw_authority *s, uint64_t epoch, struct gw_authority_effects *out)
 {
-    if (s->d.holder != gw_self(s))
+    if (s->d.holder != gw_au_self(s))
         s->d.served = false; /* a takeover; else it goes on */
     s->d.epoch = epoch;
     s->d.highest = GW_MAX(s->d.highest, epoch);
-    s->d.holder = gw_self(s);
+    s->d.holder = gw_au_self(s);
+    s->d.own_epoch = epoch;
     s->d.released_to = GW_SEAT_NONE;
     s->d.boot = s->boot;
     s->d.fenced = s->d.token = false;
     s->grip = GW_GRIP_NONE;
     s->told_service = false;
     s->alone = s->unsync_recorded = false;
-    gw_store(s, out);
+    gw_au_store(s, out);
 }
 
-void gw_send(struct gw_authority *s, struct gw_authority_effects *out,
-             struct gw_authority_message m)
+void gw_au_send(struct gw_authority *s, struct gw_authority_effects *out,
+                struct gw_authority_message m)
 {
     m.epoch = s->d.epoch;
     m.holder = s->d.holder;
+    m.own = s->d.own_epoch;
     m.released_to = s->d.released_to;
     m.token = s->d.token;
-    gw_effect(out, GW_DO_SEND)->message = m;
+    gw_au_effect(out, GW_DO_SEND)->message = m;
 }
 
-void gw_ask(struct gw_authority *s, struct gw_asking *q, struct gw_authority_effects *out,
-            struct gw_authority_message m)
+void gw_au_ask(struct gw_authority *s, struct gw_asking *q, struct gw_authority_effects *out,
+               struct gw_authority_message m)
 {
     *q = (struct gw_asking){ .busy = true, .id = ++s->serial, .sent = s->now };
     m.serial = q->id;
-    gw_send(s, out, m);
+    gw_au_send(s, out, m);
 }
 
 static bool answers(const struct gw_authority *s, struct gw_asking *q, uint64_t serial)
@@ -136,7 +139,7 @@ static bool answers(const struct gw_authority *s, struct gw_asking *q, uint64_t 
     if (!q->busy || q->id != serial)
         return false;
     q->busy = false;
-    return gw_instant_passed_max(&q->sent, &s->now) <= gw_ms(s->config.limits.reply_ms);
+    return gw_instant_passed_max(&q->sent, &s->now) <= gw_au_ms(s->config.limits.reply_ms);
 }
 
 /* Whatever the peer says, it says what it knows. */
@@ -145,19 +148,27 @@ static void hear(struct gw_authority *s, const struct gw_authority_message *m,
 {
     if (m->holder != GW_SEAT_FIRST && m->holder != GW_SEAT_SECOND)
         return;
-    if (m->epoch > s->d.epoch && m->holder != gw_self(s)) {
-        gw_adopt(s, m->epoch, m->holder, m->released_to, out);
-    } else if (m->epoch == s->d.epoch && m->holder == s->d.holder && m->holder != gw_self(s) &&
+    if (m->own > s->d.peer_epoch && m->own < s->d.epoch && s->d.holder == gw_au_self(s) &&
+        !s->config.witness) {
+        /* Two promotions that did not know of each other: numbers say nothing about time, so the
+         * higher does not simply win. Who serves, serves on; else a person names the survivor. */
+        s->d.peer_epoch = m->own;
+        s->d.split = true;
+        gw_au_store(s, out);
+    }
+    if (m->epoch > s->d.epoch && m->holder != gw_au_self(s)) {
+        gw_au_adopt(s, m->epoch, m->holder, m->released_to, out);
+    } else if (m->epoch == s->d.epoch && m->holder == s->d.holder && m->holder != gw_au_self(s) &&
                m->released_to != s->d.released_to && !s->config.witness) {
         s->d.released_to = m->released_to;
-        gw_store(s, out);
+        gw_au_store(s, out);
     } else if (m->epoch > s->d.highest) {
         s->d.highest = m->epoch; /* a number of one's own that was promised and forgotten */
-        gw_store(s, out);
+        gw_au_store(s, out);
     }
-    if (m->token && !s->d.token && m->holder != gw_self(s) && m->epoch == s->d.epoch) {
+    if (m->token && !s->d.token && m->holder != gw_au_self(s) && m->epoch == s->d.epoch) {
         s->d.token = true;
-        gw_store(s, out);
+        gw_au_store(s, out);
     }
 }
 
@@ -167,33 +178,34 @@ static void on_message(struct gw_authority *s, const struct gw_authority_message
     hear(s, m, out);
     switch (m->kind) {
     case GW_MSG_CONTACT:
-        gw_send(s, out,
-                (struct gw_authority_message){ .kind = GW_MSG_CONTACT_ANSWER, .serial = m->serial });
+        gw_au_send(
+            s, out,
+            (struct gw_authority_message){ .kind = GW_MSG_CONTACT_ANSWER, .serial = m->serial });
         break;
     case GW_MSG_CONTACT_ANSWER:
         if (answers(s, &s->contact, m->serial)) {
             s->spoken = true;
             if (s->d.peer_fenced) { /* it answers: whatever was verified, it does not hold */
                 s->d.peer_fenced = false;
-                gw_store(s, out);
+                gw_au_store(s, out);
             }
             if (!s->config.witness)
-                gw_pair_spoken(s, m, out);
+                gw_au_pair_spoken(s, m, out);
         }
         break;
     case GW_MSG_PROMISE:
-        gw_voter_promise(s, m, out);
+        gw_au_voter_promise(s, m, out);
         break;
     case GW_MSG_PROMISE_ANSWER:
         if (answers(s, &s->ask, m->serial))
-            gw_holder_promised(s, m, out);
+            gw_au_holder_promised(s, m, out);
         break;
     case GW_MSG_TOKEN_VOID:
-        gw_handover_void(s, m, out);
+        gw_au_handover_void(s, m, out);
         break;
     case GW_MSG_TOKEN_VOID_ANSWER:
         if (answers(s, &s->voiding, m->serial))
-            gw_handover_voided(s, m, out);
+            gw_au_handover_voided(s, m, out);
         break;
     case GW_MSG_MAX:
         break;
@@ -209,7 +221,7 @@ static void on_boot(struct gw_authority *s, const struct gw_authority_event *ev,
     s->closed = !ev->serving;
     s->look = true;
     /* A promise of an earlier life may run: none is kept on a disk, so all count as given now. */
-    if (gw_keeps(s, GW_RULE_WAIT_RESTART)) {
+    if (gw_au_keeps(s, GW_RULE_WAIT_RESTART)) {
         s->promised = true;
         s->promised_at = s->now;
     }
@@ -220,18 +232,19 @@ static void on_boot(struct gw_authority *s, const struct gw_authority_event *ev,
     s->wait_from = s->now;
     s->maintenance_from = s->now;
     if (!s->config.witness)
-        gw_pair_boot(s, out);
+        gw_au_pair_boot(s, out);
 }
 
 static void on_fence(struct gw_authority *s, bool fenced, struct gw_authority_effects *out)
 {
-    /* W3: until the register knows, the fence is all that keeps the other site from believing it. */
-    if (!fenced && s->d.push && gw_is_holder(s) && gw_keeps(s, GW_RULE_W3_PUSH)) {
+    /* W3: until the register knows, the fence is all that keeps the other site from believing it.
+     */
+    if (!fenced && s->d.push && gw_au_is_holder(s) && gw_au_keeps(s, GW_RULE_W3_PUSH)) {
         out->refusal = GW_REFUSE_WITNESS;
         return;
     }
     s->d.peer_fenced = fenced;
-    gw_store(s, out);
+    gw_au_store(s, out);
 }
 
 static enum gw_refusal on_order(struct gw_authority *s, const struct gw_authority_event *ev,
@@ -241,27 +254,28 @@ static enum gw_refusal on_order(struct gw_authority *s, const struct gw_authorit
     case GW_ORDER_CREATE:
         if (s->d.epoch != 0)
             return GW_REFUSE_HOLDER;
-        gw_reign(s, gw_next_epoch(s, 0), out);
+        gw_au_reign(s, gw_au_next_epoch(s, 0), out);
         if (!s->config.witness)
-            gw_holder_begin(s, &s->now);
+            gw_au_holder_begin(s, &s->now);
         return GW_ALLOWED;
     case GW_ORDER_RELEASE:
     case GW_ORDER_TOKEN:
     case GW_ORDER_CANCEL:
     case GW_ORDER_BACK:
-        return gw_handover_order(s, ev, out);
+        return gw_au_handover_order(s, ev, out);
     case GW_ORDER_TAKE:
     case GW_ORDER_FAIL_OVER:
     case GW_ORDER_FORCE:
     case GW_ORDER_CONFIRM:
     case GW_ORDER_STOP:
-        return s->config.witness ? gw_challenger_order(s, ev, out) : gw_pair_order(s, ev, out);
+        return s->config.witness ? gw_au_challenger_order(s, ev, out)
+                                 : gw_au_pair_order(s, ev, out);
     case GW_ORDER_CLEAR:
         s->d.fenced = false;
-        gw_store(s, out);
+        gw_au_store(s, out);
         return GW_ALLOWED;
     case GW_ORDER_MAINTENANCE:
-        return gw_holder_maintenance(s, ev);
+        return gw_au_holder_maintenance(s, ev);
     case GW_ORDER_MAX:
         break;
     }
@@ -272,25 +286,25 @@ bool gw_authority_is_active(const struct gw_authority *s)
 {
     /* W1: a release that may still land keeps the path closed, whatever is decided meanwhile. */
     const uint8_t letting_go = 1u << GW_SWAP_RELEASE;
-    return gw_is_holder(s) && s->grip == GW_GRIP_VALID && s->goal != GW_GOAL_RELEASE &&
+    return gw_au_is_holder(s) && s->grip == GW_GRIP_VALID && s->goal != GW_GOAL_RELEASE &&
            s->goal != GW_GOAL_BACK && (s->d.unresolved & letting_go) == 0 && !s->void_due &&
            !s->waiting && !s->d.fenced;
 }
 
 /* The authority came here: what was lost on the way, and the path opens. */
-void gw_serve(struct gw_authority *s, struct gw_authority_effects *out)
+void gw_au_serve(struct gw_authority *s, struct gw_authority_effects *out)
 {
     if (s->told_service)
         return;
     /* Said before it is written down that it was said, and before the path opens: a crash between
      * has it said twice, never lost. */
     const bool same = s->d.served;
-    struct gw_authority_effect *e = gw_effect(out, GW_DO_SERVE);
+    struct gw_authority_effect *e = gw_au_effect(out, GW_DO_SERVE);
     e->claim = same ? GW_CLAIM_SAME : s->d.claim;
     e->watermark = same ? 0 : s->d.claim_watermark;
     if (!same) {
         s->d.served = true;
-        gw_store(s, out);
+        gw_au_store(s, out);
     }
     s->told_service = true;
 }
@@ -298,7 +312,7 @@ void gw_serve(struct gw_authority *s, struct gw_authority_effects *out)
 static void grant(struct gw_authority *s, struct gw_authority_effects *out)
 {
     if (!gw_authority_is_active(s)) {
-        gw_close(s, out);
+        gw_au_close(s, out);
         return;
     }
     const bool news = s->granted_for.boot_ns != s->valid_from.boot_ns ||
@@ -308,10 +322,10 @@ static void grant(struct gw_authority *s, struct gw_authority_effects *out)
     uint64_t deadline = UINT64_MAX;
     if (s->config.witness) { /* what is left of H, by the faster of the holder's measures */
         const uint64_t passed = gw_instant_passed_max(&s->valid_from, &s->now);
-        deadline = s->now.boot_ns + gw_ms(s->config.limits.hold_ms) - passed;
+        deadline = s->now.boot_ns + gw_au_ms(s->config.limits.hold_ms) - passed;
     }
-    gw_serve(s, out);
-    gw_effect(out, GW_DO_GRANT)->deadline_ns = deadline;
+    gw_au_serve(s, out);
+    gw_au_effect(out, GW_DO_GRANT)->deadline_ns = deadline;
     s->granted_for = s->valid_from;
     s->open = true;
     s->closed = false;
@@ -321,36 +335,36 @@ static void speak(struct gw_authority *s, struct gw_authority_effects *out)
 {
     const uint64_t passed = gw_instant_passed_max(&s->contact_tried, &s->now);
     if (s->contact.busy &&
-        gw_instant_passed_max(&s->contact.sent, &s->now) > gw_ms(s->config.limits.reply_ms))
+        gw_instant_passed_max(&s->contact.sent, &s->now) > gw_au_ms(s->config.limits.reply_ms))
         s->contact.busy = false;
     if (s->contact.busy ||
-        (gw_instant_is_set(&s->contact_tried) && passed < gw_ms(s->config.limits.renew_ms)))
+        (gw_instant_is_set(&s->contact_tried) && passed < gw_au_ms(s->config.limits.renew_ms)))
         return;
     s->contact_tried = s->now;
-    gw_ask(s, &s->contact, out, (struct gw_authority_message){ .kind = GW_MSG_CONTACT });
+    gw_au_ask(s, &s->contact, out, (struct gw_authority_message){ .kind = GW_MSG_CONTACT });
 }
 
 static void stop_waiting(struct gw_authority *s, struct gw_authority_effects *out)
 {
     s->waiting = s->d.wait = false;
-    gw_store(s, out);
+    gw_au_store(s, out);
 }
 
 static void drive(struct gw_authority *s, struct gw_authority_effects *out)
 {
     if (s->config.witness) {
-        gw_register_overdue(s);
-        gw_holder_lapse(s, out);
+        gw_au_register_overdue(s);
+        gw_au_holder_lapse(s, out);
     }
-    gw_handover_pursue(s, out);
+    gw_au_handover_pursue(s, out);
     if (s->config.witness) {
-        gw_challenger_pursue(s, out);
-        gw_holder_renew(s, out);
-        gw_register_poll(s, out);
+        gw_au_challenger_pursue(s, out);
+        gw_au_holder_renew(s, out);
+        gw_au_register_poll(s, out);
     }
     speak(s, out);
-    if (s->waiting && gw_instant_passed_min(&s->wait_from, &s->now) >=
-                          gw_authority_wait_ns(&s->config.limits))
+    if (s->waiting &&
+        gw_instant_passed_min(&s->wait_from, &s->now) >= gw_authority_wait_ns(&s->config.limits))
         stop_waiting(s, out);
     grant(s, out);
 }
@@ -368,10 +382,10 @@ void gw_authority_step(struct gw_authority *s, const struct gw_authority_event *
         on_boot(s, ev, out);
         break;
     case GW_EV_READ:
-        gw_register_read(s, ev, out);
+        gw_au_register_read(s, ev, out);
         break;
     case GW_EV_SWAP:
-        gw_register_swapped(s, ev, out);
+        gw_au_register_swapped(s, ev, out);
         break;
     case GW_EV_MESSAGE:
         on_message(s, &ev->message, out);
@@ -380,7 +394,7 @@ void gw_authority_step(struct gw_authority *s, const struct gw_authority_event *
         s->closed = !s->open && ev->id == s->close_id;
         break;
     case GW_EV_COPY:
-        gw_holder_copy(s, &ev->copy, out);
+        gw_au_holder_copy(s, &ev->copy, out);
         break;
     case GW_EV_SETTLED:
         s->settled = true;

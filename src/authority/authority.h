@@ -40,12 +40,12 @@
  * depend on. Tests leave one out (config.without) and see what goes wrong; nobody else does.
  */
 enum gw_authority_rule {
-    GW_RULE_W1 = 0,        /* an unknown CAS is resolved by a moved revision only */
-    GW_RULE_W2,            /* SYNC counts from when it is sent; alone only after an UNSYNC that won */
-    GW_RULE_W2_RESTART,    /* ... also after a restart */
-    GW_RULE_W3,            /* a forced takeover is a CAS, or needs a verified fence */
-    GW_RULE_W3_PUSH,       /* ... and is pushed to the register before anything else */
-    GW_RULE_W4_RELEASED,   /* the peer's promise gives no new epoch to who has released */
+    GW_RULE_W1 = 0,      /* an unknown CAS is resolved by a moved revision only */
+    GW_RULE_W2,          /* SYNC counts from when it is sent; alone only after an UNSYNC that won */
+    GW_RULE_W2_RESTART,  /* ... also after a restart */
+    GW_RULE_W3,          /* a forced takeover is a CAS, or needs a verified fence */
+    GW_RULE_W3_PUSH,     /* ... and is pushed to the register before anything else */
+    GW_RULE_W4_RELEASED, /* the peer's promise gives no new epoch to who has released */
     GW_RULE_W4_UNRESOLVED, /* ... nor while a CAS of either is unresolved */
     GW_RULE_W4_EPOCH,      /* ... above the register's and one's own; and it is a new one */
     GW_RULE_W4_DURABLE,    /* ... and durable at the peer before the answer */
@@ -99,23 +99,26 @@ const char *gw_claim_name(enum gw_claim c);
 
 /* What outlives a crash. The caller stores it as a whole, atomically, when it is told to. */
 struct gw_authority_durable {
-    uint64_t epoch;              /* of the newest reign that this site knows */
-    enum gw_seat holder;         /* ... and whose it is */
-    uint64_t highest;            /* the highest number that was seen, promised or tried */
-    struct gw_uuid incarnation;  /* of this site's last lease */
-    enum gw_seat released_to;    /* by the holder of `epoch`; none */
-    struct gw_uuid boot;         /* boot id of the machine when this site was last active (W5) */
-    bool fenced;                 /* deposed by another's epoch: stays out until it is cleared */
-    bool push;                   /* the register is behind `epoch` and has to be pushed up (W3) */
-    bool peer_fenced;            /* a verified hard fence of the peer holds */
-    bool sole;                   /* voters are this site alone (declared maintenance) */
-    bool sync_sent;              /* SYNC may stand in the register, or come to (W2) */
-    bool token;                  /* equality was proven: the peer has a token, or this site has */
-    bool wait;                   /* a takeover was forced: the other's lease may still run */
-    bool intent;                 /* a takeover (pair) that is not finished (W7) */
-    bool overridden;             /* this epoch came by a person's word */
-    bool served;                 /* in this reign, or the one that it goes on from */
-    enum gw_claim claim;         /* of the takeover that this reign began with ... */
+    uint64_t epoch;             /* of the newest reign that this site knows */
+    enum gw_seat holder;        /* ... and whose it is */
+    uint64_t peer_epoch;        /* of the peer's newest reign that this site knows */
+    uint64_t own_epoch;         /* of this site's own newest reign */
+    bool split;                 /* pair: the peer reigned meanwhile, unknown: a person decides */
+    uint64_t highest;           /* the highest number that was seen, promised or tried */
+    struct gw_uuid incarnation; /* of this site's last lease */
+    enum gw_seat released_to;   /* by the holder of `epoch`; none */
+    struct gw_uuid boot;        /* boot id of the machine when this site was last active (W5) */
+    bool fenced;                /* deposed by another's epoch: stays out until it is cleared */
+    bool push;                  /* the register is behind `epoch` and has to be pushed up (W3) */
+    bool peer_fenced;           /* a verified hard fence of the peer holds */
+    bool sole;                  /* voters are this site alone (declared maintenance) */
+    bool sync_sent;             /* SYNC may stand in the register, or come to (W2) */
+    bool token;                 /* equality was proven: the peer has a token, or this site has */
+    bool wait;                  /* a takeover was forced: the other's lease may still run */
+    bool intent;                /* a takeover (pair) that is not finished (W7) */
+    bool overridden;            /* this epoch came by a person's word */
+    bool served;                /* in this reign, or the one that it goes on from */
+    enum gw_claim claim;        /* of the takeover that this reign began with ... */
     uint64_t claim_watermark;
     bool claim_of_boot;          /* ... rests on what this machine's memory held, at `boot` */
     bool alone;                  /* pair mode: UNSYNC is recorded here */
@@ -135,14 +138,15 @@ enum gw_message_kind {
 
 struct gw_authority_message {
     enum gw_message_kind kind;
-    uint64_t serial;      /* answers repeat the question's */
-    uint64_t epoch;       /* what the sender knows to be the highest ... */
-    enum gw_seat holder;  /* ... and whose it is */
+    uint64_t serial;     /* answers repeat the question's */
+    uint64_t epoch;      /* what the sender knows to be the highest ... */
+    enum gw_seat holder; /* ... and whose it is */
+    uint64_t own;        /* the sender's own newest reign */
     enum gw_seat released_to;
-    bool token;           /* the sender has a token out */
-    bool fresh_epoch;     /* PROMISE */
-    bool granted;         /* PROMISE_ANSWER, TOKEN_VOID_ANSWER */
-    uint64_t wanted;      /* PROMISE, its answer: the epoch that is promised */
+    bool token;       /* the sender has a token out */
+    bool fresh_epoch; /* PROMISE */
+    bool granted;     /* PROMISE_ANSWER, TOKEN_VOID_ANSWER */
+    uint64_t wanted;  /* PROMISE, its answer: the epoch that is promised */
 };
 
 enum gw_authority_event_kind {
@@ -161,18 +165,18 @@ enum gw_authority_event_kind {
 };
 
 enum gw_order {
-    GW_ORDER_CREATE = 0,   /* activation: the first claim */
-    GW_ORDER_RELEASE,      /* hand over: let go in favour of the peer, once closed */
-    GW_ORDER_TOKEN,        /* equality is proven; the token goes to the peer */
-    GW_ORDER_CANCEL,       /* of a release that is not made */
-    GW_ORDER_BACK,         /* take back what was released and not taken (W6) */
-    GW_ORDER_TAKE,         /* take what was released to this site */
-    GW_ORDER_FAIL_OVER,    /* the rule for automatic failover holds, at this revision */
-    GW_ORDER_FORCE,        /* a person's override: the other site is down or isolated */
-    GW_ORDER_CONFIRM,      /* a person: this site is right, serve without having spoken (P1, W5) */
-    GW_ORDER_STOP,         /* give up what GW_ORDER_TAKE, FAIL_OVER or FORCE began */
-    GW_ORDER_CLEAR,        /* a fenced site may be standby again */
-    GW_ORDER_MAINTENANCE,  /* voters are away, or back (empty set) */
+    GW_ORDER_CREATE = 0,  /* activation: the first claim */
+    GW_ORDER_RELEASE,     /* hand over: let go in favour of the peer, once closed */
+    GW_ORDER_TOKEN,       /* equality is proven; the token goes to the peer */
+    GW_ORDER_CANCEL,      /* of a release that is not made */
+    GW_ORDER_BACK,        /* take back what was released and not taken (W6) */
+    GW_ORDER_TAKE,        /* take what was released to this site */
+    GW_ORDER_FAIL_OVER,   /* the rule for automatic failover holds, at this revision */
+    GW_ORDER_FORCE,       /* a person's override: the other site is down or isolated */
+    GW_ORDER_CONFIRM,     /* a person: this site is right, serve without having spoken (P1, W5) */
+    GW_ORDER_STOP,        /* give up what GW_ORDER_TAKE, FAIL_OVER or FORCE began */
+    GW_ORDER_CLEAR,       /* a fenced site may be standby again */
+    GW_ORDER_MAINTENANCE, /* voters are away, or back (empty set) */
     GW_ORDER_MAX,
 };
 
@@ -210,24 +214,24 @@ struct gw_authority_event {
     uint64_t wall_s;      /* for people only */
     struct gw_uuid fresh; /* random; every event has another */
 
-    struct gw_uuid boot;  /* BOOT: boot id of this machine */
-    bool serving;         /* BOOT: this site's write path is open, it outlived the caller */
-    uint64_t nonce;       /* BOOT: random; numbers of this life begin there */
+    struct gw_uuid boot; /* BOOT: boot id of this machine */
+    bool serving;        /* BOOT: this site's write path is open, it outlived the caller */
+    uint64_t nonce;      /* BOOT: random; numbers of this life begin there */
 
     uint64_t id;                      /* READ, SWAP, CLOSED */
     enum gw_register_outcome outcome; /* READ, SWAP */
     int64_t revision;                 /* READ, SWAP: of the key; 0: there is no key */
     bool has_record;                  /* READ, SWAP lost: the value could be read */
-    struct gw_record record;
+    struct gw_tenure record;
 
     struct gw_authority_message message;
 
     struct gw_copy_state copy; /* COPY; ORDER FORCE, TAKE, FAIL_OVER: none */
 
     enum gw_order order;
-    int64_t judged; /* FAIL_OVER: the revision that the rule was judged on */
-    uint8_t away;            /* MAINTENANCE: set of GW_VOTER_x */
-    uint64_t away_s;         /* MAINTENANCE: how long */
+    int64_t judged;  /* FAIL_OVER: the revision that the rule was judged on */
+    uint8_t away;    /* MAINTENANCE: set of GW_VOTER_x */
+    uint64_t away_s; /* MAINTENANCE: how long */
 };
 
 enum gw_authority_effect_kind {
@@ -249,7 +253,7 @@ struct gw_authority_effect {
     struct gw_authority_durable durable;
     uint64_t id;
     int64_t expected;
-    struct gw_record record;
+    struct gw_tenure record;
     struct gw_authority_message message;
     uint64_t deadline_ns;
     bool on;
@@ -266,14 +270,20 @@ struct gw_authority_effects {
 };
 
 enum gw_grip { /* how firmly the authority is held */
-    GW_GRIP_NONE = 0,
-    GW_GRIP_VALID,
-    GW_GRIP_EXPIRING, /* the self-fence began; a renewal still saves it */
-    GW_GRIP_LAPSED,   /* over: acquired anew, never revived */
+               GW_GRIP_NONE = 0,
+               GW_GRIP_VALID,
+               GW_GRIP_EXPIRING, /* the self-fence began; a renewal still saves it */
+               GW_GRIP_LAPSED,   /* over: acquired anew, never revived */
 };
 
-enum gw_goal { GW_GOAL_NONE = 0, GW_GOAL_RELEASE, GW_GOAL_BACK, GW_GOAL_TAKE, GW_GOAL_FAIL_OVER,
-               GW_GOAL_FORCE };
+enum gw_goal {
+    GW_GOAL_NONE = 0,
+    GW_GOAL_RELEASE,
+    GW_GOAL_BACK,
+    GW_GOAL_TAKE,
+    GW_GOAL_FAIL_OVER,
+    GW_GOAL_FORCE
+};
 
 struct gw_swap_state {
     bool busy;
@@ -281,7 +291,7 @@ struct gw_swap_state {
     uint64_t id;
     struct gw_instant sent;
     int64_t expected;
-    struct gw_record record;
+    struct gw_tenure record;
 };
 
 struct gw_asking { /* a question that is out */
@@ -301,7 +311,7 @@ struct gw_authority {
     /* The register, as last seen. */
     bool has_record;
     int64_t revision; /* -1: never seen */
-    struct gw_record record;
+    struct gw_tenure record;
     struct gw_instant moved; /* receipt of the first sight of this revision */
     bool witness_away;       /* the last try at the register failed */
     bool look;               /* a read has to come before the next swap */
@@ -312,7 +322,7 @@ struct gw_authority {
 
     /* The holder. */
     enum gw_grip grip;
-    struct gw_instant valid_from; /* send time of the renewal that counts */
+    struct gw_instant valid_from;  /* send time of the renewal that counts */
     struct gw_instant granted_for; /* ... that the last grant stands on */
     struct gw_instant renew_tried;
     struct gw_asking ask; /* a promise of the peer */
@@ -330,9 +340,9 @@ struct gw_authority {
     bool void_due; /* a cancel waits for the token to be void, or UNSYNC (P2) */
     struct gw_instant void_from;
     struct gw_asking voiding;
-    bool waiting;                 /* forced: the other's lease may still run ... */
-    struct gw_instant wait_from;  /* ... until T_g + A_x from here */
-    bool confirmed;               /* a person: the next acquisition is a promotion (P1) */
+    bool waiting;                /* forced: the other's lease may still run ... */
+    struct gw_instant wait_from; /* ... until T_g + A_x from here */
+    bool confirmed;              /* a person: the next acquisition is a promotion (P1) */
     struct gw_instant maintenance_from;
     uint64_t maintenance_s;
     uint8_t away;
@@ -344,7 +354,7 @@ struct gw_authority {
 
     /* The peer. */
     struct gw_asking contact;
-    bool spoken;          /* a round trip since the start */
+    bool spoken; /* a round trip since the start */
     struct gw_instant contact_tried;
 
     enum gw_goal goal;

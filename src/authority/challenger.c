@@ -4,23 +4,23 @@
  * The challenger: a standby that takes the authority, in witness mode.
  *
  * Every takeover is a swap of the register (W3). What makes it safe is that the old holder was
- * revoked: it has released; or its lease has lapsed, by this site's clock, at the register and at this
- * site's own promise; or a hard fence is verified. A person's override may swap before that, which ends
- * the old holder's renewals, but this site serves only when the wait is over.
+ * revoked: it has released; or its lease has lapsed, by this site's clock, at the register and at
+ * this site's own promise; or a hard fence is verified. A person's override may swap before that,
+ * which ends the old holder's renewals, but this site serves only when the wait is over.
  */
 #include "authority/authority_internal.h"
 
 static bool revoked(const struct gw_authority *s)
 {
-    if (s->d.peer_fenced || !gw_keeps(s, GW_RULE_REVOKE))
+    if (s->d.peer_fenced || !gw_au_keeps(s, GW_RULE_REVOKE))
         return true;
     return gw_authority_lapsed_there(s) && gw_authority_lapsed_here(s);
 }
 
 static enum gw_refusal check_take(const struct gw_authority *s)
 {
-    const bool released = s->has_record && s->record.released_to == gw_self(s) &&
-                          s->record.epoch == s->d.epoch;
+    const bool released =
+        s->has_record && s->record.released_to == gw_au_self(s) && s->record.epoch == s->d.epoch;
     return released ? GW_ALLOWED : GW_REFUSE_NOT_RELEASED;
 }
 
@@ -40,14 +40,14 @@ static enum gw_refusal check_fail_over(const struct gw_authority *s, int64_t jud
 /* W3: without the register an override is not enough. */
 static enum gw_refusal check_force(const struct gw_authority *s)
 {
-    if (!s->witness_away || s->d.peer_fenced || !gw_keeps(s, GW_RULE_W3))
+    if (!s->witness_away || s->d.peer_fenced || !gw_au_keeps(s, GW_RULE_W3))
         return GW_ALLOWED;
     return GW_REFUSE_FENCE;
 }
 
 static enum gw_refusal confirm(struct gw_authority *s)
 {
-    if (s->d.holder != gw_self(s))
+    if (s->d.holder != gw_au_self(s))
         return GW_REFUSE_NOT_HOLDER;
     if (s->d.released_to != GW_SEAT_NONE)
         return GW_REFUSE_RELEASED;
@@ -65,8 +65,8 @@ static enum gw_goal goal_of(enum gw_order o)
     return o == GW_ORDER_FORCE ? GW_GOAL_FORCE : GW_GOAL_FAIL_OVER;
 }
 
-enum gw_refusal gw_challenger_order(struct gw_authority *s, const struct gw_authority_event *ev,
-                                    struct gw_authority_effects *out)
+enum gw_refusal gw_au_challenger_order(struct gw_authority *s, const struct gw_authority_event *ev,
+                                       struct gw_authority_effects *out)
 {
     enum gw_refusal r = GW_ALLOWED;
     (void)out;
@@ -78,7 +78,7 @@ enum gw_refusal gw_challenger_order(struct gw_authority *s, const struct gw_auth
         return GW_REFUSE_FENCED;
     if (ev->order == GW_ORDER_CONFIRM)
         return confirm(s);
-    if (s->d.holder == gw_self(s))
+    if (s->d.holder == gw_au_self(s))
         return s->d.released_to != GW_SEAT_NONE ? GW_REFUSE_RELEASED : GW_REFUSE_HOLDER;
     if (s->d.epoch == 0)
         return GW_REFUSE_NOT_HOLDER;
@@ -118,7 +118,8 @@ static uint64_t next_epoch(const struct gw_authority *s)
 {
     const uint64_t there = s->has_record ? s->record.epoch : 0;
     /* W4: above the register's and above what this site knows and has promised. */
-    return gw_next_epoch(s, gw_keeps(s, GW_RULE_W4_EPOCH) ? GW_MAX(there, s->d.highest) : there);
+    return gw_au_next_epoch(s,
+                            gw_au_keeps(s, GW_RULE_W4_EPOCH) ? GW_MAX(there, s->d.highest) : there);
 }
 
 /* W3: no register, but a verified fence: durable here, and pushed up when the register is back. */
@@ -130,8 +131,8 @@ static void take_alone(struct gw_authority *s, struct gw_authority_effects *out)
     s->d.push = true;
     s->d.overridden = true;
     s->d.sync_sent = false;
-    gw_reign(s, next_epoch(s), out);
-    gw_holder_begin(s, &s->now);
+    gw_au_reign(s, next_epoch(s), out);
+    gw_au_holder_begin(s, &s->now);
 }
 
 static struct gw_instant later(struct gw_instant a, struct gw_instant b)
@@ -147,11 +148,11 @@ static bool still_right(const struct gw_authority *s)
     return s->goal == GW_GOAL_FORCE || check_fail_over(s, s->judged) == GW_ALLOWED;
 }
 
-void gw_challenger_pursue(struct gw_authority *s, struct gw_authority_effects *out)
+void gw_au_challenger_pursue(struct gw_authority *s, struct gw_authority_effects *out)
 {
     if (s->goal < GW_GOAL_TAKE)
         return;
-    if (s->d.holder == gw_self(s)) {
+    if (s->d.holder == gw_au_self(s)) {
         s->goal = GW_GOAL_NONE;
         return;
     }
@@ -159,22 +160,22 @@ void gw_challenger_pursue(struct gw_authority *s, struct gw_authority_effects *o
         take_alone(s, out);
         return;
     }
-    if (!gw_register_ready(s))
+    if (!gw_au_register_ready(s))
         return;
     if (!still_right(s)) {
         s->goal = GW_GOAL_NONE;
         return;
     }
     claim(s);
-    /* An override revokes by its swap: the old holder renews no more, and what it has ends T_g + A_x
-     * after its last renewal. Durable with the swap, for it may land and this site die. */
+    /* An override revokes by its swap: the old holder renews no more, and what it has ends T_g +
+     * A_x after its last renewal. Durable with the swap, for it may land and this site die. */
     s->d.wait = s->goal == GW_GOAL_FORCE && !revoked(s);
     s->wait_from = s->promised ? later(s->moved, s->promised_at) : s->moved;
-    gw_register_swap(s, GW_SWAP_TAKE, gw_register_mine(s, next_epoch(s), s->fresh), out);
+    gw_au_register_swap(s, GW_SWAP_TAKE, gw_au_register_mine(s, next_epoch(s), s->fresh), out);
 }
 
-void gw_challenger_won(struct gw_authority *s, const struct gw_swap_state *swap, bool in_time,
-                       struct gw_authority_effects *out)
+void gw_au_challenger_won(struct gw_authority *s, const struct gw_swap_state *swap, bool in_time,
+                          struct gw_authority_effects *out)
 {
     if (swap->record.epoch < s->d.epoch)
         return; /* overtaken by a takeover without the register, which is pushed up next */
@@ -183,7 +184,7 @@ void gw_challenger_won(struct gw_authority *s, const struct gw_swap_state *swap,
     s->d.incarnation = swap->record.incarnation;
     s->d.push = s->d.sync_sent = s->d.sole = false;
     s->waiting = s->d.wait;
-    gw_reign(s, swap->record.epoch, out);
+    gw_au_reign(s, swap->record.epoch, out);
     if (in_time)
-        gw_holder_begin(s, &swap->sent);
+        gw_au_holder_begin(s, &swap->sent);
 }

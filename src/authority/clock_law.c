@@ -79,7 +79,8 @@ static void check_hold(const struct gw_authority_limits *l, struct faults *f)
     const uint64_t promise_min = (holder + divisor - 1) / divisor;
     fault(f, "hold",
           "hold H = %" PRIu32 " ms is too long for promise T_g = %" PRIu32 " ms: with clocks that "
-          "may be %.1f %% wrong H may be %" PRIu64 " ms at most, %" PRIu64 " ms less; shorten hold, "
+          "may be %.1f %% wrong H may be %" PRIu64 " ms at most, %" PRIu64
+          " ms less; shorten hold, "
           "or make promise at least %" PRIu64 " ms",
           l->hold_ms, l->promise_ms, l->rho_ppm / 10000.0, hold_max, l->hold_ms - hold_max,
           promise_min);

@@ -50,7 +50,7 @@ struct gw_authority_limits gw_authority_limits_default(void);
 #define GW_AUTHORITY_FAULTS_MAX 16
 
 struct gw_authority_fault {
-    const char *name;          /* what fails: "hold", "tries", "watchdog", "delay", or a parameter */
+    const char *name; /* what fails: "hold", "tries", "watchdog", "delay", or a parameter */
     char text[GW_ERROR_MSG_MAX]; /* which inequality, both sides of it, by how much, the way out */
 };
 
@@ -63,9 +63,10 @@ size_t gw_authority_limits_check(const struct gw_authority_limits *l,
 uint64_t gw_authority_wait_ns(const struct gw_authority_limits *l);
 
 /*
- * A reading of a site's clocks. CLOCK_BOOTTIME goes on in a suspend but is slewed; CLOCK_MONOTONIC_RAW
- * is not slewed but stops in a suspend, so that the time spent suspended (boot - monotonic) is
- * added. All zero is "never". Readings are of one boot of a machine; none is kept across a restart.
+ * A reading of a site's clocks. CLOCK_BOOTTIME goes on in a suspend but is slewed;
+ * CLOCK_MONOTONIC_RAW is not slewed but stops in a suspend, so that the time spent suspended (boot
+ * - monotonic) is added. All zero is "never". Readings are of one boot of a machine; none is kept
+ * across a restart.
  */
 struct gw_instant {
     uint64_t boot_ns; /* CLOCK_BOOTTIME */
@@ -77,7 +78,8 @@ static inline bool gw_instant_is_set(const struct gw_instant *t)
     return t->boot_ns != 0 || t->raw_ns != 0;
 }
 
-/* What passed since `then`, for a holder: the larger measure. A clock that went backward gives 0. */
+/* What passed since `then`, for a holder: the larger measure. A clock that went backward gives 0.
+ */
 uint64_t gw_instant_passed_max(const struct gw_instant *then, const struct gw_instant *now);
 /* The same for a voter: the smaller measure. */
 uint64_t gw_instant_passed_min(const struct gw_instant *then, const struct gw_instant *now);

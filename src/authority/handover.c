@@ -4,14 +4,15 @@
  * Letting go, and taking back what nobody took.
  *
  * A release is made only when the write path has acknowledged that it is closed. From when it is
- * sent it may land, whatever is decided then: the path stays closed until the outcome is known (W1).
+ * sent it may land, whatever is decided then: the path stays closed until the outcome is known
+ * (W1).
  */
 #include "authority/authority_internal.h"
 
 static enum gw_refusal release(struct gw_authority *s)
 {
-    if (!gw_is_holder(s))
-        return s->d.holder == gw_self(s) ? GW_REFUSE_RELEASED : GW_REFUSE_NOT_HOLDER;
+    if (!gw_au_is_holder(s))
+        return s->d.holder == gw_au_self(s) ? GW_REFUSE_RELEASED : GW_REFUSE_NOT_HOLDER;
     if (s->d.unresolved != 0)
         return GW_REFUSE_UNRESOLVED;
     if (s->grip != GW_GRIP_VALID)
@@ -24,8 +25,8 @@ static enum gw_refusal release(struct gw_authority *s)
 
 static enum gw_refusal cancel(struct gw_authority *s)
 {
-    if (!gw_is_holder(s))
-        return s->d.holder == gw_self(s) ? GW_REFUSE_RELEASED : GW_REFUSE_NOT_HOLDER;
+    if (!gw_au_is_holder(s))
+        return s->d.holder == gw_au_self(s) ? GW_REFUSE_RELEASED : GW_REFUSE_NOT_HOLDER;
     s->goal = GW_GOAL_NONE;
     if (s->d.token && !s->void_due) {
         s->void_due = true;
@@ -37,18 +38,18 @@ static enum gw_refusal cancel(struct gw_authority *s)
 /* W6: the target died before it took what was released to it. */
 static enum gw_refusal take_back(struct gw_authority *s)
 {
-    if (s->d.holder != gw_self(s))
+    if (s->d.holder != gw_au_self(s))
         return GW_REFUSE_NOT_HOLDER;
     if (s->d.released_to == GW_SEAT_NONE)
         return GW_REFUSE_NOT_RELEASED;
-    if (!gw_keeps(s, GW_RULE_W6))
+    if (!gw_au_keeps(s, GW_RULE_W6))
         return GW_REFUSE_MODE;
     s->goal = GW_GOAL_BACK;
     return GW_ALLOWED;
 }
 
-enum gw_refusal gw_handover_order(struct gw_authority *s, const struct gw_authority_event *ev,
-                                  struct gw_authority_effects *out)
+enum gw_refusal gw_au_handover_order(struct gw_authority *s, const struct gw_authority_event *ev,
+                                     struct gw_authority_effects *out)
 {
     if (ev->order == GW_ORDER_RELEASE)
         return release(s);
@@ -56,10 +57,10 @@ enum gw_refusal gw_handover_order(struct gw_authority *s, const struct gw_author
         return cancel(s);
     if (ev->order == GW_ORDER_BACK)
         return take_back(s);
-    if (!gw_is_holder(s))
+    if (!gw_au_is_holder(s))
         return GW_REFUSE_NOT_HOLDER;
     s->d.token = true;
-    gw_store(s, out);
+    gw_au_store(s, out);
     return GW_ALLOWED;
 }
 
@@ -68,48 +69,48 @@ static void let_go(struct gw_authority *s, struct gw_authority_effects *out)
     if (s->open || !s->closed)
         return;
     if (!s->config.witness) {
-        s->d.released_to = gw_peer(s);
+        s->d.released_to = gw_au_peer(s);
         s->goal = GW_GOAL_NONE;
         s->grip = GW_GRIP_NONE;
-        gw_store(s, out); /* durable before the peer can hear of it (contact) */
+        gw_au_store(s, out); /* durable before the peer can hear of it (contact) */
         return;
     }
-    if (!gw_register_ready(s))
+    if (!gw_au_register_ready(s))
         return;
-    struct gw_record rec = gw_register_mine(s, s->d.epoch, s->d.incarnation);
-    rec.released_to = gw_peer(s);
-    gw_register_swap(s, GW_SWAP_RELEASE, rec, out);
+    struct gw_tenure rec = gw_au_register_mine(s, s->d.epoch, s->d.incarnation);
+    rec.released_to = gw_au_peer(s);
+    gw_au_register_swap(s, GW_SWAP_RELEASE, rec, out);
 }
 
 static void come_back(struct gw_authority *s, struct gw_authority_effects *out)
 {
     const uint64_t next =
-        gw_next_epoch(s, GW_MAX(s->d.highest, s->has_record ? s->record.epoch : 0));
+        gw_au_next_epoch(s, GW_MAX(s->d.highest, s->has_record ? s->record.epoch : 0));
     if (s->config.witness) {
-        if (gw_register_ready(s))
-            gw_register_swap(s, GW_SWAP_BACK, gw_register_mine(s, next, s->fresh), out);
+        if (gw_au_register_ready(s))
+            gw_au_register_swap(s, GW_SWAP_BACK, gw_au_register_mine(s, next, s->fresh), out);
         return;
     }
-    if (s->ask.busy && gw_instant_passed_max(&s->ask.sent, &s->now) >
-                           gw_ms(s->config.limits.reply_ms))
+    if (s->ask.busy &&
+        gw_instant_passed_max(&s->ask.sent, &s->now) > gw_au_ms(s->config.limits.reply_ms))
         s->ask.busy = false;
-    if (s->ask.busy || gw_holder_must_settle(s))
+    if (s->ask.busy || gw_au_holder_must_settle(s))
         return;
     s->ask_epoch = next;
-    gw_ask(s, &s->ask, out,
-           (struct gw_authority_message){
-               .kind = GW_MSG_PROMISE, .fresh_epoch = true, .wanted = next });
+    gw_au_ask(s, &s->ask, out,
+              (struct gw_authority_message){
+                  .kind = GW_MSG_PROMISE, .fresh_epoch = true, .wanted = next });
 }
 
 /* P2: the target's word that the token is void, or UNSYNC where the target's successor looks. */
 static void make_void(struct gw_authority *s, struct gw_authority_effects *out)
 {
-    const uint64_t reply_ns = gw_ms(s->config.limits.reply_ms);
+    const uint64_t reply_ns = gw_au_ms(s->config.limits.reply_ms);
     if (s->voiding.busy && gw_instant_passed_max(&s->voiding.sent, &s->now) > reply_ns)
         s->voiding.busy = false;
     if (!s->voiding.busy)
-        gw_ask(s, &s->voiding, out, (struct gw_authority_message){ .kind = GW_MSG_TOKEN_VOID });
-    if (gw_instant_passed_max(&s->void_from, &s->now) <= reply_ns || !gw_keeps(s, GW_RULE_P2))
+        gw_au_ask(s, &s->voiding, out, (struct gw_authority_message){ .kind = GW_MSG_TOKEN_VOID });
+    if (gw_instant_passed_max(&s->void_from, &s->now) <= reply_ns || !gw_au_keeps(s, GW_RULE_P2))
         return;
     if (s->config.witness) {
         if (!s->copy_known || s->copy.kind != GW_COPY_UNSYNC) {
@@ -123,10 +124,10 @@ static void make_void(struct gw_authority *s, struct gw_authority_effects *out)
     s->d.token = s->d.sync_sent = false;
     s->d.alone = true;
     s->void_due = false;
-    gw_store(s, out);
+    gw_au_store(s, out);
 }
 
-void gw_handover_pursue(struct gw_authority *s, struct gw_authority_effects *out)
+void gw_au_handover_pursue(struct gw_authority *s, struct gw_authority_effects *out)
 {
     if (s->goal == GW_GOAL_RELEASE)
         let_go(s, out);
@@ -136,24 +137,24 @@ void gw_handover_pursue(struct gw_authority *s, struct gw_authority_effects *out
         make_void(s, out);
 }
 
-void gw_handover_void(struct gw_authority *s, const struct gw_authority_message *m,
-                      struct gw_authority_effects *out)
+void gw_au_handover_void(struct gw_authority *s, const struct gw_authority_message *m,
+                         struct gw_authority_effects *out)
 {
-    const bool theirs = s->d.holder == gw_peer(s) && m->holder == gw_peer(s);
+    const bool theirs = s->d.holder == gw_au_peer(s) && m->holder == gw_au_peer(s);
     if (theirs && s->d.token) {
         s->d.token = false;
-        gw_store(s, out);
+        gw_au_store(s, out);
     }
-    gw_send(s, out,
-            (struct gw_authority_message){
-                .kind = GW_MSG_TOKEN_VOID_ANSWER, .serial = m->serial, .granted = theirs });
+    gw_au_send(s, out,
+               (struct gw_authority_message){
+                   .kind = GW_MSG_TOKEN_VOID_ANSWER, .serial = m->serial, .granted = theirs });
 }
 
-void gw_handover_voided(struct gw_authority *s, const struct gw_authority_message *m,
-                        struct gw_authority_effects *out)
+void gw_au_handover_voided(struct gw_authority *s, const struct gw_authority_message *m,
+                           struct gw_authority_effects *out)
 {
     if (!m->granted || !s->void_due)
         return;
     s->void_due = s->d.token = false;
-    gw_store(s, out);
+    gw_au_store(s, out);
 }

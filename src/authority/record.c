@@ -36,13 +36,13 @@ static int check_copy(const struct gw_copy_state *c, struct gw_error *err)
         return gw_error_set(err, -EINVAL, "copy is %s with a watermark", gw_copy_name(c->kind));
     if (c->kind != GW_COPY_ASYNC && c->lag_ms != 0)
         return gw_error_set(err, -EINVAL, "copy is %s with a lag", gw_copy_name(c->kind));
-    if (c->watermark > GW_RECORD_NUMBER_MAX || c->lag_ms > GW_RECORD_NUMBER_MAX ||
-        c->at_s > GW_RECORD_NUMBER_MAX)
+    if (c->watermark > GW_TENURE_NUMBER_MAX || c->lag_ms > GW_TENURE_NUMBER_MAX ||
+        c->at_s > GW_TENURE_NUMBER_MAX)
         return gw_error_set(err, -EINVAL, "a number of the copy is out of range");
     return 0;
 }
 
-static int check_voters(const struct gw_record *r, struct gw_error *err)
+static int check_voters(const struct gw_tenure *r, struct gw_error *err)
 {
     if (r->voters > GW_VOTERS_ALL || r->maintenance > GW_VOTERS_ALL)
         return gw_error_set(err, -EINVAL, "voters name somebody unknown");
@@ -55,22 +55,23 @@ static int check_voters(const struct gw_record *r, struct gw_error *err)
     return 0;
 }
 
-int gw_record_check(const struct gw_record *r, struct gw_error *err)
+int gw_tenure_check(const struct gw_tenure *r, struct gw_error *err)
 {
     if (r->holder != GW_SEAT_FIRST && r->holder != GW_SEAT_SECOND)
         return gw_error_set(err, -EINVAL, "the record names no holder");
     if (r->epoch == 0 || r->epoch > GW_EPOCH_MAX)
         return gw_error_set(err, -EINVAL, "the epoch is out of range");
     if (!gw_epoch_is_of(r->epoch, r->holder)) /* P1 */
-        return gw_error_set(err, -EINVAL, "epoch %llu is not one of the %s site: its numbers are %s",
+        return gw_error_set(err, -EINVAL,
+                            "epoch %llu is not one of the %s site: its numbers are %s",
                             (unsigned long long)r->epoch, gw_seat_name(r->holder),
                             r->holder == GW_SEAT_FIRST ? "odd" : "even");
     if (gw_uuid_is_none(&r->incarnation))
         return gw_error_set(err, -EINVAL, "the record names no incarnation");
     if ((unsigned)r->released_to >= GW_SEAT_MAX || r->released_to == r->holder)
         return gw_error_set(err, -EINVAL, "released to nobody who could take it");
-    if (r->beat > GW_RECORD_NUMBER_MAX || r->since_s > GW_RECORD_NUMBER_MAX ||
-        r->maintenance_until_s > GW_RECORD_NUMBER_MAX)
+    if (r->beat > GW_TENURE_NUMBER_MAX || r->since_s > GW_TENURE_NUMBER_MAX ||
+        r->maintenance_until_s > GW_TENURE_NUMBER_MAX)
         return gw_error_set(err, -EINVAL, "a number of the record is out of range");
     int rc = check_voters(r, err);
     return rc < 0 ? rc : check_copy(&r->copy, err);
@@ -82,7 +83,7 @@ bool gw_copy_equal(const struct gw_copy_state *a, const struct gw_copy_state *b)
            a->watermark == b->watermark && a->lag_ms == b->lag_ms && a->at_s == b->at_s;
 }
 
-bool gw_record_equal(const struct gw_record *a, const struct gw_record *b)
+bool gw_tenure_equal(const struct gw_tenure *a, const struct gw_tenure *b)
 {
     return a->epoch == b->epoch && a->holder == b->holder && a->beat == b->beat &&
            gw_uuid_equal(&a->incarnation, &b->incarnation) && a->released_to == b->released_to &&

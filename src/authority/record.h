@@ -18,9 +18,9 @@
 
 #include <stddef.h>
 
-#define GW_RECORD_VERSION 1
-#define GW_RECORD_TEXT_MAX 2048      /* a longer text is refused before it is parsed */
-#define GW_RECORD_NUMBER_MAX INT64_MAX /* JSON integers of the library are signed */
+#define GW_TENURE_VERSION 1
+#define GW_TENURE_TEXT_MAX 2048        /* a longer text is refused before it is parsed */
+#define GW_TENURE_NUMBER_MAX INT64_MAX /* JSON integers of the library are signed */
 
 /* What the copy at the other site is worth. */
 enum gw_copy {
@@ -39,7 +39,7 @@ struct gw_copy_state {
     uint64_t at_s;               /* ASYNC, UNSYNC: wall time of this statement, for people */
 };
 
-struct gw_record {
+struct gw_tenure {
     uint64_t epoch;
     enum gw_seat holder;
     uint64_t beat;              /* grows by one with each change of the record */
@@ -48,21 +48,21 @@ struct gw_record {
     bool enforced;              /* the lease is enforced in the holder's write path: its lapse is
                                  * proof. False in policy `availability`, or not attested. */
     struct gw_copy_state copy;
-    uint8_t voters;              /* a set of GW_VOTER_x */
-    uint8_t maintenance;         /* voters that are away, declared; the set of GW_VOTER_x */
+    uint8_t voters;               /* a set of GW_VOTER_x */
+    uint8_t maintenance;          /* voters that are away, declared; the set of GW_VOTER_x */
     uint64_t maintenance_until_s; /* wall time, for people; the holder's clock ends it */
-    uint64_t since_s;            /* wall time of the epoch's beginning, for people */
+    uint64_t since_s;             /* wall time of the epoch's beginning, for people */
 };
 
 /* Returns 0, or -EINVAL and a sentence if the record contradicts itself. */
-int gw_record_check(const struct gw_record *r, struct gw_error *err);
-bool gw_record_equal(const struct gw_record *a, const struct gw_record *b);
+int gw_tenure_check(const struct gw_tenure *r, struct gw_error *err);
+bool gw_tenure_equal(const struct gw_tenure *a, const struct gw_tenure *b);
 bool gw_copy_equal(const struct gw_copy_state *a, const struct gw_copy_state *b);
 const char *gw_copy_name(enum gw_copy c);
 bool gw_copy_parse(const char *word, enum gw_copy *ret);
 
-/* The text, with a NUL. A record that fails gw_record_check is refused. */
-int gw_record_encode(const struct gw_record *r, char ret[static GW_RECORD_TEXT_MAX],
+/* The text, with a NUL. A record that fails gw_tenure_check is refused. */
+int gw_tenure_encode(const struct gw_tenure *r, char ret[static GW_TENURE_TEXT_MAX],
                      struct gw_error *err);
 /* Returns 0, or -EINVAL (not a record), -EPROTO (a later version: upgrade), -ENOMEM. */
-int gw_record_decode(const char *text, size_t len, struct gw_record *ret, struct gw_error *err);
+int gw_tenure_decode(const char *text, size_t len, struct gw_tenure *ret, struct gw_error *err);

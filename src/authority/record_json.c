@@ -21,28 +21,29 @@ static int put_set(char *ret, size_t size, uint8_t set)
     return snprintf(ret + n, size - n, "]");
 }
 
-int gw_record_encode(const struct gw_record *r, char ret[static GW_RECORD_TEXT_MAX],
+int gw_tenure_encode(const struct gw_tenure *r, char ret[static GW_TENURE_TEXT_MAX],
                      struct gw_error *err)
 {
     char incarnation[GW_UUID_TEXT], boot[GW_UUID_TEXT], voters[64], away[64];
-    int rc = gw_record_check(r, err);
+    int rc = gw_tenure_check(r, err);
     if (rc < 0)
         return gw_error_wrap(err, "cannot write the register");
     gw_uuid_format(&r->incarnation, incarnation);
     gw_uuid_format(&r->copy.replica_boot, boot);
     put_set(voters, sizeof voters, r->voters);
     put_set(away, sizeof away, r->maintenance);
-    snprintf(ret, GW_RECORD_TEXT_MAX,
-             "{\"version\":%d,\"epoch\":%llu,\"holder\":\"%s\",\"beat\":%llu,\"incarnation\":\"%s\","
-             "\"released_to\":\"%s\",\"enforced\":%s,\"copy\":{\"state\":\"%s\",\"replica_boot\":"
-             "\"%s\",\"watermark\":%llu,\"lag_ms\":%llu,\"at_s\":%llu},\"voters\":%s,"
-             "\"maintenance\":%s,\"maintenance_until_s\":%llu,\"since_s\":%llu}",
-             GW_RECORD_VERSION, (unsigned long long)r->epoch, gw_seat_name(r->holder),
-             (unsigned long long)r->beat, incarnation, gw_seat_name(r->released_to),
-             r->enforced ? "true" : "false", gw_copy_name(r->copy.kind), boot,
-             (unsigned long long)r->copy.watermark, (unsigned long long)r->copy.lag_ms,
-             (unsigned long long)r->copy.at_s, voters, away,
-             (unsigned long long)r->maintenance_until_s, (unsigned long long)r->since_s);
+    snprintf(
+        ret, GW_TENURE_TEXT_MAX,
+        "{\"version\":%d,\"epoch\":%llu,\"holder\":\"%s\",\"beat\":%llu,\"incarnation\":\"%s\","
+        "\"released_to\":\"%s\",\"enforced\":%s,\"copy\":{\"state\":\"%s\",\"replica_boot\":"
+        "\"%s\",\"watermark\":%llu,\"lag_ms\":%llu,\"at_s\":%llu},\"voters\":%s,"
+        "\"maintenance\":%s,\"maintenance_until_s\":%llu,\"since_s\":%llu}",
+        GW_TENURE_VERSION, (unsigned long long)r->epoch, gw_seat_name(r->holder),
+        (unsigned long long)r->beat, incarnation, gw_seat_name(r->released_to),
+        r->enforced ? "true" : "false", gw_copy_name(r->copy.kind), boot,
+        (unsigned long long)r->copy.watermark, (unsigned long long)r->copy.lag_ms,
+        (unsigned long long)r->copy.at_s, voters, away, (unsigned long long)r->maintenance_until_s,
+        (unsigned long long)r->since_s);
     return 0;
 }
 
@@ -130,7 +131,7 @@ static void take_copy(struct taking *outer, struct gw_copy_state *ret)
     expect(outer, t.wrong == NULL, t.wrong);
 }
 
-static void take_all(struct taking *t, struct gw_record *ret)
+static void take_all(struct taking *t, struct gw_tenure *ret)
 {
     take_number(t, "version");
     ret->epoch = take_number(t, "epoch");
@@ -146,38 +147,38 @@ static void take_all(struct taking *t, struct gw_record *ret)
     ret->since_s = take_number(t, "since_s");
 }
 
-static int decode_object(json_t *root, struct gw_record *ret, struct gw_error *err)
+static int decode_object(json_t *root, struct gw_tenure *ret, struct gw_error *err)
 {
     struct taking t = { .object = root };
-    struct gw_record r = { 0 };
+    struct gw_tenure r = { 0 };
     json_t *version = json_object_get(root, "version");
     if (!json_is_integer(version) || json_integer_value(version) < 1)
         return gw_error_set(err, -EINVAL, "it has no version");
-    if (json_integer_value(version) > GW_RECORD_VERSION)
+    if (json_integer_value(version) > GW_TENURE_VERSION)
         return gw_error_set(err, -EPROTO, "it is of version %lld, this program knows %d: upgrade",
-                            (long long)json_integer_value(version), GW_RECORD_VERSION);
+                            (long long)json_integer_value(version), GW_TENURE_VERSION);
     take_all(&t, &r);
     if (t.wrong != NULL)
         return gw_error_set(err, -EINVAL, "its member %s is missing or wrong", t.wrong);
     if (t.taken != json_object_size(root))
         return gw_error_set(err, -EINVAL, "it has members that this version does not know");
-    int rc = gw_record_check(&r, err);
+    int rc = gw_tenure_check(&r, err);
     if (rc < 0)
         return rc;
     *ret = r;
     return 0;
 }
 
-int gw_record_decode(const char *text, size_t len, struct gw_record *ret, struct gw_error *err)
+int gw_tenure_decode(const char *text, size_t len, struct gw_tenure *ret, struct gw_error *err)
 {
-    if (len >= GW_RECORD_TEXT_MAX)
+    if (len >= GW_TENURE_TEXT_MAX)
         return gw_error_set(err, -EINVAL, "the register's value is too long: %zu bytes", len);
     json_error_t where;
     json_t *root = json_loadb(text, len, JSON_REJECT_DUPLICATES, &where);
     if (root == NULL)
         return gw_error_set(err, -EINVAL, "the register's value is not JSON: %s", where.text);
-    int r = json_is_object(root) ? decode_object(root, ret, err) :
-                                   gw_error_set(err, -EINVAL, "it is not an object");
+    int r = json_is_object(root) ? decode_object(root, ret, err)
+                                 : gw_error_set(err, -EINVAL, "it is not an object");
     json_decref(root);
     return r < 0 ? gw_error_wrap(err, "cannot read the register's value") : 0;
 }

@@ -20,37 +20,36 @@ static void put(char ret[GW_RULE_TEXT], const char *fmt, ...)
     va_end(ap);
 }
 
-static enum gw_answer yes_if(bool b)
+static enum gw_known yes_if(bool b)
 {
-    return b ? GW_ANSWER_YES : GW_ANSWER_NO;
+    return b ? GW_KNOWN_YES : GW_KNOWN_NO;
 }
 
-static enum gw_answer negation(enum gw_answer a)
+static enum gw_known negation(enum gw_known a)
 {
-    return a == GW_ANSWER_UNKNOWN ? a : yes_if(a == GW_ANSWER_NO);
+    return a == GW_KNOWN_UNKNOWN ? a : yes_if(a == GW_KNOWN_NO);
 }
 
-static enum gw_answer both(enum gw_answer a, enum gw_answer b)
+static enum gw_known both(enum gw_known a, enum gw_known b)
 {
-    if (a == GW_ANSWER_NO || b == GW_ANSWER_NO)
-        return GW_ANSWER_NO;
-    return a == GW_ANSWER_YES && b == GW_ANSWER_YES ? GW_ANSWER_YES : GW_ANSWER_UNKNOWN;
+    if (a == GW_KNOWN_NO || b == GW_KNOWN_NO)
+        return GW_KNOWN_NO;
+    return a == GW_KNOWN_YES && b == GW_KNOWN_YES ? GW_KNOWN_YES : GW_KNOWN_UNKNOWN;
 }
 
-static enum gw_answer either(enum gw_answer a, enum gw_answer b)
+static enum gw_known either(enum gw_known a, enum gw_known b)
 {
-    if (a == GW_ANSWER_YES || b == GW_ANSWER_YES)
-        return GW_ANSWER_YES;
-    return a == GW_ANSWER_NO && b == GW_ANSWER_NO ? GW_ANSWER_NO : GW_ANSWER_UNKNOWN;
+    if (a == GW_KNOWN_YES || b == GW_KNOWN_YES)
+        return GW_KNOWN_YES;
+    return a == GW_KNOWN_NO && b == GW_KNOWN_NO ? GW_KNOWN_NO : GW_KNOWN_UNKNOWN;
 }
 
 static void guard_m(const struct gw_rule_facts *f, struct gw_rule_row *r)
 {
-    const enum gw_answer clear =
-        both(negation(f->in_the_way), yes_if(!f->suspicion.held));
+    const enum gw_known clear = both(negation(f->in_the_way), yes_if(!f->suspicion.held));
     r->holds = both(clear, yes_if(f->attempts == GW_ATTEMPTS_FREE));
     put(r->value, "%s; %s; held for flapping: %s",
-        f->in_the_way == GW_ANSWER_NO ? "nothing in the way" : "a run, hold, maintenance or test",
+        f->in_the_way == GW_KNOWN_NO ? "nothing in the way" : "a run, hold, maintenance or test",
         f->attempts == GW_ATTEMPTS_FREE ? "an attempt is left" : "no attempt is left",
         f->suspicion.held ? "yes" : "no");
     put(r->wanted, "nothing in the way, an attempt left, not held");
@@ -61,8 +60,8 @@ static void guard_e1(const struct gw_rule_facts *f, struct gw_rule_row *r)
 {
     r->holds = either(f->fence_verified, both(f->lapsed_there, f->lapsed_here));
     put(r->value, "at the witness: %s, here: %s; fence verified: %s",
-        gw_answer_name(f->lapsed_there), gw_answer_name(f->lapsed_here),
-        gw_answer_name(f->fence_verified));
+        gw_known_name(f->lapsed_there), gw_known_name(f->lapsed_here),
+        gw_known_name(f->fence_verified));
     put(r->wanted, "lapsed at both, or a verified fence");
     r->source = "this site's clock";
 }
@@ -73,7 +72,7 @@ static void guard_e2(const struct gw_rule_facts *f, struct gw_rule_row *r)
     const bool enough = s->failing >= f->limits.kinds && s->failures >= f->limits.threshold;
     r->holds = both(yes_if(enough), s->vantage);
     put(r->value, "%u kinds of channel fail, %" PRIu32 " times in a row; second vantage point: %s",
-        s->failing, s->failures, gw_answer_name(s->vantage));
+        s->failing, s->failures, gw_known_name(s->vantage));
     put(r->wanted, "%" PRIu32 " kinds, %" PRIu32 " times, and the second vantage point agrees",
         f->limits.kinds, f->limits.threshold);
     r->source = "probes";
@@ -98,7 +97,7 @@ static void guard_hold(const struct gw_rule_facts *f, struct gw_rule_row *r)
 static void guard_e3(const struct gw_rule_facts *f, struct gw_rule_row *r)
 {
     r->holds = negation(f->suspicion.life);
-    put(r->value, "sign of life: %s", gw_answer_name(f->suspicion.life));
+    put(r->value, "sign of life: %s", gw_known_name(f->suspicion.life));
     put(r->wanted, "none for %" PRIu32 " s", f->limits.life_ms / 1000);
     r->source = "all channels";
     r->age_ms = f->suspicion.silence_ms;
@@ -107,13 +106,13 @@ static void guard_e3(const struct gw_rule_facts *f, struct gw_rule_row *r)
 static void guard_e4(const struct gw_rule_facts *f, struct gw_rule_row *r)
 {
     r->holds = f->suspicion.healthy;
-    put(r->value, "this site is healthy: %s", gw_answer_name(f->suspicion.healthy));
+    put(r->value, "this site is healthy: %s", gw_known_name(f->suspicion.healthy));
     put(r->wanted, "reaches its reference addresses, and its own loop is not late");
     r->source = "this site";
 }
 
 /* Never UNSYNC, nor a copy of which nothing is stated. */
-static enum gw_answer copy_is_good(const struct gw_rule_facts *f)
+static enum gw_known copy_is_good(const struct gw_rule_facts *f)
 {
     switch (f->copy.kind) {
     case GW_COPY_SYNC:
@@ -121,23 +120,22 @@ static enum gw_answer copy_is_good(const struct gw_rule_facts *f)
     case GW_COPY_ASYNC:
         /* The statement is as old as the last renewal, and that ended with the holder: what came
          * after it is at most that much more. */
-        return yes_if(f->copy.lag_ms <= f->auto_rpo_ms &&
-                      f->record_age_ms <= f->record_age_max_ms);
+        return yes_if(f->copy.lag_ms <= f->auto_rpo_ms && f->record_age_ms <= f->record_age_max_ms);
     case GW_COPY_NONE:
     case GW_COPY_UNSYNC:
     case GW_COPY_MAX:
         break;
     }
-    return GW_ANSWER_NO;
+    return GW_KNOWN_NO;
 }
 
 static void guard_d1(const struct gw_rule_facts *f, struct gw_rule_row *r)
 {
-    r->holds = f->has_record == GW_ANSWER_YES ? copy_is_good(f) : GW_ANSWER_UNKNOWN;
-    if (f->has_record != GW_ANSWER_YES)
+    r->holds = f->has_record == GW_KNOWN_YES ? copy_is_good(f) : GW_KNOWN_UNKNOWN;
+    if (f->has_record != GW_KNOWN_YES)
         put(r->value, "the register could not be read");
     else if (f->copy.kind == GW_COPY_SYNC)
-        put(r->value, "sync, of this replica's present boot: %s", gw_answer_name(f->this_boot));
+        put(r->value, "sync, of this replica's present boot: %s", gw_known_name(f->this_boot));
     else
         put(r->value, "%s, lag %" PRIu64 " ms", gw_copy_name(f->copy.kind), f->copy.lag_ms);
     put(r->wanted, "sync of this boot, or async with a lag of at most %" PRIu64 " ms",
@@ -149,7 +147,7 @@ static void guard_d1(const struct gw_rule_facts *f, struct gw_rule_row *r)
 static void guard_d2(const struct gw_rule_facts *f, struct gw_rule_row *r)
 {
     r->holds = both(f->consistent, yes_if(f->points > 0));
-    put(r->value, "consistent: %s; %u recovery points", gw_answer_name(f->consistent), f->points);
+    put(r->value, "consistent: %s; %u recovery points", gw_known_name(f->consistent), f->points);
     put(r->wanted, "all volumes at one seq, a recovery point");
     r->source = "replica";
 }
@@ -157,8 +155,9 @@ static void guard_d2(const struct gw_rule_facts *f, struct gw_rule_row *r)
 static void guard_r1(const struct gw_rule_facts *f, struct gw_rule_row *r)
 {
     const bool fresh = f->ready_age_ms <= f->ready_age_max_ms;
-    r->holds = fresh ? f->ready : GW_ANSWER_UNKNOWN;
-    put(r->value, "ready: %s%s", gw_answer_name(f->ready), fresh ? "" : ", but looked at too long ago");
+    r->holds = fresh ? f->ready : GW_KNOWN_UNKNOWN;
+    put(r->value, "ready: %s%s", gw_known_name(f->ready),
+        fresh ? "" : ", but looked at too long ago");
     put(r->wanted, "green, at most %" PRIu64 " s old", f->ready_age_max_ms / 1000);
     r->source = "checks of this site";
     r->age_ms = f->ready_age_ms;
@@ -168,8 +167,8 @@ static void guard_f1(const struct gw_rule_facts *f, struct gw_rule_row *r)
 {
     r->holds = both(f->witness_answers, either(f->enforced, f->fence_verified));
     put(r->value, "witness answers: %s; lease in the holder's write path: %s; fence verified: %s",
-        gw_answer_name(f->witness_answers), gw_answer_name(f->enforced),
-        gw_answer_name(f->fence_verified));
+        gw_known_name(f->witness_answers), gw_known_name(f->enforced),
+        gw_known_name(f->fence_verified));
     put(r->wanted, "the witness, and one of the two");
     r->source = "register";
 }
@@ -187,13 +186,13 @@ static const struct {
     [GW_CASE_F1] = { guard_f1, false },
 };
 
-static enum gw_rule_verdict verdict(enum gw_failover_mode mode, bool final_no, bool all)
+static enum gw_rule_verdict verdict(enum gw_rule_mode mode, bool final_no, bool all)
 {
-    if (mode == GW_FAILOVER_MANUAL || final_no)
+    if (mode == GW_RULE_MODE_MANUAL || final_no)
         return GW_DECISION_NO;
-    if (mode == GW_FAILOVER_OBSERVE)
+    if (mode == GW_RULE_MODE_OBSERVE)
         return all ? GW_DECISION_WOULD : GW_DECISION_NO;
-    return mode == GW_FAILOVER_AUTO && all ? GW_DECISION_FAIL_OVER : GW_DECISION_AWAIT_APPROVAL;
+    return mode == GW_RULE_MODE_AUTO && all ? GW_DECISION_FAIL_OVER : GW_DECISION_AWAIT_APPROVAL;
 }
 
 void gw_rule_judge(const struct gw_rule_facts *f, struct gw_rule_result *ret)
@@ -204,9 +203,9 @@ void gw_rule_judge(const struct gw_rule_facts *f, struct gw_rule_result *ret)
         struct gw_rule_row *r = &ret->rows[g];
         r->id = (enum gw_case_id)g;
         guards[g].look(f, r);
-        ret->failed += r->holds == GW_ANSWER_NO;
-        ret->unknown += r->holds == GW_ANSWER_UNKNOWN;
-        final_no |= guards[g].final && r->holds == GW_ANSWER_NO;
+        ret->failed += r->holds == GW_KNOWN_NO;
+        ret->unknown += r->holds == GW_KNOWN_UNKNOWN;
+        final_no |= guards[g].final && r->holds == GW_KNOWN_NO;
     }
     ret->verdict = verdict(f->mode, final_no, ret->failed == 0 && ret->unknown == 0);
 }

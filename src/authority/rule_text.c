@@ -29,16 +29,15 @@ const char *gw_case_title(enum gw_case_id g)
     return (unsigned)g < GW_CASE_MAX_ID ? guards[g].title : "invalid";
 }
 
-const char *gw_failover_mode_name(enum gw_failover_mode m)
+const char *gw_rule_mode_name(enum gw_rule_mode m)
 {
-    static const char *const names[GW_FAILOVER_MODE_MAX] = { "auto", "approve", "manual",
-                                                             "observe" };
-    return (unsigned)m < GW_FAILOVER_MODE_MAX ? names[m] : "invalid";
+    static const char *const names[GW_RULE_MODE_MAX] = { "auto", "approve", "manual", "observe" };
+    return (unsigned)m < GW_RULE_MODE_MAX ? names[m] : "invalid";
 }
 
 const char *gw_rule_verdict_name(enum gw_rule_verdict v)
 {
     static const char *const names[GW_DECISION_MAX_ID] = { "no", "fail over", "await approval",
-                                                          "would fail over" };
+                                                           "would fail over" };
     return (unsigned)v < GW_DECISION_MAX_ID ? names[v] : "invalid";
 }

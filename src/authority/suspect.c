@@ -27,10 +27,10 @@ const char *gw_channel_name(enum gw_channel c)
     return (unsigned)c < GW_CHANNEL_MAX ? names[c] : "invalid";
 }
 
-const char *gw_answer_name(enum gw_answer a)
+const char *gw_known_name(enum gw_known a)
 {
-    static const char *const names[GW_ANSWER_MAX] = { "unknown", "no", "yes" };
-    return (unsigned)a < GW_ANSWER_MAX ? names[a] : "invalid";
+    static const char *const names[GW_KNOWN_MAX] = { "unknown", "no", "yes" };
+    return (unsigned)a < GW_KNOWN_MAX ? names[a] : "invalid";
 }
 
 const char *gw_belief_name(enum gw_belief b)
@@ -45,8 +45,7 @@ static uint64_t passed(uint64_t then, uint64_t now)
 }
 
 /* Silence begins with the start: what was before, nobody knows. */
-void gw_suspect_init(struct gw_suspect *s, const struct gw_suspect_limits *limits,
-                     uint64_t now_ms)
+void gw_suspect_init(struct gw_suspect *s, const struct gw_suspect_limits *limits, uint64_t now_ms)
 {
     *s = (struct gw_suspect){ .limits = *limits, .life_at_ms = now_ms, .since_ms = now_ms };
     s->limits.flaps = GW_MIN(s->limits.flaps, GW_SUSPECT_FLAPS_MAX);
@@ -100,8 +99,8 @@ static enum gw_belief believe(const struct gw_suspect *s, uint64_t now_ms)
     if (n == 1 && s->channel[GW_CHANNEL_SERVICE].failing && site_answers(s, now_ms))
         return GW_BELIEF_SERVICE_DOWN;
     const bool alive = s->life_seen && passed(s->life_at_ms, now_ms) <= s->limits.life_ms;
-    return n >= s->limits.kinds && !site_answers(s, now_ms) && !alive ? GW_BELIEF_GONE :
-                                                                        GW_BELIEF_SUSPECT;
+    return n >= s->limits.kinds && !site_answers(s, now_ms) && !alive ? GW_BELIEF_GONE
+                                                                      : GW_BELIEF_SUSPECT;
 }
 
 static void rethink(struct gw_suspect *s, uint64_t now_ms)
@@ -133,12 +132,12 @@ void gw_suspect_probe(struct gw_suspect *s, enum gw_channel c, bool answered, ui
     rethink(s, now_ms);
 }
 
-void gw_suspect_vantage(struct gw_suspect *s, enum gw_answer sees, uint64_t now_ms)
+void gw_suspect_vantage(struct gw_suspect *s, enum gw_known sees, uint64_t now_ms)
 {
     s->vantage_used = true;
     s->vantage_sees = sees;
     s->vantage_at_ms = now_ms;
-    if (sees == GW_ANSWER_YES)
+    if (sees == GW_KNOWN_YES)
         gw_suspect_life(s, now_ms);
 }
 
@@ -148,7 +147,7 @@ void gw_suspect_life(struct gw_suspect *s, uint64_t now_ms)
     s->life_at_ms = GW_MAX(s->life_at_ms, now_ms);
 }
 
-void gw_suspect_self(struct gw_suspect *s, enum gw_answer references, uint64_t late_ms,
+void gw_suspect_self(struct gw_suspect *s, enum gw_known references, uint64_t late_ms,
                      uint64_t now_ms)
 {
     s->references = references;
@@ -162,22 +161,22 @@ void gw_suspect_clear(struct gw_suspect *s)
     s->held = false;
 }
 
-static enum gw_answer healthy(const struct gw_suspect *s, uint64_t now_ms)
+static enum gw_known healthy(const struct gw_suspect *s, uint64_t now_ms)
 {
     if (s->late_ms > s->limits.late_ms)
-        return GW_ANSWER_NO;
+        return GW_KNOWN_NO;
     if (passed(s->references_at_ms, now_ms) > s->limits.fresh_ms)
-        return GW_ANSWER_UNKNOWN;
+        return GW_KNOWN_UNKNOWN;
     return s->references;
 }
 
 /* The vantage point's view in the negative: does it, too, see nothing? */
-static enum gw_answer agrees(const struct gw_suspect *s, uint64_t now_ms)
+static enum gw_known agrees(const struct gw_suspect *s, uint64_t now_ms)
 {
-    if (!s->vantage_used || s->vantage_sees == GW_ANSWER_UNKNOWN ||
+    if (!s->vantage_used || s->vantage_sees == GW_KNOWN_UNKNOWN ||
         passed(s->vantage_at_ms, now_ms) > s->limits.fresh_ms)
-        return GW_ANSWER_UNKNOWN;
-    return s->vantage_sees == GW_ANSWER_NO ? GW_ANSWER_YES : GW_ANSWER_NO;
+        return GW_KNOWN_UNKNOWN;
+    return s->vantage_sees == GW_KNOWN_NO ? GW_KNOWN_YES : GW_KNOWN_NO;
 }
 
 struct gw_suspicion gw_suspect_assess(struct gw_suspect *s, uint64_t now_ms)
@@ -188,11 +187,11 @@ struct gw_suspicion gw_suspect_assess(struct gw_suspect *s, uint64_t now_ms)
     r.failing = failing(s, now_ms, &r.failures);
     r.vantage = agrees(s, now_ms);
     r.silence_ms = passed(s->life_at_ms, now_ms);
-    r.life = s->life_seen && r.silence_ms <= s->limits.life_ms ? GW_ANSWER_YES : GW_ANSWER_NO;
-    r.site_is_gone = s->belief == GW_BELIEF_GONE ? GW_ANSWER_YES : GW_ANSWER_NO;
+    r.life = s->life_seen && r.silence_ms <= s->limits.life_ms ? GW_KNOWN_YES : GW_KNOWN_NO;
+    r.site_is_gone = s->belief == GW_BELIEF_GONE ? GW_KNOWN_YES : GW_KNOWN_NO;
     r.healthy = healthy(s, now_ms);
-    r.escalate = s->belief == GW_BELIEF_SERVICE_DOWN &&
-                 passed(s->since_ms, now_ms) >= s->limits.ha_grace_ms;
+    r.escalate =
+        s->belief == GW_BELIEF_SERVICE_DOWN && passed(s->since_ms, now_ms) >= s->limits.ha_grace_ms;
     r.held = s->held;
     return r;
 }

@@ -29,7 +29,7 @@ static const char *const rules[GW_RULE_MAX] = {
 };
 
 static const char *const claims[GW_CLAIM_MAX] = { "unknown", "same", "zero", "equal-at",
-                                                      "watermark" };
+                                                  "watermark" };
 
 static const char *const refusals[GW_REFUSE_MAX] = {
     [GW_ALLOWED] = "allowed",

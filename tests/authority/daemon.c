@@ -80,11 +80,13 @@ static void on_request(struct world *w, unsigned s, const struct gw_authority_ef
 
 static void on_serve(struct world *w, unsigned s, const struct gw_authority_effect *f)
 {
-    say(w, "site %u serves: epoch %llu, loss %s", s,
-        (unsigned long long)w->site[s].core.d.epoch, gw_claim_name(f->claim));
+    say(w, "site %u serves: epoch %llu, loss %s", s, (unsigned long long)w->site[s].core.d.epoch,
+        gw_claim_name(f->claim));
     w->serves++;
-    if (w->site[s].path.epoch != w->site[s].core.d.epoch)
+    if (w->site[s].path.epoch != w->site[s].core.d.epoch) {
+        w->reign_of[s] = ++w->reigns;
         w->site[s].path.attached = w->site[s].path.in_sync = false;
+    }
     check_number(w, s);
     check_serve(w, s, f->claim, f->watermark);
     flush(w, s); /* a promotion is durable before it serves */
@@ -162,7 +164,8 @@ void site_step(struct world *w, unsigned s, struct gw_authority_event *ev)
 
 enum gw_refusal site_order_refusal(struct world *w, unsigned s, enum gw_order order)
 {
-    struct gw_authority_event ev = { .kind = GW_EV_ORDER, .order = order,
+    struct gw_authority_event ev = { .kind = GW_EV_ORDER,
+                                     .order = order,
                                      .judged = w->site[s].core.revision };
     struct gw_authority_effects unused;
     struct gw_authority copy = w->site[s].core;
@@ -173,7 +176,8 @@ enum gw_refusal site_order_refusal(struct world *w, unsigned s, enum gw_order or
 
 void site_order(struct world *w, unsigned s, enum gw_order order)
 {
-    struct gw_authority_event ev = { .kind = GW_EV_ORDER, .order = order,
+    struct gw_authority_event ev = { .kind = GW_EV_ORDER,
+                                     .order = order,
                                      .judged = w->site[s].core.revision };
     site_step(w, s, &ev);
 }
@@ -181,15 +185,18 @@ void site_order(struct world *w, unsigned s, enum gw_order order)
 void daemon_start(struct world *w, unsigned s)
 {
     struct site *t = &w->site[s];
-    const struct gw_authority_config config = { .self = s, .witness = w->o.witness,
+    const struct gw_authority_config config = { .self = s,
+                                                .witness = w->o.witness,
                                                 .sync = w->o.sync,
                                                 .isolated_start = w->o.isolated_start,
-                                                .limits = w->o.limits, .without = w->o.without };
+                                                .limits = w->o.limits,
+                                                .without = w->o.without };
     t->daemon = true;
     t->settled = false; /* it is said again to whoever has forgotten it */
     t->life++;
     gw_authority_init(&t->core, &config, &t->disk);
-    struct gw_authority_event ev = { .kind = GW_EV_BOOT, .boot = uuid_of(s + 1, t->machine),
+    struct gw_authority_event ev = { .kind = GW_EV_BOOT,
+                                     .boot = uuid_of(s + 1, t->machine),
                                      .nonce = chance(w, 0) >> 8,
                                      .serving = path_is_open(w, s) };
     site_step(w, s, &ev);
@@ -298,9 +305,11 @@ void on_reply(struct world *w, const struct event *e)
     }
     if (!daemon_runs(w, e->site) || e->life != w->site[e->site].life)
         return;
-    struct gw_authority_event ev = { .kind = e->swap ? GW_EV_SWAP : GW_EV_READ, .id = e->id,
+    struct gw_authority_event ev = { .kind = e->swap ? GW_EV_SWAP : GW_EV_READ,
+                                     .id = e->id,
                                      .outcome = happens(w, 1) ? GW_REGISTER_UNKNOWN : e->outcome,
-                                     .revision = e->revision, .has_record = e->has_record,
+                                     .revision = e->revision,
+                                     .has_record = e->has_record,
                                      .record = e->record };
     site_step(w, e->site, &ev);
 }

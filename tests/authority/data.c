@@ -92,10 +92,11 @@ void on_answer(struct world *w, const struct event *e)
         t->flushed[e->id] = true;
     x->answered = x->acked = true;
     w->acks++;
-    if (t->path.epoch < w->last_ack_epoch)
-        fail(w, "site %u answered in epoch %llu after one in epoch %llu", s,
-             (unsigned long long)t->path.epoch, (unsigned long long)w->last_ack_epoch);
-    w->last_ack_epoch = t->path.epoch;
+    /* Numbers taken in isolation need not grow with time; reigns may not go back. */
+    if (w->reign_of[s] < w->last_ack_reign)
+        fail(w, "site %u answered in epoch %llu after a later reign had answered", s,
+             (unsigned long long)t->path.epoch);
+    w->last_ack_reign = w->reign_of[s];
 }
 
 static void tell_copy(struct world *w, unsigned s, struct gw_copy_state copy)
@@ -231,8 +232,9 @@ void check_serve(struct world *w, unsigned s, enum gw_claim claim, uint64_t clai
         const bool within = claim == GW_CLAIM_ZERO || claim == GW_CLAIM_SAME ||
                             (claim == GW_CLAIM_WATERMARK && i <= claimed);
         if (within) {
-            fail(w, "site %u serves, loss %s, without the acknowledged write %u of epoch %llu "
-                    "(watermark %llu)",
+            fail(w,
+                 "site %u serves, loss %s, without the acknowledged write %u of epoch %llu "
+                 "(watermark %llu)",
                  s, gw_claim_name(claim), i, (unsigned long long)w->write[i].epoch,
                  (unsigned long long)claimed);
             return;

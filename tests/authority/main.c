@@ -3,8 +3,8 @@
 /*
  * sim [--seeds A..B] [--without RULE,...] [--verbose] [--keep-going]: worlds from seeds. Each seed
  * also chooses mode, sync or async, and the limits. Exit 0: nothing was violated.
- * --rules: with each rule left out some seed must be violated. --noise: days of bad weather in which
- * nobody dies; then nobody may fail over.
+ * --rules: with each rule left out some seed must be violated. --noise: days of bad weather in
+ * which nobody dies; then nobody may fail over.
  */
 #include "world.h"
 
@@ -51,13 +51,11 @@ static const struct {
     const char *names;
     unsigned seed;
 } left_out[] = {
-    { "W1", 109 },          { "W2", 77 },           { "W3", 67 },
-    { "W3-push", 25 },      { "W4-unresolved", 82 }, { "W4-epoch", 1 },
-    { "W4-durable", 5 },    { "W5", 74 },           { "W6", 385 },
-    { "W7", 29 },           { "P1-parity", 29 },    { "P1-isolated", 401 },
-    { "P2-token", 618 },    { "P3", 12 },           { "wait-restart", 9 },
-    { "own-promise", 62 },  { "no-revival", 35 },   { "revoke", 1 },
-    { "margin", 95 },
+    { "W1", 109 },           { "W2", 77 },      { "W3", 67 },          { "W3-push", 25 },
+    { "W4-unresolved", 82 }, { "W4-epoch", 1 }, { "W4-durable", 5 },   { "W5", 74 },
+    { "W6", 385 },           { "W7", 29 },      { "P1-parity", 29 },   { "P1-isolated", 401 },
+    { "P2-token", 618 },     { "P3", 12 },      { "wait-restart", 9 }, { "own-promise", 62 },
+    { "no-revival", 35 },    { "revoke", 1 },   { "margin", 95 },
 };
 
 static uint32_t rule_named(const char *name)
@@ -136,8 +134,9 @@ static int check_rules(void)
 static int check_noise(unsigned long long seeds)
 {
     struct totals t = { 0 };
-    struct options o = { .noise = true, .witness = true, .seconds = 86400,
-                         .limits = gw_authority_limits_default() };
+    struct options o = {
+        .noise = true, .witness = true, .seconds = 86400, .limits = gw_authority_limits_default()
+    };
     bool good = true;
     for (o.seed = 1; o.seed <= seeds; o.seed++)
         good = one(o, &t) && good;
@@ -164,14 +163,12 @@ static int torture(void)
 
 int main(int argc, char **argv)
 {
-    static const struct option long_options[] = { { "seeds", required_argument, NULL, 's' },
-                                                  { "without", required_argument, NULL, 'w' },
-                                                  { "verbose", no_argument, NULL, 'v' },
-                                                  { "keep-going", no_argument, NULL, 'k' },
-                                                  { "rules", no_argument, NULL, 'r' },
-                                                  { "torture", no_argument, NULL, 't' },
-                                                  { "noise", optional_argument, NULL, 'n' },
-                                                  { 0 } };
+    static const struct option long_options[] = {
+        { "seeds", required_argument, NULL, 's' }, { "without", required_argument, NULL, 'w' },
+        { "verbose", no_argument, NULL, 'v' },     { "keep-going", no_argument, NULL, 'k' },
+        { "rules", no_argument, NULL, 'r' },       { "torture", no_argument, NULL, 't' },
+        { "noise", optional_argument, NULL, 'n' }, { 0 }
+    };
     unsigned long long from = 1, to = 100, bad = 0;
     struct options o = { 0 };
     struct totals totals = { 0 };

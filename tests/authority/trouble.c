@@ -166,6 +166,10 @@ static void help(struct world *w, unsigned s)
         return;
     if (s == 0 && a->d.epoch == 0)
         site_order(w, s, GW_ORDER_CREATE);
+    if (a->d.split && !other_open && happens(w, 20)) {
+        say(w, "a person names site %u the survivor", s);
+        site_order(w, s, GW_ORDER_CONFIRM);
+    }
     if (a->d.fenced && can_hear(w, s, 1 - s) && can_hear(w, 1 - s, s))
         site_order(w, s, GW_ORDER_CLEAR);
     if (a->d.holder != s && a->d.released_to == s) {

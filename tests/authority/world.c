@@ -99,8 +99,8 @@ struct event *later(struct world *w, uint64_t in_ns, enum what what, unsigned si
         abort();
     }
     size_t i = w->nheap++;
-    w->heap[i] = (struct event){ .at = w->now + in_ns, .order = w->order++, .what = what,
-                                 .site = site };
+    w->heap[i] =
+        (struct event){ .at = w->now + in_ns, .order = w->order++, .what = what, .site = site };
     while (i > 0 && before(&w->heap[i], &w->heap[(i - 1) / 2])) {
         swap_events(&w->heap[i], &w->heap[(i - 1) / 2]);
         i = (i - 1) / 2;
@@ -183,7 +183,8 @@ static void begin(struct world *w)
     w->loss = w->o.noise ? 0.05 : 0.02;
     for (unsigned s = 0; s < 2; s++) {
         w->site[s].clock = (struct clock_state){ .boot_ns = 1000 * SEC + chance(w, 500) * SEC,
-                                                 .raw_ns = 2000 * SEC, .at = w->now };
+                                                 .raw_ns = 2000 * SEC,
+                                                 .at = w->now };
         power_on(w, s);
         later(w, chance(w, 200 * MS), DO_TICK, s);
         later(w, chance(w, 500 * MS), DO_WRITE, s);
@@ -203,11 +204,11 @@ static void check_alive(struct world *w)
     if (w->failed)
         return;
     if (!path_is_open(w, 0) && !path_is_open(w, 1))
-        fail(w, "nobody serves %llu s after everything was healed: epoch %llu and %llu, register "
-                "%llu",
+        fail(w,
+             "nobody serves %llu s after everything was healed: epoch %llu and %llu, register "
+             "%llu",
              200ull, (unsigned long long)w->site[0].core.d.epoch,
-             (unsigned long long)w->site[1].core.d.epoch,
-             (unsigned long long)w->reg.record.epoch);
+             (unsigned long long)w->site[1].core.d.epoch, (unsigned long long)w->reg.record.epoch);
 }
 
 bool run(struct world *w)

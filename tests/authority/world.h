@@ -49,7 +49,7 @@ struct event {
     enum gw_register_outcome outcome;
     int64_t revision;
     bool has_record;
-    struct gw_record record;
+    struct gw_tenure record;
     uint64_t epoch;
 };
 
@@ -62,9 +62,9 @@ struct path { /* the write path of a site, a process of its own */
     bool revoked;
     uint64_t deadline_ns; /* boot time */
     bool alone;
-    uint64_t epoch;       /* its reign, as the daemon granted it */
-    bool attached;        /* writes go to the peer in order */
-    bool in_sync;         /* ... and it told its daemon so */
+    uint64_t epoch; /* its reign, as the daemon granted it */
+    bool attached;  /* writes go to the peer in order */
+    bool in_sync;   /* ... and it told its daemon so */
 };
 
 struct site {
@@ -74,7 +74,7 @@ struct site {
     struct path path;
     bool power, daemon, fenced_off;
     uint64_t paused_until, path_paused_until; /* SIGSTOP */
-    uint64_t machine, life; /* count boots of the machine, starts of the daemon */
+    uint64_t machine, life;                   /* count boots of the machine, starts of the daemon */
     bool has[WRITES], flushed[WRITES];
     struct gw_uuid lapsed; /* incarnation of the lease that lapsed last */
     bool settled;
@@ -93,7 +93,7 @@ struct options {
     bool witness, sync, isolated_start;
     uint64_t seconds;
     bool verbose;
-    bool noise; /* WAN noise only: nobody dies */
+    bool noise;  /* WAN noise only: nobody dies */
     bool margin; /* T_g is shorter than the law allows */
     struct gw_authority_limits limits;
 };
@@ -108,15 +108,15 @@ struct world {
     struct {
         int64_t revision;
         bool has;
-        struct gw_record record;
+        struct gw_tenure record;
     } reg;
     struct event *heap;
     size_t nheap;
     struct write_state write[WRITES];
     unsigned nwrites;
     bool healing;
-    uint64_t last_ack_epoch;
-    unsigned owner[256]; /* of an epoch number: site + 1 */
+    uint64_t reigns, reign_of[2], last_ack_reign; /* in the order in which they began to serve */
+    unsigned owner[256];                          /* of an epoch number: site + 1 */
     uint64_t serve_at[2];
     unsigned fail_overs, takes, forced, acks, serves, backs, grants;
     bool failed;

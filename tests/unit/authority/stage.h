@@ -34,7 +34,7 @@ struct stage {
     struct gw_authority_effect kept;
     unsigned kept_by;
     int64_t revision;
-    struct gw_record record;
+    struct gw_tenure record;
     struct {
         uint64_t at;
         unsigned to;
@@ -64,7 +64,8 @@ static inline void stage_post(struct stage *g, unsigned to, uint64_t in_ms,
 static inline void stage_register(struct stage *g, unsigned s, const struct gw_authority_effect *f)
 {
     struct gw_authority_event ev = { .kind = f->kind == GW_DO_SWAP ? GW_EV_SWAP : GW_EV_READ,
-                                     .id = f->id, .outcome = GW_REGISTER_WON };
+                                     .id = f->id,
+                                     .outcome = GW_REGISTER_WON };
     if (f->kind == GW_DO_SWAP && f->expected != g->revision) {
         ev.outcome = GW_REGISTER_LOST;
     } else if (f->kind == GW_DO_SWAP) {
@@ -203,7 +204,8 @@ static inline bool stage_run(struct stage *g, double seconds)
 static inline enum gw_refusal stage_order(struct stage *g, unsigned s, enum gw_order order)
 {
     struct gw_authority_effects out;
-    struct gw_authority_event ev = { .kind = GW_EV_ORDER, .order = order,
+    struct gw_authority_event ev = { .kind = GW_EV_ORDER,
+                                     .order = order,
                                      .judged = g->core[s].revision };
     ev.now = (struct gw_instant){ .boot_ns = g->now, .raw_ns = g->now };
     ev.fresh = stage_uuid(++g->fresh);
@@ -224,7 +226,8 @@ static inline void stage_copy(struct stage *g, unsigned s, enum gw_copy kind)
 static inline void stage_init(struct stage *g, bool witness, bool sync, uint32_t without)
 {
     *g = (struct stage){ .now = 1000 * SEC_NS };
-    g->config = (struct gw_authority_config){ .witness = witness, .sync = sync,
+    g->config = (struct gw_authority_config){ .witness = witness,
+                                              .sync = sync,
                                               .limits = gw_authority_limits_default(),
                                               .without = without };
     stage_boot(g, 0);

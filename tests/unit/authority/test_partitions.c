@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright the godwit authors
-/* Who wins a partition: the table of docs/authority.md, played through both sites' step functions. */
+/* Who wins a partition: the table of docs/authority.md, played through both sites' step functions.
+ */
 #include "stage.h"
 
 struct row {
@@ -125,8 +126,10 @@ static void test_maintenance(void **state)
     struct stage g;
     (void)state;
     stage_init(&g, true, false, 0);
-    struct gw_authority_event ev = { .kind = GW_EV_ORDER, .order = GW_ORDER_MAINTENANCE,
-                                     .away = GW_VOTER_SECOND | GW_VOTER_WITNESS, .away_s = 300 };
+    struct gw_authority_event ev = { .kind = GW_EV_ORDER,
+                                     .order = GW_ORDER_MAINTENANCE,
+                                     .away = GW_VOTER_SECOND | GW_VOTER_WITNESS,
+                                     .away_s = 300 };
     stage_step(&g, 0, ev);
     stage_run(&g, 5);
     assert_true(g.core[0].d.sole);
@@ -162,8 +165,8 @@ static void test_availability(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_table),       cmocka_unit_test(test_self_fence),
-        cmocka_unit_test(test_earliest),    cmocka_unit_test(test_maintenance),
+        cmocka_unit_test(test_table),        cmocka_unit_test(test_self_fence),
+        cmocka_unit_test(test_earliest),     cmocka_unit_test(test_maintenance),
         cmocka_unit_test(test_availability),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

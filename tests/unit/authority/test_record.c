@@ -13,21 +13,26 @@
 
 #include <cmocka.h>
 
-static struct gw_record good(void)
+static struct gw_tenure good(void)
 {
-    struct gw_record r = { .epoch = 3, .holder = GW_SEAT_FIRST, .beat = 17, .enforced = true,
-                           .released_to = GW_SEAT_NONE, .voters = GW_VOTERS_ALL,
+    struct gw_tenure r = { .epoch = 3,
+                           .holder = GW_SEAT_FIRST,
+                           .beat = 17,
+                           .enforced = true,
+                           .released_to = GW_SEAT_NONE,
+                           .voters = GW_VOTERS_ALL,
                            .since_s = 1700000000 };
     memset(r.incarnation.b, 7, sizeof r.incarnation.b);
-    r.copy = (struct gw_copy_state){ .kind = GW_COPY_ASYNC, .watermark = 99, .lag_ms = 5,
-                                     .at_s = 1700000001 };
+    r.copy = (struct gw_copy_state){
+        .kind = GW_COPY_ASYNC, .watermark = 99, .lag_ms = 5, .at_s = 1700000001
+    };
     return r;
 }
 
 static void test_there_and_back(void **state)
 {
-    char text[GW_RECORD_TEXT_MAX];
-    struct gw_record r = good(), back;
+    char text[GW_TENURE_TEXT_MAX];
+    struct gw_tenure r = good(), back;
     struct gw_error err = { 0 };
     (void)state;
     for (unsigned k = 0; k < GW_COPY_MAX; k++) {
@@ -37,22 +42,22 @@ static void test_there_and_back(void **state)
         r.maintenance = k == 0 ? GW_VOTER_WITNESS : 0;
         r.voters = GW_VOTERS_ALL & (uint8_t)~r.maintenance;
         r.released_to = k == 1 ? GW_SEAT_SECOND : GW_SEAT_NONE;
-        assert_int_equal(gw_record_encode(&r, text, &err), 0);
-        assert_int_equal(gw_record_decode(text, strlen(text), &back, &err), 0);
-        assert_true(gw_record_equal(&r, &back));
+        assert_int_equal(gw_tenure_encode(&r, text, &err), 0);
+        assert_int_equal(gw_tenure_decode(text, strlen(text), &back, &err), 0);
+        assert_true(gw_tenure_equal(&r, &back));
     }
 }
 
-static void refused(struct gw_record r, const char *words)
+static void refused(struct gw_tenure r, const char *words)
 {
     struct gw_error err = { 0 };
-    assert_int_equal(gw_record_check(&r, &err), -EINVAL);
+    assert_int_equal(gw_tenure_check(&r, &err), -EINVAL);
     assert_non_null(strstr(err.msg, words));
 }
 
 static void test_contradictions(void **state)
 {
-    struct gw_record r = good();
+    struct gw_tenure r = good();
     (void)state;
     r.epoch = 4;
     refused(r, "odd"); /* P1 */
@@ -98,24 +103,24 @@ static void test_strict(void **state)
         { "\"state\":\"async\"", "\"state\":\"fine\"", -EINVAL },
         { "}}", "}", -EINVAL },
     };
-    char text[GW_RECORD_TEXT_MAX], changed[2 * GW_RECORD_TEXT_MAX];
-    struct gw_record r = good(), back = { .epoch = 77 };
+    char text[GW_TENURE_TEXT_MAX], changed[2 * GW_TENURE_TEXT_MAX];
+    struct gw_tenure r = good(), back = { .epoch = 77 };
     struct gw_error err = { 0 };
     (void)state;
-    assert_int_equal(gw_record_encode(&r, text, &err), 0);
+    assert_int_equal(gw_tenure_encode(&r, text, &err), 0);
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         const char *at = strstr(text, rows[i].from);
         if (at == NULL)
             continue;
         snprintf(changed, sizeof changed, "%.*s%s%s", (int)(at - text), text, rows[i].to,
                  at + strlen(rows[i].from));
-        assert_int_equal(gw_record_decode(changed, strlen(changed), &back, &err), rows[i].code);
+        assert_int_equal(gw_tenure_decode(changed, strlen(changed), &back, &err), rows[i].code);
         assert_int_equal(back.epoch, 77); /* untouched */
     }
     memset(changed, ' ', sizeof changed);
-    assert_int_equal(gw_record_decode(changed, GW_RECORD_TEXT_MAX, &back, &err), -EINVAL);
-    assert_int_equal(gw_record_decode("[]", 2, &back, &err), -EINVAL);
-    assert_int_equal(gw_record_decode("", 0, &back, &err), -EINVAL);
+    assert_int_equal(gw_tenure_decode(changed, GW_TENURE_TEXT_MAX, &back, &err), -EINVAL);
+    assert_int_equal(gw_tenure_decode("[]", 2, &back, &err), -EINVAL);
+    assert_int_equal(gw_tenure_decode("", 0, &back, &err), -EINVAL);
 }
 
 static void test_epochs(void **state)

@@ -238,11 +238,11 @@ static void test_words(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_w1),         cmocka_unit_test(test_w2_restart),
+        cmocka_unit_test(test_w1),          cmocka_unit_test(test_w2_restart),
         cmocka_unit_test(test_w4_released), cmocka_unit_test(test_w6),
-        cmocka_unit_test(test_p2),         cmocka_unit_test(test_send_stamp),
-        cmocka_unit_test(test_w3),         cmocka_unit_test(test_wrong_word),
-        cmocka_unit_test(test_pair),       cmocka_unit_test(test_words),
+        cmocka_unit_test(test_p2),          cmocka_unit_test(test_send_stamp),
+        cmocka_unit_test(test_w3),          cmocka_unit_test(test_wrong_word),
+        cmocka_unit_test(test_pair),        cmocka_unit_test(test_words),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -26,7 +26,7 @@ static uint64_t rounds(uint64_t now, unsigned n, bool site, bool data, bool serv
         gw_suspect_probe(&s, GW_CHANNEL_SITE_LINK, site, now);
         gw_suspect_probe(&s, GW_CHANNEL_DATA_LINK, data, now);
         gw_suspect_probe(&s, GW_CHANNEL_SERVICE, service, now);
-        gw_suspect_self(&s, GW_ANSWER_YES, 0, now);
+        gw_suspect_self(&s, GW_KNOWN_YES, 0, now);
     }
     return now;
 }
@@ -45,19 +45,19 @@ static void test_site_gone(void **state)
     assert_int_equal(a.failing, 3);
     assert_int_equal(a.failures, 4);
     assert_int_equal(a.silence_ms, 20000);
-    assert_int_equal(a.life, GW_ANSWER_NO);
-    assert_int_equal(a.vantage, GW_ANSWER_UNKNOWN);
-    gw_suspect_vantage(&s, GW_ANSWER_NO, t);
-    assert_int_equal(gw_suspect_assess(&s, t).vantage, GW_ANSWER_YES);
+    assert_int_equal(a.life, GW_KNOWN_NO);
+    assert_int_equal(a.vantage, GW_KNOWN_UNKNOWN);
+    gw_suspect_vantage(&s, GW_KNOWN_NO, t);
+    assert_int_equal(gw_suspect_assess(&s, t).vantage, GW_KNOWN_YES);
     /* A sign of life vetoes, by whatever way it comes. */
     gw_suspect_life(&s, t);
     a = gw_suspect_assess(&s, t + 1000);
-    assert_int_equal(a.life, GW_ANSWER_YES);
-    assert_int_equal(a.site_is_gone, GW_ANSWER_NO);
+    assert_int_equal(a.life, GW_KNOWN_YES);
+    assert_int_equal(a.site_is_gone, GW_KNOWN_NO);
     /* What was probed long ago proves nothing. */
     a = gw_suspect_assess(&s, t + 60000);
     assert_int_equal(a.failing, 0);
-    assert_int_equal(a.healthy, GW_ANSWER_UNKNOWN);
+    assert_int_equal(a.healthy, GW_KNOWN_UNKNOWN);
 }
 
 /* A half-dead primary that still answers: an HA event, shown, never a site that is gone. */
@@ -68,7 +68,7 @@ static void test_service_down(void **state)
     uint64_t t = rounds(1000000, 10, true, true, false);
     struct gw_suspicion a = gw_suspect_assess(&s, t);
     assert_int_equal(a.belief, GW_BELIEF_SERVICE_DOWN);
-    assert_int_equal(a.site_is_gone, GW_ANSWER_NO);
+    assert_int_equal(a.site_is_gone, GW_KNOWN_NO);
     assert_false(a.escalate);
     t = rounds(t, 30, true, true, false);
     assert_true(gw_suspect_assess(&s, t).escalate);
@@ -116,12 +116,12 @@ static void test_self(void **state)
 {
     (void)state;
     begin();
-    gw_suspect_self(&s, GW_ANSWER_YES, 0, 1000000);
-    assert_int_equal(gw_suspect_assess(&s, 1000001).healthy, GW_ANSWER_YES);
-    gw_suspect_self(&s, GW_ANSWER_YES, 2001, 1000000);
-    assert_int_equal(gw_suspect_assess(&s, 1000001).healthy, GW_ANSWER_NO);
-    gw_suspect_self(&s, GW_ANSWER_NO, 0, 1000000);
-    assert_int_equal(gw_suspect_assess(&s, 1000001).healthy, GW_ANSWER_NO);
+    gw_suspect_self(&s, GW_KNOWN_YES, 0, 1000000);
+    assert_int_equal(gw_suspect_assess(&s, 1000001).healthy, GW_KNOWN_YES);
+    gw_suspect_self(&s, GW_KNOWN_YES, 2001, 1000000);
+    assert_int_equal(gw_suspect_assess(&s, 1000001).healthy, GW_KNOWN_NO);
+    gw_suspect_self(&s, GW_KNOWN_NO, 0, 1000000);
+    assert_int_equal(gw_suspect_assess(&s, 1000001).healthy, GW_KNOWN_NO);
 }
 
 /* A day: probes lost with 5 %, stalls of all channels for up to 20 s every few minutes. The silence
