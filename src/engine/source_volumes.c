@@ -114,10 +114,10 @@ int gw_source_lose_shape(struct gw_source *s, struct gw_error *err)
     return forget(s, err);
 }
 
-/* SHAPE waits in the ring and will be sent again. mu held. */
-static bool in_flight(const struct gw_source *s)
+/* SHAPE waits in the ring and will be sent again: the peer does not have it. mu held. */
+static bool in_flight(const struct gw_source *s, const struct gw_side *peer)
 {
-    return s->attached && s->shape_seq > s->acked_seq;
+    return s->attached && s->shape_seq > s->acked_seq && peer != NULL && s->shape_seq > peer->seq;
 }
 
 int gw_source_adopt_shape(struct gw_source *s, const struct gw_side *peer, bool *ret_adopted,
@@ -125,7 +125,7 @@ int gw_source_adopt_shape(struct gw_source *s, const struct gw_side *peer, bool 
 {
     *ret_adopted = false;
     pthread_mutex_lock(s->mu);
-    bool pending = is_pending(s), agreed = s->shape_agreed, there = in_flight(s);
+    bool pending = is_pending(s), agreed = s->shape_agreed, there = in_flight(s, peer);
     const struct gw_reshape c = s->plan->meta.pending_shape;
     pthread_mutex_unlock(s->mu);
     if (!pending || (peer == NULL && !agreed))

@@ -256,6 +256,13 @@ p->read_only ? GW_OPEN_RDONLY : GW_OPEN_LOCK, ret);
 p->read_only ? GW_OPEN_RDONLY : 0, ret);
 """, "scenario bad_luck 'test_one_process_writes_a_volume or test_a_file_is_one_volume'")
 
+fault("a hello before a change of volumes is made", "V3", "replica_session.c", """
+!changing &&
+                 r->shape_addr <= r->applied_addr;
+""", """
+!changing;
+""")
+
 fault("torn map page counts as clean", "R20", "dirtymap_file.c", """
         gw_dirtymap_mark_page(m, kind, p);
         ++*damaged;

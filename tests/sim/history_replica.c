@@ -131,3 +131,34 @@ void history_r5_stream(void)
     until(well() && all_applied(A));
     restore_b();
 }
+
+/* ---- changes of volumes ---------------------------------------------------------------------- */
+
+static struct gw_reshape grown;
+
+static int do_prepare(struct site *s, struct gw_error *err)
+{
+    return gw_plan_prepare_change(s->plan, &grown, NULL, err);
+}
+
+static int do_change(struct site *s, struct gw_error *err)
+{
+    return gw_source_change(s->source, &grown, 60000, err);
+}
+
+void history_shape_hello(void)
+{
+    int r;
+    stage(1, 8);
+    grown = (struct gw_reshape){ GW_RESHAPE_GROW, A->plan->meta.volume[0] };
+    grown.volume.bytes += GW_EXTENT_BYTES;
+    if (!site_call(B, do_prepare, &r) || r < 0 || !site_call(A, do_prepare, &r) || r < 0)
+        sim_fail("not prepared");
+    struct hold *apply = hold_io(B->id, MEMDISK_SYNC, "volumes/", EVERYWHERE, 0);
+    site_spawn(A, do_change);
+    until(hold_waiting(apply) > 0); /* it is journaled, and not made */
+    cut();
+    join();
+    a_while(); /* no hello may say the older table */
+    hold_let_go(apply);
+}
