@@ -17,7 +17,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #define PASS_ON_MS 20000u
 #define AWAIT_COPY_NS (5 * GW_NS_PER_S)
@@ -157,17 +156,29 @@ static int take_time(const json_t *params, const char *key, uint64_t *ret_wall_n
                      struct gw_error *err)
 {
     const char *text = site_text(params, key);
-    struct tm tm = { 0 };
+    uint64_t at, now = gw_wall_ns();
     if (text[0] == '\0')
         return 0;
-    const char *end = strptime(text, "%Y-%m-%dT%H:%M:%SZ", &tm);
-    if (end == NULL || *end != '\0')
+    if (!gw_time_parse(text, &at))
         return gw_error_set(err, -EINVAL, "%s: '%s' is not a time like 2026-11-29T02:00:00Z", key,
                             text);
-    time_t at = timegm(&tm);
-    if (at < 0 || (uint64_t)at * GW_NS_PER_S < gw_wall_ns())
+    if (at < now)
         return gw_error_set(err, -EINVAL, "%s: '%s' is in the past", key, text);
-    *ret_wall_ns = (uint64_t)at * GW_NS_PER_S;
+    if (at - now > SITE_AHEAD_DAYS_MAX * GW_NS_PER_DAY)
+        return gw_error_set(err, -EINVAL, "%s: '%s' is more than %llu days ahead", key, text,
+                            SITE_AHEAD_DAYS_MAX);
+    *ret_wall_ns = at;
+    return 0;
+}
+
+static int take_abort_by(const struct asked *a, struct gw_run *run, struct gw_error *err)
+{
+    uint64_t ms = site_number(a->params, "abort_by_ms"), from = run->start_wall_ns;
+    if (ms == 0)
+        return 0;
+    if (ms > SITE_AHEAD_DAYS_MAX * (GW_NS_PER_DAY / GW_NS_PER_MS))
+        return gw_error_set(err, -EINVAL, "abort_by_ms: more than %llu days", SITE_AHEAD_DAYS_MAX);
+    run->abort_by_wall_ns = (from != 0 ? from : gw_wall_ns()) + ms * GW_NS_PER_MS;
     return 0;
 }
 
@@ -249,10 +260,8 @@ static int fill_run(struct asked *a, struct gw_run *run, struct gw_error *err)
     r = take_time(a->params, "at", &run->start_wall_ns, err);
     if (r == 0)
         r = window_start(a, &run->start_wall_ns);
-    uint64_t abort_ms = site_number(a->params, "abort_by_ms");
-    if (r == 0 && abort_ms > 0)
-        run->abort_by_wall_ns =
-            (run->start_wall_ns != 0 ? run->start_wall_ns : gw_wall_ns()) + abort_ms * GW_NS_PER_MS;
+    if (r == 0)
+        r = take_abort_by(a, run, err);
     if (op == GW_OPERATION_FAILOVER && v->run[0] != '\0')
         snprintf(run->supersedes, sizeof run->supersedes, "%.39s", v->run);
     CLEANUP_SITE_JSON json_t *params = run_params(a, v, new);

@@ -62,11 +62,17 @@ static int on_run(void *ctx, const struct gw_link_request *q, json_t **ret, stru
     return r < 0 ? r : site_run_received(ctx, q->from, q->params, ret, err);
 }
 
+/* "anna@lisbon" of lisbon is anna, wherever she asks: where that was is the origin. */
 static struct site_person person_of(const struct gw_link_request *q)
 {
     struct site_person who = { .uid = -1 };
-    const char *name = site_text(q->params, "who");
-    snprintf(who.name, sizeof who.name, "%s", name[0] != '\0' ? name : q->from);
+    const char *name = site_text(q->params, "who"), *at = strrchr(name, '@');
+    bool theirs = at != NULL && at != name && strcmp(at + 1, q->from) == 0;
+    size_t n = theirs ? (size_t)(at - name) : strlen(name);
+    if (n == 0)
+        snprintf(who.name, sizeof who.name, "%s", q->from);
+    else
+        snprintf(who.name, sizeof who.name, "%.*s", (int)GW_MIN(n, sizeof who.name - 1), name);
     snprintf(who.origin, sizeof who.origin, "link %s", q->from);
     return who;
 }

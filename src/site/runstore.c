@@ -107,6 +107,14 @@ static int check_free(struct gw_catalog *c, const char *plan, const struct gw_ru
     return r;
 }
 
+/* What would not be read again is not written: one such row would stop its plan for good. */
+static int check_readable(const char *fixed, struct gw_error *err)
+{
+    struct gw_run again;
+    CLEANUP_SITE_JSON json_t *o = json_loads(fixed, 0, NULL);
+    return site_run_read(o, &again, err);
+}
+
 static int create(void *ctx, const struct gw_run *run, const struct gw_run_append *first,
                   const struct gw_run_append *ends, struct gw_error *err)
 {
@@ -121,7 +129,9 @@ static int create(void *ctx, const struct gw_run *run, const struct gw_run_appen
                                       .fixed = fixed,
                                       .row = row,
                                       .open = !gw_run_state_ended(first->row->state) };
-    int r = gw_catalog_begin(c, &tx, err);
+    int r = check_readable(fixed, err);
+    if (r == 0)
+        r = gw_catalog_begin(c, &tx, err);
     if (r == 0)
         r = check_free(c, run->plan, ends, err);
     if (r == 0 && ends != NULL)
