@@ -156,7 +156,10 @@ static const struct gw_term_command commands[] = {
     { "failover", "PLAN", MOVE, "the standby site takes over; the active one is lost",
       "Typed at the standby site. What the lost site acknowledged and had not sent is counted and "
       "kept when it returns. Until it is committed the recovery point can be changed.",
-      OPTIONS({ "point", 0, "POINT", "recovery point: its id, a time, or latest (default)" },
+      OPTIONS({ "point", 0, "POINT",
+                "recovery point: its id, a time (2026-11-22T02:00:00Z: the newest before it), or "
+                "latest "
+                "(default)" },
               { "confirm-site-down", 0, "SITE",
                 "you know that this site does not serve and will not come back by itself" },
               DRY_RUN, OVERRIDE, REASON, BY),

@@ -10,7 +10,7 @@
 #include <time.h>
 
 #define S_PER_DAY 86400
-#define YEARS_MS (100ull * 366 * S_PER_DAY * 1000) /* nothing is planned further ahead */
+#define AHEAD_MS (366ull * S_PER_DAY * 1000) /* nothing is planned further ahead */
 
 static void put(time_t at, char ret[CLI_TIME_TEXT])
 {
@@ -19,21 +19,18 @@ static void put(time_t at, char ret[CLI_TIME_TEXT])
     strftime(ret, CLI_TIME_TEXT, "%Y-%m-%dT%H:%M:%SZ", &tm);
 }
 
-/* "2026-11-22T02:00:00Z", also with a fraction; false: another format. */
-static bool parse_rfc3339(const char *text, double *ret_s)
+static double seconds(uint64_t wall_ns)
 {
-    struct tm tm = { 0 };
-    const char *end = strptime(text, "%Y-%m-%dT%H:%M:%S", &tm);
-    double fraction = 0;
-    int n = 0;
-    if (end == NULL)
-        return false;
-    if (end[0] == '.' && sscanf(end, "%lf%n", &fraction, &n) == 1)
-        end += n;
-    if (strcmp(end, "Z") != 0)
-        return false;
-    *ret_s = (double)timegm(&tm) + fraction;
-    return true;
+    return (double)wall_ns / (double)GW_NS_PER_S;
+}
+
+/* mktime makes 2 March of 30 February: the calendar has to say the same again. An hour that summer
+ * time leaves out is moved, and meant. */
+static bool to_time(struct tm *tm, time_t *ret)
+{
+    const int day = tm->tm_mday, month = tm->tm_mon;
+    *ret = mktime(tm);
+    return *ret != (time_t)-1 && tm->tm_mday == day && tm->tm_mon == month;
 }
 
 /* A local time: with a date, or the next time that the clock shows it. */
@@ -43,10 +40,8 @@ static bool parse_local(const char *text, time_t now, time_t *ret)
     for (size_t i = 0; i < GW_ARRAY_SIZE(dated); i++) {
         struct tm tm = { .tm_isdst = -1 };
         const char *end = strptime(text, dated[i], &tm);
-        if (end != NULL && *end == '\0') {
-            *ret = mktime(&tm);
-            return true;
-        }
+        if (end != NULL && *end == '\0')
+            return to_time(&tm, ret);
     }
     struct tm tm;
     localtime_r(&now, &tm);
@@ -67,14 +62,13 @@ static bool parse_local(const char *text, time_t now, time_t *ret)
 bool cli_time_parse(const char *text, uint64_t now_wall_ns, char ret[CLI_TIME_TEXT])
 {
     time_t now = (time_t)(now_wall_ns / GW_NS_PER_S), at;
-    double s;
-    uint64_t ms;
+    uint64_t ms, wall_ns;
     if (text[0] == '+') {
-        if (!gw_term_duration_parse(text + 1, &ms) || ms > YEARS_MS)
+        if (!gw_term_duration_parse(text + 1, &ms) || ms > AHEAD_MS)
             return false;
         at = now + (time_t)(ms / 1000);
-    } else if (parse_rfc3339(text, &s)) {
-        at = (time_t)s;
+    } else if (gw_time_parse(text, &wall_ns)) {
+        at = (time_t)(wall_ns / GW_NS_PER_S);
     } else if (!parse_local(text, now, &at)) {
         return false;
     }
@@ -84,9 +78,9 @@ bool cli_time_parse(const char *text, uint64_t now_wall_ns, char ret[CLI_TIME_TE
 
 bool cli_between(const char *begin, const char *end, double *ret_seconds)
 {
-    double a, b;
-    if (!parse_rfc3339(begin, &a) || !parse_rfc3339(end, &b))
+    uint64_t a, b;
+    if (!gw_time_parse(begin, &a) || !gw_time_parse(end, &b))
         return false;
-    *ret_seconds = b > a ? b - a : 0;
+    *ret_seconds = b > a ? seconds(b - a) : 0;
     return true;
 }

@@ -29,8 +29,8 @@ static const struct gw_guard_row activate[] = {
 };
 /* It stops the service, so that a lost standby must not be in its way. */
 static const struct gw_guard_row deactivate[] = {
-    FIRM(NOT_RETIRED),    FIRM(ACTIVATED),     FIRM(NO_OTHER_RUN),
-    FIRM(NO_SPLIT_BRAIN), CAN(MEMORY_CURRENT), CAN(PEER_REACHABLE),
+    FIRM(NOT_RETIRED), FIRM(ACTIVATED),     FIRM(NO_OTHER_RUN),  FIRM(NO_SPLIT_BRAIN),
+    CAN(NOT_HELD),     CAN(MEMORY_CURRENT), CAN(PEER_REACHABLE),
 };
 static const struct gw_guard_row switchover[] = {
     FIRM(NOT_RETIRED),
@@ -90,36 +90,35 @@ static const struct gw_guard_row failover[] = {
     CAN(DRIVERS_KNOWN),     CAN(WITNESS),         WAITS(APPROVED),
 };
 static const struct gw_guard_row reverse[] = {
-    FIRM(NOT_RETIRED),    FIRM(ACTIVATED),      FIRM(NO_OTHER_RUN),  FIRM(MEMORY_CURRENT),
-    FIRM(NO_SPLIT_BRAIN), FIRM(HOLDER_KNOWN),   FIRM(NOT_FOLLOWING), FIRM(PEER_REACHABLE),
-    FIRM(PLANS_EQUAL),    CAN(SERVICE_HEALTHY), CAN(ROOM),           CAN(PREFLIGHT),
-    CAN(CLOCKS),
+    FIRM(NOT_RETIRED),    FIRM(ACTIVATED),    FIRM(NO_OTHER_RUN),   FIRM(MEMORY_CURRENT),
+    FIRM(NO_SPLIT_BRAIN), FIRM(HOLDER_KNOWN), FIRM(NOT_FOLLOWING),  FIRM(PEER_REACHABLE),
+    FIRM(PLANS_EQUAL),    CAN(NOT_HELD),      CAN(SERVICE_HEALTHY), CAN(ROOM),
+    CAN(PREFLIGHT),       CAN(CLOCKS),
 };
 static const struct gw_guard_row revert[] = {
     FIRM(NOT_RETIRED),  FIRM(ACTIVATED),      FIRM(NO_OTHER_RUN),   FIRM(FAILOVER_OPEN),
     FIRM(BEFORE_ROUTE), FIRM(MEMORY_CURRENT), FIRM(NO_SPLIT_BRAIN), FIRM(PEER_REACHABLE),
-    CAN(PREFLIGHT),     WAITS(APPROVED),
+    CAN(NOT_HELD),      CAN(PREFLIGHT),       WAITS(APPROVED),
 };
 static const struct gw_guard_row commit[] = {
-    FIRM(NOT_RETIRED),   FIRM(ACTIVATED),      FIRM(NO_OTHER_RUN),
-    FIRM(FAILOVER_OPEN), CAN(SERVICE_HEALTHY),
+    FIRM(NOT_RETIRED),   FIRM(ACTIVATED), FIRM(NO_OTHER_RUN),
+    FIRM(FAILOVER_OPEN), CAN(NOT_HELD),   CAN(SERVICE_HEALTHY),
 };
 static const struct gw_guard_row adopt[] = {
-    FIRM(NOT_RETIRED), FIRM(ACTIVATED),    FIRM(NO_OTHER_RUN),   FIRM(MEMORY_CURRENT),
-    FIRM(COMMITTED),   FIRM(ACTIVE_AT_DR), FIRM(PEER_REACHABLE), FIRM(PLANS_EQUAL),
+    FIRM(NOT_RETIRED),    FIRM(ACTIVATED),   FIRM(NO_OTHER_RUN),
+    FIRM(MEMORY_CURRENT), FIRM(COMMITTED),   FIRM(ACTIVE_AT_DR),
+    FIRM(PEER_REACHABLE), FIRM(PLANS_EQUAL), CAN(NOT_HELD),
 };
 static const struct gw_guard_row hold[] = { FIRM(NOT_RETIRED), FIRM(NOT_HELD) };
-static const struct gw_guard_row release[] = { FIRM(NOT_RETIRED), FIRM(HELD) };
+static const struct gw_guard_row release[] = { FIRM(NOT_RETIRED), FIRM(HELD),
+                                               FIRM(PEER_REACHABLE) };
 /* A run has its plan pinned: an edit during one is for the next. */
 static const struct gw_guard_row plan_edit[] = {
     FIRM(NOT_RETIRED),     FIRM(MEMORY_CURRENT), FIRM(PEER_REACHABLE),
     FIRM(VERSION_CURRENT), FIRM(NO_SPLIT_BRAIN), CAN(PLAN_CHECKED),
 };
 static const struct gw_guard_row plan_delete[] = {
-    FIRM(NOT_RETIRED),
-    FIRM(NOT_ACTIVATED),
-    FIRM(NO_OTHER_RUN),
-    CAN(PEER_REACHABLE),
+    FIRM(NOT_RETIRED), FIRM(NOT_ACTIVATED), FIRM(NO_OTHER_RUN), FIRM(NOT_HELD), CAN(PEER_REACHABLE),
 };
 static const struct gw_guard_row volume_add[] = {
     FIRM(NOT_RETIRED),     FIRM(NO_OTHER_RUN), FIRM(MEMORY_CURRENT), FIRM(PEER_REACHABLE),

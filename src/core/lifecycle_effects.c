@@ -74,6 +74,7 @@ static const struct gw_life_effect effects[] = {
     LOOKS(SWITCHOVER, REPORT),
 
     LOOKS(FAILOVER, PRECHECK),
+    LOOKS(FAILOVER, NOTIFY),
     MAYBE_SVC(FAILOVER, REVOKE, OLD, FENCE), /* a person's word fences nothing */
     LOOKS(FAILOVER, ESTIMATE),
     AUTH(FAILOVER, PROMOTE, NEW, SEIZE_HOME),

@@ -74,6 +74,7 @@ static const struct gw_step deactivate[] = {
 
 static const struct gw_step failover[] = {
     STEP(PRECHECK, COORD, IDEMPOTENT, REVERT, 1 * MIN, 2 * S),
+    STEP(NOTIFY, NEW, ONCE, HALT, 10 * MIN, 5 * S, SKIP, .flags = GW_STEP_SKIPPABLE),
     STEP(REVOKE, NEW, IDEMPOTENT, HALT, 1 * MIN, 5 * S, PROBE, UNDO, TRIES(1),
          .flags = GW_STEP_UNDO_AT_PEER),
     STEP(ESTIMATE, NEW, IDEMPOTENT, HALT, 30 * S, 1 * S, TRIES(1), .flags = GW_STEP_SKIPPABLE),

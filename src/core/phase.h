@@ -166,6 +166,7 @@ struct gw_phase_names {
     const char *run, *step;
     enum gw_holder holder; /* says which of them is {active}; NONE: "neither site" */
     enum gw_operation_id op;
+    const char *choices; /* of a halted run: what may be asked of it now; NULL: not known here */
 };
 #define GW_PHASE_TEXT_MAX 512
 /* Always terminated; what does not fit is cut off. */

@@ -320,7 +320,7 @@ static const struct gw_phase_row rows[] = {
         "{plan} was released and the other site did not answer: neither side serves",
         "wait for the link; if the other site is lost: godwit run show {run} lists the ways out"),
     ROW(HALTED, run_halted, "the run is halted", "{op} stopped at {step} and a person must decide",
-        "godwit run show {run} lists why and the choices: resume, retry, skip, revert, abort"),
+        "godwit run show {run} says why; the choices: {choices}"),
     ROW(AWAITING_APPROVAL, asks, "the run asks for approval", "{op} waits for approval",
         "godwit run show {run}, then godwit run approve {run}"),
     ROW(CANCELLING, cancelling, "the run is being cancelled",

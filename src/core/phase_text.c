@@ -67,6 +67,7 @@ void gw_phase_expand(const char *pattern, const struct gw_phase_names *names, ch
         { "run", or_none(names->run) },
         { "step", or_none(names->step) },
         { "op", gw_operation_name(names->op) },
+        { "choices", or_none(names->choices) },
     };
     if (size == 0)
         return;

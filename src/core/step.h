@@ -23,7 +23,7 @@ enum gw_step_id {
     GW_STEP_CREATE_DR,
     GW_STEP_START_STANDBY, /* the replica's process at NEW, before anything serves */
     GW_STEP_FORECAST,
-    GW_STEP_NOTIFY, /* contacts; hooks pre_failback */
+    GW_STEP_NOTIFY, /* contacts; hooks pre_failback, pre_failover */
     GW_STEP_STOP,   /* workloads, descending priority */
     GW_STEP_QUIESCE,
     GW_STEP_FINAL_SYNC,

@@ -48,11 +48,13 @@ static const struct gw_step_text texts[GW_STEP_ID_MAX] = {
     },
     [GW_STEP_NOTIFY] = {
         .title = "tell the contacts, run the hooks before",
-        .does = "tells the plan's contacts the window and the expected outage; runs hooks pre_failback",
+        .does = "tells the plan's contacts what begins; runs the hooks pre_failback of a failback, at "
+                "the site that is left, or pre_failover of a failover, at the site that takes over",
         .expected = "every hook ended with 0",
         .verify = "the hooks' output and its hash are in godwit run log RUN",
         .if_fails = "nothing was stopped yet. A hook said no, or hung: read its output. If it was cut "
-                    "short nobody knows how far it came: look, then skip or revert",
+                    "short nobody knows how far it came: look, then skip; or take the run back (a switchover: "
+                    "revert) or end it (a failover: abort)",
         .undo = "",
     },
     [GW_STEP_STOP] = {

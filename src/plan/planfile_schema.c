@@ -182,13 +182,15 @@ SCHEMA(check, "a check", gw_planfile_check, one_check);
 
 static const struct gw_field hooks[] = {
     { "pre_failover", GW_FIELD_COMMANDS, AT(gw_planfile_hooks, pre_failover),
-      .help = "Before a failover starts this group" },
+      .help = "At the DR site, before a failover has changed anything; one that fails halts "
+              "the failover there: skip it, or abort" },
     { "post_recover", GW_FIELD_COMMANDS, AT(gw_planfile_hooks, post_recover),
-      .help = "After it is healthy" },
+      .help = "After a failover or a switchover, when all groups run" },
     { "pre_failback", GW_FIELD_COMMANDS, AT(gw_planfile_hooks, pre_failback),
-      .help = "Before a planned change stops this group" },
+      .help = "At the DR site, before a failback stops anything; one that fails ends the "
+              "failback" },
     { "post_failback", GW_FIELD_COMMANDS, AT(gw_planfile_hooks, post_failback),
-      .help = "After it is healthy at its new site" },
+      .help = "After a failback or a revert, when all groups run at home" },
 };
 SCHEMA(hooks, "hooks", gw_planfile_hooks, NULL);
 

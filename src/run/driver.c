@@ -127,7 +127,7 @@ static bool approved_before(const struct gw_run_log *log, const char *by)
 {
     for (uint32_t i = 0; i < log->n; i++)
         if (log->entries[i].core.kind == GW_ENTRY_APPROVED &&
-            strncmp(log->entries[i].by, by, GW_ENTRY_BY_MAX) == 0)
+            gw_run_same_person(log->entries[i].by, by))
             return true;
     return false;
 }

@@ -68,12 +68,12 @@ int gw_run_create(const struct gw_run_env *env, const struct gw_run *run, struct
 static int check_approval(const struct gw_run_log *log, const struct gw_run_request *request,
                           struct gw_error *err)
 {
-    if (strncmp(log->run.requester, request->by, GW_RUN_NAME_MAX) == 0)
+    if (gw_run_same_person(log->run.requester, request->by))
         return gw_error_set(err, -EPERM, "\"%s\" asked for this run: somebody else approves it",
                             request->by);
     for (uint32_t i = 0; i < log->n; i++)
         if (log->entries[i].core.kind == GW_ENTRY_APPROVED &&
-            strncmp(log->entries[i].by, request->by, GW_RUN_NAME_MAX) == 0)
+            gw_run_same_person(log->entries[i].by, request->by))
             return gw_error_set(err, -EPERM, "\"%s\" has approved it already", request->by);
     return 0;
 }

@@ -83,6 +83,13 @@ struct gw_run_row {
     char why[GW_ERROR_MSG_MAX]; /* of a halt, a wait */
 };
 
+/*
+ * Are two names the same person? What stands behind an '@' is where they were when they said it, or
+ * their mail's domain, and upper case is a matter of taste: "anna", "Anna" and "anna@lisbon" are
+ * one. Rather too often than once too few: four eyes are the point of it.
+ */
+bool gw_run_same_person(const char *a, const char *b);
+
 /* A person's word. */
 struct gw_run_request {
     uint64_t id; /* of the store, ascending; 0 before it is stored */

@@ -4,6 +4,8 @@
 #include "run/world.h"
 
 #include <stdlib.h>
+#include <string.h>
+#include <strings.h>
 
 static const char *pick(const char *const *names, unsigned n, unsigned i)
 {
@@ -43,4 +45,10 @@ void gw_run_reply_done(struct gw_run_reply *reply)
     free(reply->entries);
     reply->entries = NULL;
     reply->n = 0;
+}
+
+bool gw_run_same_person(const char *a, const char *b)
+{
+    size_t n = strcspn(a, "@");
+    return n == strcspn(b, "@") && strncasecmp(a, b, n) == 0;
 }

@@ -8,8 +8,10 @@
 #include "catalog/signatures.h"
 #include "site/dataplane.h"
 #include "site/edits.h"
+#include "site/hold.h"
 #include "site/mates.h"
 #include "site/monitor.h"
+#include "site/points.h"
 #include "site/runstore.h"
 #include "site/trial.h"
 
@@ -17,7 +19,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #define PASS_ON_MS 20000u
 #define AWAIT_COPY_NS (5 * GW_NS_PER_S)
@@ -157,17 +158,29 @@ static int take_time(const json_t *params, const char *key, uint64_t *ret_wall_n
                      struct gw_error *err)
 {
     const char *text = site_text(params, key);
-    struct tm tm = { 0 };
+    uint64_t at, now = gw_wall_ns();
     if (text[0] == '\0')
         return 0;
-    const char *end = strptime(text, "%Y-%m-%dT%H:%M:%SZ", &tm);
-    if (end == NULL || *end != '\0')
+    if (!gw_time_parse(text, &at))
         return gw_error_set(err, -EINVAL, "%s: '%s' is not a time like 2026-11-29T02:00:00Z", key,
                             text);
-    time_t at = timegm(&tm);
-    if (at < 0 || (uint64_t)at * GW_NS_PER_S < gw_wall_ns())
+    if (at < now)
         return gw_error_set(err, -EINVAL, "%s: '%s' is in the past", key, text);
-    *ret_wall_ns = (uint64_t)at * GW_NS_PER_S;
+    if (at - now > SITE_AHEAD_DAYS_MAX * GW_NS_PER_DAY)
+        return gw_error_set(err, -EINVAL, "%s: '%s' is more than %llu days ahead", key, text,
+                            SITE_AHEAD_DAYS_MAX);
+    *ret_wall_ns = at;
+    return 0;
+}
+
+static int take_abort_by(const struct asked *a, struct gw_run *run, struct gw_error *err)
+{
+    uint64_t ms = site_number(a->params, "abort_by_ms"), from = run->start_wall_ns;
+    if (ms == 0)
+        return 0;
+    if (ms > SITE_AHEAD_DAYS_MAX * (GW_NS_PER_DAY / GW_NS_PER_MS))
+        return gw_error_set(err, -EINVAL, "abort_by_ms: more than %llu days", SITE_AHEAD_DAYS_MAX);
+    run->abort_by_wall_ns = (from != 0 ? from : gw_wall_ns()) + ms * GW_NS_PER_MS;
     return 0;
 }
 
@@ -193,8 +206,8 @@ static int window_start(const struct asked *a, uint64_t *ret_wall_ns)
 static json_t *run_params(const struct asked *a, const struct site_view *v, enum gw_label new)
 {
     json_t *o = json_object();
-    static const char *const kept[] = { "point",      "confirm_site_down", "override",
-                                        "adopt_data", "roll_back",         SITE_ONCE };
+    static const char *const kept[] = { "confirm_site_down", "override", "adopt_data", "roll_back",
+                                        SITE_ONCE };
     for (size_t i = 0; i < sizeof kept / sizeof *kept; i++) {
         json_t *m = json_object_get(a->params, kept[i]);
         if (m != NULL)
@@ -220,6 +233,21 @@ static json_t *run_params(const struct asked *a, const struct site_view *v, enum
     json_object_set_new(o, "first_site",
                         json_string(first[0] != '\0' ? first : v->doc->plan->home));
     return o;
+}
+
+/* Which point that is, is settled here, at the site that has it: the run says a point that there
+ * is, and never "latest" or a time, which mean another one a moment later. */
+static int put_point(const struct asked *a, json_t *params, struct gw_error *err)
+{
+    struct site_point point;
+    const char *asked = site_text(a->params, "point");
+    int r = site_point_resolve(a->site, a->plan, asked, &point, err);
+    if (r < 0 || point.id[0] == '\0')
+        return r;
+    json_object_set_new(params, "point", json_string(point.id));
+    json_object_set_new(params, "point_wall_ns", json_integer((json_int_t)point.wall_ns));
+    json_object_set_new(params, "point_asked", json_string(asked));
+    return 0;
 }
 
 static int fill_run(struct asked *a, struct gw_run *run, struct gw_error *err)
@@ -249,13 +277,13 @@ static int fill_run(struct asked *a, struct gw_run *run, struct gw_error *err)
     r = take_time(a->params, "at", &run->start_wall_ns, err);
     if (r == 0)
         r = window_start(a, &run->start_wall_ns);
-    uint64_t abort_ms = site_number(a->params, "abort_by_ms");
-    if (r == 0 && abort_ms > 0)
-        run->abort_by_wall_ns =
-            (run->start_wall_ns != 0 ? run->start_wall_ns : gw_wall_ns()) + abort_ms * GW_NS_PER_MS;
+    if (r == 0)
+        r = take_abort_by(a, run, err);
     if (op == GW_OPERATION_FAILOVER && v->run[0] != '\0')
         snprintf(run->supersedes, sizeof run->supersedes, "%.39s", v->run);
     CLEANUP_SITE_JSON json_t *params = run_params(a, v, new);
+    if (r == 0 && op == GW_OPERATION_FAILOVER)
+        r = put_point(a, params, err);
     CLEANUP_FREE char *text = json_dumps(params, JSON_COMPACT);
     if (r == 0 && (text == NULL || strlen(text) >= sizeof run->params))
         return gw_error_set(err, -E2BIG, "the parameters of the run are too long");
@@ -278,9 +306,11 @@ static int begun_before(const struct asked *a, char ret_id[GW_RUN_ID_MAX], struc
     int r =
         site_runstore_list(a->site->catalog, a->plan->name, false, SITE_ONCE_RUNS, &ids, &n, err);
     for (size_t i = 0; r == 0 && i < n; i++) {
-        r = site_run_store.load(a->site->catalog, ids[i], run, err);
+        struct gw_error damage = { 0 };
+        if (site_run_store.load(a->site->catalog, ids[i], run, &damage) < 0)
+            continue; /* it is shown as damaged; no reason to refuse everything else */
         CLEANUP_SITE_JSON json_t *params = json_loads(run->params, 0, NULL);
-        if (r == 0 && run->operation == gw_request_op(a->request) &&
+        if (run->operation == gw_request_op(a->request) &&
             strcmp(site_text(params, SITE_ONCE), once) == 0) {
             memcpy(ret_id, ids[i], GW_RUN_ID_MAX);
             return 1;
@@ -298,7 +328,20 @@ static int answer_run(struct site *s, const char *id, json_t **ret, struct gw_er
     return r;
 }
 
-static int begin_run(struct asked *a, json_t **ret, struct gw_error *err)
+/* Two asked at the same moment: the other one was first, and this is the guard's refusal. */
+static int refuse_busy(struct asked *a, struct site_refusal *ret_refusal, struct gw_error *err)
+{
+    snprintf(ret_refusal->guard, sizeof ret_refusal->guard, "%s",
+             gw_guard_name(GW_GUARD_NO_OTHER_RUN));
+    snprintf(ret_refusal->way_out, sizeof ret_refusal->way_out,
+             "see it with godwit run list --plan %s; wait for it, or godwit run cancel",
+             a->plan->name);
+    err->code = -EPERM;
+    return -EPERM;
+}
+
+static int begin_run(struct asked *a, json_t **ret, struct site_refusal *ret_refusal,
+                     struct gw_error *err)
 {
     CLEANUP_FREE struct gw_run *run = calloc(1, sizeof *run);
     if (run == NULL)
@@ -306,6 +349,8 @@ static int begin_run(struct asked *a, json_t **ret, struct gw_error *err)
     int r = fill_run(a, run, err);
     if (r == 0)
         r = site_run_create(a->site, run, err);
+    if (r == -EBUSY)
+        return refuse_busy(a, ret_refusal, err);
     if (r < 0)
         return r;
     site_trial_at(a->site, "action.after_create");
@@ -315,28 +360,10 @@ static int begin_run(struct asked *a, json_t **ret, struct gw_error *err)
 /* ---- what is done at once ---------------------------------------------------------------------
  */
 
-struct change {
-    enum gw_request request;
-    const char *reason;
-    enum gw_failover_mode mode;
-};
-
-static void apply_change(struct gw_catalog_plan *row, void *arg)
+static void set_committed(struct gw_catalog_plan *row, void *arg)
 {
-    const struct change *c = arg;
-    if (c->request == GW_REQUEST_COMMIT)
-        row->committed = true;
-    if (c->request == GW_REQUEST_HOLD) {
-        row->mode = GW_CATALOG_MODE_HELD;
-        row->held_reason = c->reason;
-    }
-    if (c->request == GW_REQUEST_RELEASE) {
-        static const enum gw_catalog_mode modes[] = { GW_CATALOG_MODE_AUTO, GW_CATALOG_MODE_APPROVE,
-                                                      GW_CATALOG_MODE_MANUAL,
-                                                      GW_CATALOG_MODE_OBSERVE_ONLY };
-        row->mode = modes[c->mode];
-        row->held_reason = NULL;
-    }
+    (void)arg;
+    row->committed = true;
 }
 
 /* What was begun is in the answer, so that who asked knows it again in the plan's status. */
@@ -368,12 +395,11 @@ static int do_sign(struct asked *a, struct gw_error *err)
 
 static int do_at_once(struct asked *a, json_t *answer, struct gw_error *err)
 {
-    struct change c = { .request = a->request,
-                        .reason = site_text(a->params, "reason"),
-                        .mode = a->view.doc->plan->failover.mode };
-    if (a->request == GW_REQUEST_COMMIT || a->request == GW_REQUEST_HOLD ||
-        a->request == GW_REQUEST_RELEASE)
-        return site_plan_update(a->site, a->plan, apply_change, &c, err);
+    if (a->request == GW_REQUEST_COMMIT)
+        return site_plan_update(a->site, a->plan, set_committed, NULL, err);
+    if (a->request == GW_REQUEST_HOLD || a->request == GW_REQUEST_RELEASE)
+        return site_hold(a->site, a->plan, a->request == GW_REQUEST_HOLD,
+                         site_text(a->params, "reason"), a->who, err);
     if (a->request == GW_REQUEST_ADOPT)
         return site_edit_adopt(a->site, a->plan, a->who, err);
     if (a->request == GW_REQUEST_PLAN_DELETE)
@@ -420,6 +446,29 @@ static void await_copy(struct site *s, const char *id)
         ;
 }
 
+/* Nobody was asked, so nothing was begun: that is a refusal, with what can be done instead. */
+static int refuse_silent(const struct asked *a, const char *to, struct site_refusal *ret_refusal,
+                         struct gw_error *err)
+{
+    const struct site_view *v = &a->view;
+    bool active =
+        v->holder != GW_HOLDER_NONE &&
+        strcmp(to, v->site[v->holder == GW_HOLDER_HOME ? GW_LABEL_HOME : GW_LABEL_DR]) == 0;
+    snprintf(ret_refusal->guard, sizeof ret_refusal->guard, "%s",
+             gw_guard_name(GW_GUARD_PEER_REACHABLE));
+    if (active)
+        snprintf(ret_refusal->way_out, sizeof ret_refusal->way_out,
+                 "godwit site test %s names the layer that fails; if %s is lost: godwit failover "
+                 "%s --confirm-site-down %s",
+                 to, to, a->plan->name, to);
+    else
+        snprintf(ret_refusal->way_out, sizeof ret_refusal->way_out,
+                 "godwit site test %s names the layer that fails", to);
+    gw_error_wrap(err, "site %s has to do this, and does not answer", to);
+    err->code = -EPERM;
+    return -EPERM;
+}
+
 static int pass_on(struct asked *a, const char *to, json_t **ret, struct site_refusal *ret_refusal,
                    struct gw_error *err)
 {
@@ -430,7 +479,10 @@ static int pass_on(struct asked *a, const char *to, json_t **ret, struct site_re
         "{s:s, s:s, s:O, s:s}", "plan", a->plan->name, "request", gw_request_name(a->request),
         "params", json_is_object(a->params) ? (json_t *)(uintptr_t)a->params : json_object(), "who",
         name);
-    int r = site_mate_call(a->site, to, "action", params, PASS_ON_MS, &answer, NULL, err);
+    enum gw_http_outcome outcome = GW_HTTP_NOT_SENT;
+    int r = site_mate_call(a->site, to, "action", params, PASS_ON_MS, &answer, &outcome, err);
+    if (r < 0 && outcome == GW_HTTP_NOT_SENT)
+        return refuse_silent(a, to, ret_refusal, err);
     if (r < 0)
         return gw_error_wrap(err, "site %s has to do this, and was asked", to);
     if (site_at(answer, "refused") != NULL) {
@@ -469,7 +521,7 @@ static int act(struct asked *a, bool passed_on, json_t **ret, struct site_refusa
     if (r < 0)
         return r;
     if (gw_request_op(a->request) != GW_OPERATION_NONE)
-        return begin_run(a, ret, err);
+        return begin_run(a, ret, ret_refusal, err);
     CLEANUP_SITE_JSON json_t *answer = json_pack(
         "{s:b, s:s, s:s}", "done", 1, "action", gw_request_name(a->request), "plan", a->plan->name);
     r = answer == NULL ? gw_error_set(err, -ENOMEM, "out of memory") : do_at_once(a, answer, err);

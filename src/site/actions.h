@@ -21,6 +21,8 @@
 #include "site/runs.h"
 
 #define SITE_ONCE "idempotency_key"
+/* What lies further ahead is a slip of the pen: a run's time, and the time to abort it by. */
+#define SITE_AHEAD_DAYS_MAX 366ull
 #define SITE_ONCE_RUNS 50u /* of a plan, the newest, are compared with a key */
 
 struct site_refusal {

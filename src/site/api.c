@@ -4,6 +4,7 @@
 
 #include "base/checked.h"
 #include "http/openapi.h"
+#include "run/run.h"
 #include "site/shape.h"
 
 #include <assert.h>
@@ -52,12 +53,28 @@ int site_api_answer(struct gw_http_call *call, int r, json_t *value, struct gw_e
     return gw_http_reply_json(call, 200, value);
 }
 
+/* A name that is somebody, told apart from others as approvals do (run/run.h: same_person). */
+static int check_name(const char *name, struct gw_error *err)
+{
+    size_t n = strlen(name);
+    if (n >= GW_RUN_NAME_MAX)
+        return gw_error_set(err, -EINVAL, "a person's name has at most %u bytes",
+                            GW_RUN_NAME_MAX - 1);
+    if (name[0] == '@' || name[0] == ' ' || (n > 0 && name[n - 1] == ' '))
+        return gw_error_set(err, -EINVAL,
+                            "'%s' is not a person's name: it begins with '@', or with or before a "
+                            "space",
+                            name);
+    return 0;
+}
+
 int site_api_speaker(struct gw_http_call *call, struct site_person *ret, struct gw_error *err)
 {
     const char *by = site_text(gw_http_call_json(call), "by");
     site_api_person(call, ret);
-    if (by[0] == '\0' || strcmp(by, ret->name) == 0)
-        return 0;
+    int r = check_name(by[0] != '\0' ? by : ret->name, err);
+    if (r < 0 || by[0] == '\0' || strcmp(by, ret->name) == 0)
+        return r;
     if (ret->uid != 0 && ret->uid != (int64_t)getuid())
         return gw_error_set(err, -EPERM, "%s cannot speak for '%s': only root names another person",
                             ret->name, by);

@@ -74,6 +74,12 @@ static int expected(struct gw_http_call *call, uint64_t *ret, struct gw_error *e
         doc = site_plan_document(site_api_site(call), p);
         etag_of(doc, etag);
     }
+    const char *none_match = gw_http_call_header(call, "If-None-Match");
+    if (none_match != NULL && strcmp(none_match, "*") != 0)
+        return gw_error_set(err, -EINVAL, "If-None-Match: only * is possible, for a new plan");
+    if (none_match != NULL && doc != NULL)
+        return gw_error_set(err, -ESTALE, "plan '%s' is there already, and a new one was wanted",
+                            p->name);
     int r = gw_http_if_match(call, doc != NULL ? etag : NULL, &present, err);
     if (r == 0 && present && doc != NULL)
         *ret = doc->version;
@@ -456,6 +462,10 @@ static int act_by_name(struct gw_http_call *call, struct gw_error *err)
     const char *word = gw_http_call_param(call, "action");
     if (!is_action(word, &request))
         return gw_error_set(err, -ENOENT, "there is no action '%s'", word);
+    enum gw_operation_id op = gw_request_op(request);
+    if (op != GW_OPERATION_NONE && gw_operation_get(op) == NULL)
+        return gw_error_set(err, -ENOSYS, "this godwit has no '%s' yet: a later release has it",
+                            word);
     int r = gw_http_json_members(gw_http_call_json(call), members_of(request), err);
     return r < 0 ? gw_error_wrap(err, "%s", word) : act(call, request, err);
 }

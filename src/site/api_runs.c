@@ -8,6 +8,7 @@
 #include "site/evidence.h"
 #include "site/mates.h"
 #include "site/runs.h"
+#include "site/runstore.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -113,6 +114,8 @@ static int ask(struct site *s, const char *id, enum gw_choice choice, const stru
     if (look == NULL)
         return gw_error_set(err, -ENOMEM, "out of memory");
     int r = gw_run_look(site_run_env(s), id, false, look, err);
+    if (site_runstore_is_damage(r) && choice == GW_CHOICE_ABORT)
+        return site_runstore_close_damaged(s->catalog, id, err);
     if (r < 0)
         return r;
     char name[200];

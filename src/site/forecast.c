@@ -68,8 +68,8 @@ static bool in_outage(enum gw_operation_id op, enum gw_step_id id)
         if (id == always[i])
             return true;
     }
-    return op == GW_OPERATION_FAILOVER &&
-           (id == GW_STEP_PRECHECK || id == GW_STEP_REVOKE || id == GW_STEP_ESTIMATE);
+    return op == GW_OPERATION_FAILOVER && (id == GW_STEP_PRECHECK || id == GW_STEP_NOTIFY ||
+                                           id == GW_STEP_REVOKE || id == GW_STEP_ESTIMATE);
 }
 
 static json_t *outage_json(struct site *s, struct site_plan *p, enum gw_operation_id id,

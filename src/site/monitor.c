@@ -10,6 +10,7 @@
 #include "site/drtime.h"
 #include "site/edits.h"
 #include "site/fence.h"
+#include "site/hold.h"
 #include "site/mates.h"
 #include "site/plandir.h"
 #include "site/recall.h"
@@ -416,6 +417,7 @@ static void look_after(struct site *s, struct site_plan *p)
     site_edits_commit_due(s, p, ours);
     site_drtime_look(s, p, ours);
     site_volumes_look(s, p, ours);
+    site_hold_look(s, p, ours, theirs);
     note_headline(s, p);
 }
 

@@ -92,6 +92,80 @@ json_t *site_points_last(struct site *s, struct site_plan *p)
     return p->last_point != NULL ? json_incref(p->last_point) : json_null();
 }
 
+/* ---- the one that is meant --------------------------------------------------------------------
+ */
+
+#define NEAR_MAX 3u
+
+struct sought {
+    const char *id;
+    uint64_t wall_ns; /* 0: not asked by time */
+    struct site_point found, after, newest[NEAR_MAX];
+    unsigned n;
+};
+
+static int seek(void *arg, const struct gw_point *p)
+{
+    struct sought *x = arg;
+    struct site_point at = { .wall_ns = p->wall_ns };
+    memcpy(at.id, p->id, sizeof at.id);
+    bool is_it = x->wall_ns != 0 ? p->wall_ns <= x->wall_ns && p->wall_ns >= x->found.wall_ns
+                                 : strcmp(p->id, x->id) == 0;
+    if (is_it)
+        x->found = at;
+    else if (x->wall_ns != 0 && p->wall_ns > x->wall_ns && x->after.id[0] == '\0')
+        x->after = at;
+    memmove(x->newest + 1, x->newest, sizeof x->newest - sizeof x->newest[0]);
+    x->newest[0] = at; /* they come oldest first */
+    x->n++;
+    return 0;
+}
+
+/* "p-1 of 2026-11-22T02:00:00Z, ..." */
+static void put_near(const struct sought *x, char *ret, size_t size)
+{
+    const struct site_point *list = x->after.id[0] != '\0' ? &x->after : x->newest;
+    unsigned n = x->after.id[0] != '\0' ? 1 : x->n < NEAR_MAX ? x->n : NEAR_MAX;
+    size_t at = 0;
+    for (unsigned i = 0; i < n && at < size; i++) {
+        char when[GW_TIME_TEXT];
+        gw_time_format(list[i].wall_ns, when);
+        at += (size_t)snprintf(ret + at, size - at, "%s%s of %s", i > 0 ? ", " : "", list[i].id,
+                               when);
+    }
+}
+
+int site_point_resolve(struct site *s, struct site_plan *p, const char *asked,
+                       struct site_point *ret, struct gw_error *err)
+{
+    struct site_dp_paths at;
+    struct gw_error damage = { 0 };
+    char near[NEAR_MAX * (GW_ID_MAX + GW_TIME_TEXT + 8)];
+    struct sought x = { .id = asked };
+    *ret = (struct site_point){ .wall_ns = 0 };
+    if (asked[0] == '\0' || strcmp(asked, SITE_POINT_LATEST) == 0)
+        return 0;
+    bool by_time = gw_time_parse(asked, &x.wall_ns);
+    if (by_time && x.wall_ns > gw_wall_ns())
+        return gw_error_set(err, -EINVAL, "recovery point: %s is in the future: '%s' is the newest",
+                            asked, SITE_POINT_LATEST);
+    int r = site_dp_paths(s, p, &at, err);
+    if (r < 0)
+        return r;
+    gw_point_list(gw_io_posix(), at.dir, seek, &x, &damage); /* what is damaged is not there */
+    *ret = x.found;
+    if (x.found.id[0] != '\0')
+        return 0;
+    if (x.n == 0)
+        return gw_error_set(err, -EINVAL,
+                            "there is no recovery point '%s': %s has none of %s but the newest "
+                            "state, '%s'",
+                            asked, s->name, p->name, SITE_POINT_LATEST);
+    put_near(&x, near, sizeof near);
+    return gw_error_set(err, -EINVAL, "there is no recovery point '%s' at %s; %s: %s", asked,
+                        s->name, by_time ? "the oldest one is later" : "there are", near);
+}
+
 /* ---- a new one --------------------------------------------------------------------------------
  */
 

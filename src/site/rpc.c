@@ -3,11 +3,13 @@
 #include "site/rpc.h"
 
 #include "base/checked.h"
+#include "control/message.h"
 #include "site/actions.h"
 #include "site/dataplane.h"
 #include "site/divergence.h"
 #include "site/edits.h"
 #include "site/fence.h"
+#include "site/hold.h"
 #include "site/mates.h"
 #include "site/monitor.h"
 #include "site/points.h"
@@ -62,11 +64,17 @@ static int on_run(void *ctx, const struct gw_link_request *q, json_t **ret, stru
     return r < 0 ? r : site_run_received(ctx, q->from, q->params, ret, err);
 }
 
+/* "anna@lisbon" of lisbon is anna, wherever she asks: where that was is the origin. */
 static struct site_person person_of(const struct gw_link_request *q)
 {
     struct site_person who = { .uid = -1 };
-    const char *name = site_text(q->params, "who");
-    snprintf(who.name, sizeof who.name, "%s", name[0] != '\0' ? name : q->from);
+    const char *name = site_text(q->params, "who"), *at = strrchr(name, '@');
+    bool theirs = at != NULL && at != name && strcmp(at + 1, q->from) == 0;
+    size_t n = theirs ? (size_t)(at - name) : strlen(name);
+    if (n == 0)
+        snprintf(who.name, sizeof who.name, "%s", q->from);
+    else
+        snprintf(who.name, sizeof who.name, "%.*s", (int)GW_MIN(n, sizeof who.name - 1), name);
     snprintf(who.origin, sizeof who.origin, "link %s", q->from);
     return who;
 }
@@ -118,6 +126,25 @@ static int on_fence(void *ctx, const struct gw_link_request *q, json_t **ret, st
         r = site_fence_plan(s, p, site_text(q->params, "reason"), err);
     if (r == 0)
         *ret = json_pack("{s:b, s:s}", "fenced", 1, "site", s->name);
+    return r;
+}
+
+static int on_hold(void *ctx, const struct gw_link_request *q, json_t **ret, struct gw_error *err)
+{
+    struct site *s = ctx;
+    struct site_plan *p;
+    struct site_person who = person_of(q);
+    const char *reason = site_text(q->params, "reason");
+    bool held = site_true(q->params, "held");
+    (void)ret;
+    int r = shared_plan(s, q, &p, err);
+    if (r == 0)
+        r = site_audit(s, &who, held ? "hold" : "release", p->name, "begun",
+                       json_pack("{s:o}", "reason", gw_control_text(reason)), err);
+    if (r == 0)
+        r = site_hold_here(s, p, held, reason, err);
+    if (r == 0)
+        site_monitor_wake(s);
     return r;
 }
 
@@ -239,6 +266,7 @@ static const struct gw_link_method methods[] = {
     { "action", "plan request params who", on_action },
     { "ask", "run choice who reason", on_ask },
     { "fence", "plan uuid reason", on_fence },
+    { "hold", "plan uuid held reason who", on_hold },
     { "unfence", "plan uuid run above_epoch promoted", on_unfence },
     { "retire", "plan uuid who", on_retire },
     { "tail", "plan id ranges", on_tail },

@@ -422,6 +422,15 @@ int site_run_received(struct site *s, const char *from, const json_t *params, js
 /* ---- the headline -----------------------------------------------------------------------------
  */
 
+unsigned site_run_choices(const struct gw_run_look *look, bool peer_reachable)
+{
+    const struct gw_operation *op = gw_operation_get(look->run.operation);
+    if (op == NULL || !peer_reachable || look->view.coordinator == look->me)
+        return look->choices;
+    const struct gw_run_facts there = { .me = look->view.coordinator, .peer = GW_PEER_UNKNOWN };
+    return look->choices | (gw_run_choices(op, &look->view, &there) & ~(1u << GW_CHOICE_OVERRIDE));
+}
+
 void site_runs_fill_view(struct site *s, struct site_plan *p, struct site_view *v)
 {
     char id[GW_RUN_ID_MAX];
@@ -438,7 +447,7 @@ void site_runs_fill_view(struct site *s, struct site_plan *p, struct site_view *
         look->shown == GW_RUN_WAITING_APPROVAL && look->view.approvals >= look->run.approvals
             ? GW_RUN_RUNNING
             : look->shown;
-    v->choices = look->choices;
+    v->choices = site_run_choices(look, v->facts.peer_reachable == GW_TRI_YES);
     snprintf(v->run, sizeof v->run, "%s", id);
     snprintf(v->operation, sizeof v->operation, "%s", gw_operation_name(look->run.operation));
     snprintf(v->run_state, sizeof v->run_state, "%s", gw_run_state_name(look->shown));

@@ -53,4 +53,7 @@ int site_run_find(struct site *s, const char *text, char ret_id[GW_RUN_ID_MAX],
                   struct gw_error *err);
 
 /* The run that is on: fills op, stage, run, step of a view. */
+/* What may be asked of a run here: what is possible at its coordinator is asked there over the
+ * link, if that site can be reached; an override holds where it is said. */
+unsigned site_run_choices(const struct gw_run_look *look, bool peer_reachable);
 void site_runs_fill_view(struct site *s, struct site_plan *p, struct site_view *v);

@@ -191,14 +191,9 @@ static int look(struct site *s, const char *id, struct gw_run_look *ret, struct 
     struct site_mate_state mate;
     site_mate_state(s, peer, &mate);
     r = gw_run_look(site_run_env(s), id, !mate.reachable, ret, err);
-    const struct gw_operation *op = gw_operation_get(ret->run.operation);
-    if (r < 0 || op == NULL || !mate.reachable || ret->view.coordinator == ret->me)
-        return r;
-    /* What is possible at the coordinator may be said here: it is asked over the link. An override
-     * holds where it is said. */
-    const struct gw_run_facts there = { .me = ret->view.coordinator, .peer = GW_PEER_UNKNOWN };
-    ret->choices |= gw_run_choices(op, &ret->view, &there) & ~(1u << GW_CHOICE_OVERRIDE);
-    return 0;
+    if (r == 0)
+        ret->choices = site_run_choices(ret, mate.reachable);
+    return r;
 }
 
 /* What the log cannot say: that nothing can be written to it. */
@@ -228,6 +223,10 @@ int site_run_json(struct site *s, const char *id, json_t **ret, struct gw_error 
     int r = look(s, id, l, err);
     if (r == 0)
         r = read_all(s, id, &e, &n, err);
+    if (site_runstore_is_damage(r)) { /* shown as that: the others are no worse for it */
+        const struct gw_error why = *err;
+        return site_runstore_damaged(s->catalog, id, &why, ret, err);
+    }
     if (r < 0)
         return r;
     const struct gw_operation *op = gw_operation_get(l->run.operation);

@@ -107,6 +107,14 @@ static int check_free(struct gw_catalog *c, const char *plan, const struct gw_ru
     return r;
 }
 
+/* What would not be read again is not written: one such row would stop its plan for good. */
+static int check_readable(const char *fixed, struct gw_error *err)
+{
+    struct gw_run again;
+    CLEANUP_SITE_JSON json_t *o = json_loads(fixed, 0, NULL);
+    return site_run_read(o, &again, err);
+}
+
 static int create(void *ctx, const struct gw_run *run, const struct gw_run_append *first,
                   const struct gw_run_append *ends, struct gw_error *err)
 {
@@ -121,7 +129,9 @@ static int create(void *ctx, const struct gw_run *run, const struct gw_run_appen
                                       .fixed = fixed,
                                       .row = row,
                                       .open = !gw_run_state_ended(first->row->state) };
-    int r = gw_catalog_begin(c, &tx, err);
+    int r = check_readable(fixed, err);
+    if (r == 0)
+        r = gw_catalog_begin(c, &tx, err);
     if (r == 0)
         r = check_free(c, run->plan, ends, err);
     if (r == 0 && ends != NULL)
@@ -290,6 +300,41 @@ int site_runstore_list(struct gw_catalog *c, const char *plan, bool unfinished, 
     *ret = out;
     *ret_n = n;
     return 0;
+}
+
+bool site_runstore_is_damage(int code)
+{
+    return code == -EINVAL || code == -EBADMSG;
+}
+
+int site_runstore_damaged(struct gw_catalog *c, const char *id, const struct gw_error *why,
+                          json_t **ret, struct gw_error *err)
+{
+    CLEANUP_CATALOG_MEM struct gw_catalog_mem mem = { 0 };
+    struct gw_catalog_run x;
+    char sentence[GW_ERROR_MSG_MAX + 128];
+    int r = gw_catalog_run_get(c, id, &mem, &x, err);
+    if (r < 0)
+        return r;
+    snprintf(sentence, sizeof sentence, "damaged: %s%s", why->msg,
+             x.open ? ". It stands in the way of others: godwit run abort closes it" : "");
+    *ret = json_pack(
+        "{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:n, s:o, s:s, s:I, s:n, s:n, s:n, s:i, "
+        "s:s, s:b, s:n, s:i, s:i, s:[], s:n}",
+        "id", id, "plan", x.plan, "operation", "", "state", "DAMAGED", "mode", "real", "old_site",
+        "", "new_site", "", "coordinator", "", "requester", "", "reason", "sentence",
+        gw_control_text(sentence), "created", "", "created_wall_ns", (json_int_t)0, "scheduled",
+        "updated", "ended", "epoch", 0, "plan_hash", "", "dry_run", 0, "params", "approvals", 0,
+        "approvals_needed", 0, "choices", "progress");
+    return *ret != NULL ? 0 : gw_error_set(err, -ENOMEM, "out of memory");
+}
+
+int site_runstore_close_damaged(struct gw_catalog *c, const char *id, struct gw_error *err)
+{
+    CLEANUP_CATALOG_MEM struct gw_catalog_mem mem = { 0 };
+    struct gw_catalog_run x;
+    int r = gw_catalog_run_get(c, id, &mem, &x, err);
+    return r < 0 ? r : gw_catalog_run_set(c, id, x.row, false, err);
 }
 
 int site_runstore_find(struct gw_catalog *c, const char *text, char ret_id[GW_RUN_ID_MAX],

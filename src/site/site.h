@@ -136,7 +136,7 @@ int site_paired(struct site *s, const struct gw_pair_site *peer, const char *by,
 
 /* Who asks for something. */
 struct site_person {
-    char name[128];   /* login name, or what the peer says: "alice@lisbon" */
+    char name[128];   /* login name, or that of whom they speak for; never the site, which is: */
     int64_t uid;      /* -1: not on this machine */
     char origin[160]; /* "unix", "link lisbon" */
 };

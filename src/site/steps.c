@@ -6,6 +6,7 @@
 #include "site/dataplane.h"
 #include "site/monitor.h"
 #include "site/plandir.h"
+#include "site/points.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -47,6 +48,26 @@ int site_step_pause(struct site_step *t, uint64_t deadline_ns, unsigned ms, cons
 /* ---- children of steps are on record ----------------------------------------------------------
  */
 
+/* Until when the newest state here reaches, by the clock of the site that wrote it: as the replica
+ * has it while there is one, later as the promotion kept it. 0: not known. */
+static uint64_t newest_wall_ns(struct site_step *t)
+{
+    CLEANUP_SITE_JSON json_t *status = NULL, *ours = NULL, *theirs = NULL;
+    struct gw_error none = { 0 };
+    uint64_t age, at = 0;
+    if (site_dp_status(t->site, t->plan, &status, &none) == 0 &&
+        strcmp(site_text(status, "process"), "replica") == 0)
+        return gw_time_parse(site_text(site_at(status, "source"), "time"), &at) ? at : 0;
+    site_sides(t->site, t->plan, &ours, &theirs, &age);
+    return site_number(site_at(ours, "facts"), "recovery_wall_ns");
+}
+
+uint64_t site_step_recovery_wall_ns(struct site_step *t)
+{
+    uint64_t at = site_number(t->params, "point_wall_ns");
+    return at != 0 ? at : newest_wall_ns(t);
+}
+
 int site_step_workload(struct site_step *t, struct site_workload **ret, struct gw_error *err)
 {
     const struct gw_run *run = t->call->run;
@@ -67,8 +88,11 @@ int site_step_workload(struct site_step *t, struct site_workload **ret, struct g
         .nbd = at.nbd,
         .epoch = dir.epoch,
     };
-    const char *point = site_text(t->params, "point");
-    facts.recovery_point = point[0] != '\0' ? point : NULL;
+    if (run->operation == GW_OPERATION_FAILOVER) {
+        const char *point = site_text(t->params, "point");
+        facts.recovery_point = point[0] != '\0' ? point : SITE_POINT_LATEST;
+        facts.recovery_wall_ns = site_step_recovery_wall_ns(t);
+    }
     struct site_workload_children hooks = { 0 };
     if (t->children != NULL)
         hooks = site_children_hooks(t->children);

@@ -55,6 +55,8 @@ int site_step_pause(struct site_step *t, uint64_t deadline_ns, unsigned ms, cons
                     struct gw_error *err);
 /* The workload as this step's run sees it. */
 int site_step_workload(struct site_step *t, struct site_workload **ret, struct gw_error *err);
+/* The wall time of the state that a failover goes on from; 0: not known. */
+uint64_t site_step_recovery_wall_ns(struct site_step *t);
 /* This site's directory says that it was promoted: holder and epoch of the catalog follow. */
 int site_step_learn_reign(struct site_step *t, struct gw_error *err);
 struct site_plandir;

@@ -10,6 +10,7 @@
 #include "site/forecast.h"
 #include "site/mates.h"
 #include "site/plandir.h"
+#include "site/points.h"
 #include "site/steps.h"
 #include "site/view.h"
 
@@ -84,6 +85,9 @@ int site_step_guards(struct site *s, struct site_plan *p, enum gw_request reques
     facts->ok[GW_GUARD_NAMED_PERSON] = GW_TRI_YES;
     facts->ok[GW_GUARD_PLAN_CHECKED] = GW_TRI_YES;
     facts->ok[GW_GUARD_VERSION_CURRENT] = GW_TRI_YES;
+    const json_t *theirs = v->side[gw_label_other(v->here)];
+    if (request == GW_REQUEST_RELEASE && strcmp(site_text(theirs, "mode"), "HELD") != 0)
+        facts->ok[GW_GUARD_PEER_REACHABLE] = GW_TRI_YES; /* it is held here alone */
     if (request == GW_REQUEST_DIVERGENCE_SIGN)
         ask_tail(s, p, facts);
     return 0;
@@ -108,6 +112,12 @@ static int precheck(struct site_step *t, struct gw_error *err)
     const struct gw_guard_check *no = gw_guards_refusal(checks, n);
     if (no != NULL)
         return gw_error_set(err, -EPERM, "guard %s: %s", gw_guard_name(no->guard), no->sentence);
+    if (t->call->run->operation == GW_OPERATION_FAILOVER) { /* before anything is revoked */
+        struct site_point point;
+        int r = site_point_resolve(t->site, t->plan, site_text(t->params, "point"), &point, err);
+        if (r < 0)
+            return r;
+    }
     /* To begin the reverse is to commit the failover: from here on there is no way back. */
     return t->call->run->operation == GW_OPERATION_REVERSE && !t->call->dry
                ? site_plan_update(t->site, t->plan, set_committed, NULL, err)

@@ -529,6 +529,7 @@ static int promote(struct site_step *t, struct gw_error *err)
     bool revert = t->call->run->operation == GW_OPERATION_REVERT;
     struct gw_unit_status u;
     CLEANUP_SITE_JSON json_t *answer = NULL;
+    uint64_t reaches_ns = site_step_recovery_wall_ns(t); /* while the replica can be asked */
     int r = site_dp_want(t->site, t->plan, GW_CATALOG_WANT_NONE, err);
     if (r < 0)
         return r;
@@ -548,11 +549,11 @@ static int promote(struct site_step *t, struct gw_error *err)
         json_object_set(t->detail, "promotion", answer);
     bool commit = t->call->run->operation != GW_OPERATION_FAILOVER;
     r = site_plan_update(t->site, t->plan, set_commit, &commit, err);
-    CLEANUP_SITE_JSON json_t *facts =
-        json_pack("{s:o, s:I, s:s, s:o, s:b}", "failed_over_wall_ns",
-                  commit ? json_null() : json_integer((json_int_t)gw_wall_ns()),
-                  "failed_over_boot_ns", (json_int_t)gw_boot_ns(), "failed_over_boot",
-                  t->site->boot_id, "routed", json_null(), "reverted", revert);
+    CLEANUP_SITE_JSON json_t *facts = json_pack(
+        "{s:o, s:I, s:s, s:o, s:b, s:I}", "failed_over_wall_ns",
+        commit ? json_null() : json_integer((json_int_t)gw_wall_ns()), "failed_over_boot_ns",
+        (json_int_t)gw_boot_ns(), "failed_over_boot", t->site->boot_id, "routed", json_null(),
+        "reverted", revert, "recovery_wall_ns", (json_int_t)reaches_ns);
     CLEANUP_FREE char *text = json_dumps(facts, JSON_COMPACT);
     if (r == 0 && text != NULL)
         r = gw_catalog_plan_note(t->site->catalog, t->plan->uuid_text, text, err);

@@ -122,6 +122,8 @@ static int notify(struct site_step *t, struct gw_error *err)
     snprintf(subject, sizeof subject, "%s of plan %s: %s to %s, run %s", op, t->plan->name,
              site_step_site(t, GW_SIDE_OLD), site_step_site(t, GW_SIDE_NEW), t->call->run->id);
     tell_contacts(t, event, subject);
+    if (t->call->run->operation == GW_OPERATION_FAILOVER)
+        return hooks(t, GW_HOOK_PRE_FAILOVER, err);
     return t->call->run->operation == GW_OPERATION_FAILBACK ? hooks(t, GW_HOOK_PRE_FAILBACK, err)
                                                             : 0;
 }

@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#define CHOICES_TEXT 128u
 #define CLOCK_SUSPECT_NS (2 * GW_NS_PER_S)
 #define ROOM_BYTES_MIN (256ull << 20)
 
@@ -255,6 +256,18 @@ bool site_view_stuck(const struct site_view *v, const char *run, char ret_why[SI
     return false;
 }
 
+/* "retry, abort": those that are offered, and no others. */
+static void put_choices(unsigned choices, char ret[CHOICES_TEXT])
+{
+    size_t at = 0;
+    ret[0] = '\0';
+    for (int c = 1; c < GW_CHOICE_MAX; c++) {
+        const char *name = gw_choice_name((enum gw_choice)c);
+        if ((choices & (1u << c)) != 0 && at + strlen(name) + 3 < CHOICES_TEXT)
+            at += (size_t)sprintf(ret + at, "%s%s", at > 0 ? ", " : "", name);
+    }
+}
+
 void site_view_make(struct site *s, struct site_plan *p, struct site_view *ret)
 {
     *ret = (struct site_view){ .doc = site_plan_document(s, p) };
@@ -271,6 +284,8 @@ void site_view_make(struct site *s, struct site_plan *p, struct site_view *ret)
     f->holder = v->holder;
     f->lease = GW_LEASE_NOT_USED;
     f->mode = mode_of(v->side[v->here]);
+    if (strcmp(site_text(v->side[other(v->here)], "mode"), "HELD") == 0)
+        f->mode = GW_MODE_HELD; /* also one that is out of sight: it has not released it */
     fill_repl(v);
     for (int l = 0; l < GW_LABEL_MAX; l++)
         f->svc[l] = svc_of(v, (enum gw_label)l);
@@ -283,13 +298,16 @@ void site_view_make(struct site *s, struct site_plan *p, struct site_view *ret)
     fill_not_watched(f);
     site_runs_fill_view(s, p, v);
     gw_phase_of(f, &v->phase);
+    char choices[CHOICES_TEXT];
+    put_choices(v->choices, choices);
     struct gw_phase_names names = { .plan = p->name,
                                     .home = v->site[GW_LABEL_HOME],
                                     .dr = v->site[GW_LABEL_DR],
                                     .run = v->run,
                                     .step = v->step,
                                     .holder = v->holder,
-                                    .op = f->op };
+                                    .op = f->op,
+                                    .choices = choices };
     gw_phase_expand(v->phase.sentence, &names, v->sentence, sizeof v->sentence);
     gw_phase_expand(v->phase.next, &names, v->next, sizeof v->next);
     if (v->run_why[0] == '\0')

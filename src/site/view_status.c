@@ -251,6 +251,8 @@ json_t *site_view_status(struct site *s, struct site_plan *p, const struct site_
     json_object_set_new(o, "sync", sync != NULL ? sync : json_null());
     json_object_set_new(o, "divergence", divergence_json(v, dp));
     const json_t *held = site_at(v->side[v->here], "held");
+    if (!json_is_string(held) && v->side[gw_label_other(v->here)] != NULL)
+        held = site_at(v->side[gw_label_other(v->here)], "held");
     json_object_set(o, "held_reason", held != NULL ? (json_t *)(uintptr_t)held : json_null());
     json_object_set_new(o, "run", run_json(v));
     json_object_set_new(o, "verify", verify_json(dp));

@@ -305,6 +305,38 @@ static void test_clock(void **state)
     assert_string_equal(text, "2026-11-21T22:57:03Z");
 }
 
+static void test_time_parse(void **state)
+{
+    static const char *const bad[] = {
+        "2026-02-30T00:00:00Z",
+        "2026-02-29T00:00:00Z",
+        "2026-13-01T00:00:00Z",
+        "2026-04-31T00:00:00Z",
+        "2026-01-01T24:00:00Z",
+        "2026-01-01T00:00:60Z",
+        "1969-12-31T23:59:59Z",
+        "2999-01-01T00:00:00Z",
+        "2262-04-12T00:00:00Z",
+        "2026-01-01T00:00:00",
+        "2026-01-01T00:00:00.Z",
+        "2026-01-01",
+        "",
+        "Z",
+    };
+    char text[GW_TIME_TEXT];
+    uint64_t at = 7;
+    (void)state;
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        assert_false(gw_time_parse(bad[i], &at));
+        assert_int_equal(at, 7);
+    }
+    assert_true(gw_time_parse("2024-02-29T23:59:59Z", &at));
+    gw_time_format(at, text);
+    assert_string_equal(text, "2024-02-29T23:59:59Z");
+    assert_true(gw_time_parse("1970-01-01T00:00:01.0250000000009Z", &at));
+    assert_int_equal(at, GW_NS_PER_S + 25 * GW_NS_PER_MS);
+}
+
 static void test_checked(void **state)
 {
     uint64_t u;
@@ -384,6 +416,7 @@ int main(void)
         cmocka_unit_test(test_hash_is_xxh3),
         cmocka_unit_test(test_log),
         cmocka_unit_test(test_clock),
+        cmocka_unit_test(test_time_parse),
         cmocka_unit_test(test_checked),
         cmocka_unit_test(test_bucket_rates),
         cmocka_unit_test(test_bucket_waits),

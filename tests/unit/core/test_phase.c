@@ -447,7 +447,8 @@ static void test_expand(void **state)
 static void test_sentences(void **state)
 {
     const struct gw_phase_names names = {
-        "shop", "madrid", "lisbon", "r7", "quiesce", GW_HOLDER_HOME, GW_OPERATION_FAILOVER
+        "shop",        "madrid", "lisbon", "r7", "quiesce", GW_HOLDER_HOME, GW_OPERATION_FAILOVER,
+        "retry, abort"
     };
     char text[GW_PHASE_TEXT_MAX];
     const struct gw_phase_row *row;
