@@ -9,6 +9,7 @@
 #include "site/api.h"
 #include "site/divergence.h"
 #include "site/edits.h"
+#include "site/findings.h"
 #include "site/forecast.h"
 #include "site/points.h"
 #include "site/runs.h"
@@ -128,7 +129,7 @@ int site_api_plan_check(struct gw_http_call *call, struct gw_error *err)
     size_t len;
     const char *body = gw_http_call_body(call, &len);
     int r = gw_planfile_parse(name_of(call), body, len, format_of(call), &errors, &plan, err);
-    json_t *findings = r == 0 ? site_edit_findings(s, plan, true) : json_array();
+    json_t *findings = r == 0 ? site_findings(s, plan) : json_array();
     if (r == 0 || errors.n > 0)
         r = gw_http_reply_json(
             call, 200,

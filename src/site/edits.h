@@ -30,8 +30,6 @@ int site_edit_apply(struct site *s, const char *name, const char *bytes, size_t 
                     enum gw_doc_format format, uint64_t expected_version,
                     const struct site_person *who, struct gw_plan_errors *errors,
                     struct site_applied *ret, struct gw_error *err);
-/* What `godwit plan check` looks at beside the decoding: [{"check","ok","value","fix"}]. */
-json_t *site_edit_findings(struct site *s, const struct gw_planfile *plan, bool ask_peer);
 
 /* A document that the peer sent. */
 int site_edit_received(struct site *s, const char *from, const json_t *params,

@@ -8,6 +8,7 @@
 #include "site/divergence.h"
 #include "site/edits.h"
 #include "site/fence.h"
+#include "site/findings.h"
 #include "site/mates.h"
 #include "site/monitor.h"
 #include "site/points.h"
@@ -195,6 +196,12 @@ static int on_point(void *ctx, const struct gw_link_request *q, json_t **ret, st
                                      ret, err);
 }
 
+static int on_findings(void *ctx, const struct gw_link_request *q, json_t **ret,
+                       struct gw_error *err)
+{
+    return site_findings_asked(ctx, q->from, q->params, ret, err);
+}
+
 static int on_volume_prepare(void *ctx, const struct gw_link_request *q, json_t **ret,
                              struct gw_error *err)
 {
@@ -246,6 +253,7 @@ static const struct gw_link_method methods[] = {
     { "point", "plan id tag", on_point },
     { "volume_prepare", "plan change name bytes path", on_volume_prepare },
     { "slots", "plan", on_slots },
+    { "findings", "document", on_findings },
     { "address", NULL, on_address },
     { "recall", "instance generation", site_recall_told },
     { "document", "uuid hash", site_recall_document },

@@ -1,0 +1,107 @@
+# SPDX-License-Identifier: Apache-2.0
+# Copyright the godwit authors
+"""What is shown to an operator is true, and what is recorded is whole: two real godwitd, and the
+cases in which it is easy to say more than is known."""
+import json
+import os
+import re
+import threading
+
+import pytest
+from duo import Duo
+from godwit import FAILED, OK, REFUSED, wait_for
+
+STABLE = ("PROTECTED", "PROTECTED_SWAPPED", "READY_TO_FAIL_BACK")
+
+
+@pytest.fixture
+def duo():
+    with Duo() as d:
+        yield d
+
+
+def protected(d, **kw):
+    d.apply(**kw)
+    d.activate()
+    d.b.wait_phase("PROTECTED")
+
+
+def run_of(p):
+    return re.search(r"^Run ([0-9a-z]+)", p.stdout, re.M).group(1)
+
+
+# ---- plan check -----------------------------------------------------------------------------------
+
+def findings(site, text):
+    status, _, body = site.api("POST", "/plan-check", raw=text.encode(), kind="application/yaml")
+    assert status == 200 and body["errors"] == [], body
+    return body["findings"]
+
+
+def bad(site, text):
+    """(site, check, value) of what is wrong."""
+    return [(f["site"], f["check"], f["value"]) for f in findings(site, text) if not f["ok"]]
+
+
+def test_check_looks_at_both_sites(duo):
+    duo.volume()
+    good = duo.plan_text()
+    all_found = findings(duo.a, good)
+    assert [f for f in all_found if not f["ok"]] == []
+    for site in ("madrid", "lisbon"):
+        assert {f["check"] for f in all_found if f["site"] == site} >= {
+            "volume data", "room", "programs"}, all_found
+    p = duo.a.cli("plan", "check", "-f", duo.plan_file())
+    assert re.search(r"^yes +lisbon +volume data +'.*-dr\.img' will be made, 8\.0 MiB", p.stdout,
+                     re.M), p.said
+
+    (found,) = bad(duo.a, good.replace(duo.root + "/shop-dr.img", "/no/such/x.img"))
+    assert found == ("lisbon", "volume data",
+                     "'/no/such/x.img' cannot be made in '/no/such': No such file or directory")
+    assert duo.a.cli("plan", "check", "-f", duo.plan_file(
+        text=good.replace(duo.root + "/shop-dr.img", "/no/such/x.img")), code=FAILED)
+
+    found = bad(duo.b, good.replace("app.sh, start", "nope.sh, start"))
+    assert sorted(f[:2] for f in found) == [("lisbon", "start of app1"),
+                                            ("madrid", "start of app1")], found
+    hooked = good.replace(
+        "groups:\n  - name: app\n",
+        "groups:\n  - name: app\n    hooks: {pre_failback: [no-such-program]}\n")
+    found = bad(duo.a, hooked)
+    assert {f[1] for f in found} == {"hook pre_failback of app"}, found
+
+    with open(os.path.join(duo.root, "shop-dr.img"), "wb") as f:
+        f.truncate(4 << 20)
+    (found,) = bad(duo.a, good)
+    assert found[:2] == ("lisbon", "volume data") and "has 4.0 MiB, the plan says 8.0" in found[2]
+    os.unlink(os.path.join(duo.root, "shop-dr.img"))
+
+    duo.apply()
+    other = duo.plan_text("other").replace(duo.root + "/other-dr.img", duo.root + "/shop-dr.img")
+    duo.volume("other")
+    (found,) = bad(duo.a, other)
+    assert found == ("lisbon", "volume data",
+                     "'%s/shop-dr.img' is a volume of plan 'shop'" % duo.root)
+
+    duo.b.stop()
+    try:
+        (found,) = bad(duo.a, good)
+        assert found[:2] == ("madrid", "peer") and "is not known" in found[2]
+    finally:
+        duo.b.start()
+
+
+def test_a_pipe_as_volume_is_a_finding(duo):
+    """An open of a pipe waits for its other end; the daemon does not."""
+    os.mkfifo(os.path.join(duo.root, "pipe"))
+    text = duo.plan_text().replace("shop-home.img", "pipe")
+    answers = []
+    t = threading.Thread(target=lambda: answers.append(bad(duo.a, text)), daemon=True)
+    t.start()
+    t.join(60)
+    if not answers:  # let it go, so that the rest of the test can end
+        os.close(os.open(os.path.join(duo.root, "pipe"), os.O_WRONLY | os.O_NONBLOCK))
+        t.join()
+        pytest.fail("the request was not answered")
+    assert answers[0] == [("madrid", "volume data", "'%s/pipe' is neither a file nor a block device"
+                           % duo.root)]
