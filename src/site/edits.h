@@ -45,6 +45,7 @@ int site_edit_adopt(struct site *s, struct site_plan *p, const struct site_perso
 /* Here only: what the other site asks for. */
 int site_edit_retire(struct site *s, struct site_plan *p, const struct site_person *who,
                      struct gw_error *err);
-/* Retire a plan that is not active, at both sites; its directories and evidence stay. */
+/* Retire a plan that is not active, at both sites; its evidence stays, and so do its directories if
+ * they were ever used. */
 int site_edit_delete(struct site *s, struct site_plan *p, const struct site_person *who,
                      struct gw_error *err);

@@ -105,3 +105,44 @@ def test_a_pipe_as_volume_is_a_finding(duo):
         pytest.fail("the request was not answered")
     assert answers[0] == [("madrid", "volume data", "'%s/pipe' is neither a file nor a block device"
                            % duo.root)]
+
+
+# ---- a plan that was never activated ----------------------------------------------------------------
+
+def failed_activation(d):
+    """A wrong path at lisbon; madrid has made its directory by then."""
+    d.volume()
+    wrong = d.plan_text().replace(d.root + "/shop-dr.img", "/no/such/x.img")
+    d.a.cli("plan", "apply", "-f", d.plan_file(text=wrong))
+    d.plans.append("shop")
+    p = d.a.cli("plan", "activate", "shop", code=None)
+    assert p.returncode == FAILED and "its directory does not exist" in p.stdout + p.stderr, p.said
+    assert os.path.isdir(os.path.join(d.a.dir, "plans", "shop"))
+
+
+def test_a_path_that_was_never_used_is_corrected(duo):
+    failed_activation(duo)
+    os.rename(os.path.join(duo.root, "shop-home.img"), os.path.join(duo.root, "moved.img"))
+    text = duo.plan_text().replace("shop-home.img", "moved.img").replace("8MiB", "6MiB")
+    os.truncate(os.path.join(duo.root, "moved.img"), 6 << 20)
+    p = duo.a.cli("plan", "apply", "-f", duo.plan_file(text=text))
+    assert "volumes.data.at.madrid is changed: nothing was ever replicated\n" in p.stdout, p.said
+    duo.activate()
+    with open(os.path.join(duo.root, "moved.img"), "rb") as f:
+        data = f.read()
+    with open(os.path.join(duo.root, "shop-dr.img"), "rb") as f:
+        assert f.read() == data
+    # Once it is used, a path is no edit.
+    duo.a.cli("plan", "apply", "-f", duo.plan_file(text=text.replace("shop-dr.img", "x.img")),
+              code=FAILED)
+
+
+def test_a_plan_that_was_never_used_is_deleted_and_made_again(duo):
+    failed_activation(duo)
+    duo.a.cli("plan", "delete", "shop", "--yes")
+    assert not os.path.exists(os.path.join(duo.a.dir, "plans", "shop"))
+    protected(duo)
+    duo.a.cli("plan", "deactivate", "shop", "--yes")
+    duo.a.cli("plan", "delete", "shop", "--yes")
+    for site in (duo.a, duo.b):
+        assert os.path.exists(os.path.join(site.dir, "plans", "shop"))
