@@ -315,8 +315,16 @@ static int bring_about(struct site *s, struct site_plan *p, const struct site_ap
     return 0;
 }
 
-int site_edit_apply(struct site *s, const char *name, const char *bytes, size_t len,
-                    enum gw_doc_format format, uint64_t expected_version,
+static int check_name(const struct gw_planfile *plan, const char *name, struct gw_error *err)
+{
+    return strcmp(plan->plan, name) == 0
+               ? 0
+               : gw_error_set(err, -EINVAL, "the file is of plan '%s', and not of plan '%s'",
+                              plan->plan, name);
+}
+
+int site_edit_apply(struct site *s, const char *plan_name, const char *name, const char *bytes,
+                    size_t len, enum gw_doc_format format, uint64_t expected_version,
                     const struct site_person *who, struct gw_plan_errors *errors,
                     struct site_applied *ret, struct gw_error *err)
 {
@@ -329,7 +337,9 @@ int site_edit_apply(struct site *s, const char *name, const char *bytes, size_t 
         return r;
     CLEANUP_FREE char *canonical = NULL;
     CLEANUP_FREE char *original = strndup(bytes, len);
-    r = gw_planfile_canonical(plan, &canonical, err);
+    r = check_name(plan, plan_name, err);
+    if (r == 0)
+        r = gw_planfile_canonical(plan, &canonical, err);
     if (r == 0)
         r = gw_planfile_hash(canonical, ret->hash, err);
     if (r == 0 && original == NULL)
@@ -377,13 +387,22 @@ void site_edits_commit_due(struct site *s, struct site_plan *p, const json_t *ou
 {
     CLEANUP_DOCUMENT struct site_document *doc = site_plan_document(s, p);
     uint64_t after_ms = doc->plan->failover.commit_after_ms;
+    static const struct site_person policy = { .name = "godwit",
+                                               .uid = -1,
+                                               .origin = "failover.commit_after" };
     struct gw_error err = { 0 };
+    struct site_audited log = { .seq = 0 };
+    char object[96];
     if (after_ms == 0 || site_true(ours, "committed") ||
         strcmp(site_text(ours, "holder"), s->name) != 0)
         return;
     if (!is_over(s, site_at(ours, "facts"), after_ms * GW_NS_PER_MS))
         return;
-    if (site_plan_update(s, p, set_committed, NULL, &err) == 0)
+    snprintf(object, sizeof object, "plan %s", p->name);
+    int r = site_audit_begin(s, &policy, "commit", object, NULL, &log, &err);
+    if (r == 0)
+        r = site_plan_update(s, p, set_committed, NULL, &err);
+    if (site_audit_end(s, &log, r, NULL, &err) == 0)
         site_event(s, "plan.committed", p->name, NULL, SITE_NOTICE, NULL,
                    "the failover is committed: commit_after has passed");
 }

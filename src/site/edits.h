@@ -22,12 +22,13 @@ struct site_applied {
 };
 
 /*
- * Take a plan file in. `expected_version` 0: whatever there is. -EINVAL: `errors` has all of it;
- * -ESTALE: another version; -EHOSTUNREACH: the peer has to be there for an edit; -EPERM: not by an
- * edit, or not here, the sentence says where or how.
+ * Take a plan file in; one of another plan than `plan_name` is -EINVAL. `expected_version` 0:
+ * whatever there is. -EINVAL: `errors` has all of it; -ESTALE: another version; -EHOSTUNREACH: the
+ * peer has to be there for an edit; -EPERM: not by an edit, or not here, the sentence says where or
+ * how.
  */
-int site_edit_apply(struct site *s, const char *name, const char *bytes, size_t len,
-                    enum gw_doc_format format, uint64_t expected_version,
+int site_edit_apply(struct site *s, const char *plan_name, const char *name, const char *bytes,
+                    size_t len, enum gw_doc_format format, uint64_t expected_version,
                     const struct site_person *who, struct gw_plan_errors *errors,
                     struct site_applied *ret, struct gw_error *err);
 

@@ -101,13 +101,18 @@ static int on_action(void *ctx, const struct gw_link_request *q, json_t **ret, s
 static int on_ask(void *ctx, const struct gw_link_request *q, json_t **ret, struct gw_error *err)
 {
     struct site_person who = person_of(q);
+    struct site_audited log = { .seq = 0 };
     enum gw_choice choice;
     (void)ret;
     if (!gw_choice_parse(site_text(q->params, "choice"), &choice))
         return gw_error_set(err, -EINVAL, "there is no choice '%s'",
                             site_text(q->params, "choice"));
-    return site_run_ask(ctx, site_text(q->params, "run"), choice, &who,
-                        site_text(q->params, "reason"), err);
+    const char *run = site_text(q->params, "run"), *reason = site_text(q->params, "reason");
+    int r = site_audit_begin(ctx, &who, gw_choice_name(choice), run,
+                             json_pack("{s:s}", "reason", reason), &log, err);
+    if (r == 0)
+        r = site_run_ask(ctx, run, choice, &who, reason, err);
+    return site_audit_end(ctx, &log, r, NULL, err);
 }
 
 static int on_fence(void *ctx, const struct gw_link_request *q, json_t **ret, struct gw_error *err)
@@ -154,8 +159,13 @@ static int on_retire(void *ctx, const struct gw_link_request *q, json_t **ret, s
     if (strcmp(p->peer, q->from) != 0 || site_true(ours, "activated"))
         return gw_error_set(err, -EPERM, "plan '%s' is activated at %s", p->name, s->name);
     struct site_person who = person_of(q);
-    int r = site_audit(s, &who, "plan-delete", p->name, "begun", NULL, err);
-    return r < 0 ? r : site_edit_retire(s, p, &who, err);
+    struct site_audited log = { .seq = 0 };
+    char object[96];
+    snprintf(object, sizeof object, "plan %s", p->name);
+    int r = site_audit_begin(s, &who, "plan-delete", object, NULL, &log, err);
+    if (r == 0)
+        r = site_edit_retire(s, p, &who, err);
+    return site_audit_end(s, &log, r, NULL, err);
 }
 
 static int on_tail(void *ctx, const struct gw_link_request *q, json_t **ret, struct gw_error *err)

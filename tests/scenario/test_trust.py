@@ -146,3 +146,90 @@ def test_a_plan_that_was_never_used_is_deleted_and_made_again(duo):
     duo.a.cli("plan", "delete", "shop", "--yes")
     for site in (duo.a, duo.b):
         assert os.path.exists(os.path.join(site.dir, "plans", "shop"))
+
+
+def test_put_under_another_name_is_refused(duo):
+    """The name in the address and the name in the file are one."""
+    duo.apply()
+    text = duo.plan_text().replace("rpo: 30s", "rpo: 31s").encode()
+    status, _, body = duo.a.api("PUT", "/plans/other", raw=text, kind="application/yaml")
+    assert status == 400 and "of plan 'shop', and not of plan 'other'" in body["detail"], body
+    assert duo.a.get("/plans/shop")["version"] == 1
+
+
+# ---- the audit log ----------------------------------------------------------------------------------
+
+def audit(site, query=""):
+    return site.get("/audit?limit=1000" + query)["audit"]
+
+
+def pairs(entries):
+    """[(begun, its outcome or None)]."""
+    ends = {e["detail"]["begun"]: e for e in entries if "begun" in (e["detail"] or {})}
+    return [(e, ends.get(e["seq"])) for e in entries if e["outcome"] == "begun"]
+
+
+def test_every_action_has_its_outcome(duo):
+    duo.volume()
+    text = duo.plan_text()
+    wrong = text.replace("home: madrid", "home: porto").replace("madrid:", "porto:")
+    duo.a.cli("plan", "apply", "-f", duo.plan_file(text=wrong), code=FAILED)
+    ((_, end),) = pairs(audit(duo.a, "&action=plan-apply"))
+    assert end["outcome"] == "refused" and "between 'porto'" in end["detail"]["why"], end
+
+    protected(duo)
+    assert pairs(audit(duo.a, "&action=plan-apply"))[1][1]["outcome"] == "done"
+    (begun,) = [e for e in audit(duo.a, "&action=activate") if e["outcome"] == "begun"]
+    for site in (duo.a, duo.b):
+        (end,) = [e for e in audit(site, "&action=activate") if e["outcome"] != "begun"]
+        assert end["outcome"] == "done" and end["detail"]["run"] == begun["detail"]["run"], end
+
+    duo.b.cli("hold", "shop", "--reason", "works on the line")
+    ((_, end),) = pairs(audit(duo.b, "&action=hold"))
+    assert end["outcome"] == "done"
+    duo.b.cli("release", "shop")
+
+    for site in (duo.a, duo.b):  # both sides of a pairing
+        ((begun, end),) = pairs(audit(site, "&action=pair"))
+        assert end["outcome"] == "done", end
+        assert site.cli("audit", "verify").stdout.count("unbroken") == 1
+    assert [e["origin"] for e in audit(duo.a, "&action=pair")] == ["link lisbon"] * 2
+
+    for site in (duo.a, duo.b):
+        open_ones = [b for b, end in pairs(audit(site)) if end is None and "run" not in b["detail"]]
+        assert open_ones == [], open_ones
+
+
+def test_who_spoke_for_whom_is_on_record(duo):
+    """Said at lisbon, in the name of anna; the run is at madrid, which is told a name alone."""
+    protected(duo)
+    run = run_of(duo.b.cli("switchover", "shop", "--yes", "--by", "anna"))
+    ((begun, end),) = pairs(audit(duo.b, "&action=switchover"))
+    assert begun["uid"] == os.getuid() and begun["who"] == "anna", begun
+    assert begun["detail"]["passed_on_to"] == "madrid" and end["detail"]["run"] == run
+    (at_madrid,) = [e for e in audit(duo.a, "&action=switchover") if e["outcome"] == "begun"]
+    assert at_madrid["detail"]["run"] == run and at_madrid["origin"] == "link lisbon"
+    for site in (duo.a, duo.b):
+        (ended,) = [e for e in audit(site, "&action=switchover")
+                    if e["origin"] == "run" and e["detail"]["run"] == run]
+        assert ended["outcome"] == "done", ended
+
+
+def test_a_run_that_fails_is_recorded_as_failed(duo):
+    failed_activation(duo)
+    for site in (duo.a, duo.b):
+        (end,) = [e for e in audit(site, "&action=activate") if e["origin"] == "run"]
+        assert end["outcome"] == "failed", end
+
+
+def test_a_timed_commit_is_recorded(duo):
+    duo.apply(text=duo.plan_text().replace("approvals: 0}\nfailback",
+                                           "approvals: 0, commit: {after: 1s}}\nfailback"))
+    duo.activate()
+    duo.b.wait_phase("PROTECTED")
+    duo.a.lose()
+    duo.b.wait_status("madrid is out of sight", lambda s: "PEER_DOWN" in s["reasons"])
+    duo.b.cli("failover", "shop", "--yes", "--confirm-site-down", "madrid")
+    duo.b.wait_status("it is committed", lambda s: s["committed"])
+    ((begun, end),) = pairs(audit(duo.b, "&action=commit"))
+    assert begun["origin"] == "failover.commit_after" and end["outcome"] == "done", (begun, end)
