@@ -125,12 +125,12 @@ static void add_dir(struct site *s, const struct site_plan *p, const struct gw_c
 static json_t *row_json(struct site *s, const struct gw_catalog_plan *row)
 {
     json_t *o = json_pack(
-        "{s:s, s:I, s:s, s:I, s:s, s:I, s:b, s:s, s:s, s:s, s:I, s:b, s:o, s:o}", "site", s->name,
-        "wall_ns", (json_int_t)gw_wall_ns(), "boot_id", s->boot_id, "version",
+        "{s:s, s:I, s:s, s:I, s:s, s:I, s:b, s:s, s:s, s:s, s:I, s:I, s:b, s:o, s:o}", "site",
+        s->name, "wall_ns", (json_int_t)gw_wall_ns(), "boot_id", s->boot_id, "version",
         (json_int_t)row->version, "hash", row->hash, "revision", (json_int_t)row->revision,
         "activated", row->activated, "want", gw_catalog_want_name(row->want), "mode",
         gw_catalog_mode_name(row->mode), "holder", row->holder, "epoch", (json_int_t)row->epoch,
-        "committed", row->committed, "fenced",
+        "role_wall_ns", (json_int_t)row->role_wall_ns, "committed", row->committed, "fenced",
         row->fenced_reason != NULL ? gw_control_text(row->fenced_reason) : json_null(), "held",
         row->held_reason != NULL ? gw_control_text(row->held_reason) : json_null());
     CLEANUP_SITE_JSON json_t *state = json_loads(row->state, 0, NULL);

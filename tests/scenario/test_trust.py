@@ -233,3 +233,50 @@ def test_a_timed_commit_is_recorded(duo):
     duo.b.wait_status("it is committed", lambda s: s["committed"])
     ((begun, end),) = pairs(audit(duo.b, "&action=commit"))
     assert begun["origin"] == "failover.commit_after" and end["outcome"] == "done", (begun, end)
+
+
+# ---- what is shown ------------------------------------------------------------------------------------
+
+def lost(d):
+    d.a.lose()
+    d.b.wait_status("madrid is out of sight", lambda s: "PEER_DOWN" in s["reasons"])
+
+
+TIME = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d"
+
+
+def test_nothing_is_said_of_a_site_that_is_silent(duo):
+    protected(duo)
+    s = duo.b.status()
+    assert s["direction"] == "madrid is active and data flows madrid -> lisbon"
+    assert s["lag_seconds"] is not None and s["lag_unknown_since"] is None
+    lost(duo)
+    s = duo.b.wait_status("the stream has ended", lambda s: "data flows madrid" not in s["direction"])
+    assert s["direction"] == ("madrid was active when it was last heard of, and no data flows to "
+                              "lisbon"), json.dumps(s, indent=1)
+    assert s["lag_seconds"] is None and s["lag_bytes"] is None and s["lag_unknown_since"]
+    there = s["sites"]["madrid"]
+    assert (there["service"], there["process"]) == ("not known", "not known"), there
+    assert there["last_heard"] and not there["reachable"] and "unit" not in there
+    p = duo.b.cli("plan", "status", "shop")
+    assert re.search(r"^at madrid +NOT REACHABLE, active, service and process not known "
+                     r"\(last heard " + TIME, p.stdout, re.M), p.said
+    assert re.search(r"^lag +not known since " + TIME, p.stdout, re.M), p.said
+
+    duo.b.cli("failover", "shop", "--yes", "--confirm-site-down", "madrid")
+    s = duo.b.status()
+    assert s["direction"] == "lisbon is active, and no data flows to madrid", s["direction"]
+    assert s["lag_seconds"] is None and s["lag_bytes"] is None and s["lag_unknown_since"]
+    assert s["volumes"][0]["dirty_bytes"] is None, s["volumes"]
+    assert s["sites"]["lisbon"]["role"] == "active" and s["sites"]["madrid"]["role"] == "former"
+
+
+def test_after_a_revert_one_site_is_active(duo):
+    protected(duo)
+    lost(duo)
+    duo.b.cli("failover", "shop", "--yes", "--confirm-site-down", "madrid")
+    duo.a.start()
+    duo.b.wait_status("madrid is fenced", lambda s: s["sites"]["madrid"].get("fenced"))
+    duo.b.cli("revert", "shop", "--yes", "--reason", "the copy is bad")
+    s = duo.a.wait_status("madrid is active", lambda s: s["active"] == "madrid")
+    assert [n for n, x in s["sites"].items() if x["role"] == "active"] == ["madrid"], s["sites"]
