@@ -79,8 +79,12 @@ static void show_lag(const json_t *s)
 {
     char seconds[GW_TERM_DURATION_TEXT], bytes[GW_SIZE_TEXT], rpo[GW_TERM_DURATION_TEXT];
     gw_term_row("replication", "%s", gw_term_text(s, "replication"));
-    gw_term_row("lag", "%s, %s", seconds_text(s, "lag_seconds", seconds),
-                bytes_text(s, "lag_bytes", bytes));
+    const char *since = gw_term_text(s, "lag_unknown_since");
+    if (since[0] != '\0')
+        gw_term_row("lag", "not known since %s", since);
+    else
+        gw_term_row("lag", "%s, %s", seconds_text(s, "lag_seconds", seconds),
+                    bytes_text(s, "lag_bytes", bytes));
     if (json_is_number(gw_term_at(s, "rpo_seconds"))) {
         seconds_text(s, "rpo_seconds", rpo);
         if (json_is_number(gw_term_at(s, "rpo_within_percent")))
@@ -160,9 +164,15 @@ static void show_sites(const json_t *s)
         bool here = !json_is_false(json_object_get(site, "reachable"));
         char label[GW_TERM_WORD_MAX];
         snprintf(label, sizeof label, "at %.40s", name);
-        gw_term_row(label, "%s%s%s%s%s%s%s%s", here ? "" : "NOT REACHABLE, ", role,
-                    service[0] ? ", service " : "", service, unit[0] ? ", process " : "", unit,
-                    detail[0] ? ", " : "", detail);
+        if (!here) {
+            const char *heard = gw_term_text(site, "last_heard");
+            gw_term_row(label, "NOT REACHABLE%s%s, service and process not known (%s%s)",
+                        role[0] ? ", " : "", role, heard[0] ? "last heard " : "never heard of",
+                        heard);
+            continue;
+        }
+        gw_term_row(label, "%s%s%s%s%s%s%s", role, service[0] ? ", service " : "", service,
+                    unit[0] ? ", process " : "", unit, detail[0] ? ", " : "", detail);
     }
 }
 

@@ -106,7 +106,14 @@ void gw_forecast_duration(uint64_t ms,
 /* "nothing is lost: ...", "41.0 MiB of the last 3 s ...; not known since 2 min ago". */
 void gw_forecast_loss_text(const struct gw_loss *l, char ret[GW_FORECAST_TEXT_MAX]);
 
-/* Which way data flows and what a move turns: "data flows madrid -> lisbon; after the failover
- * lisbon serves and data flows lisbon -> madrid". `to` NONE: no move is asked for. */
-void gw_forecast_direction_text(enum gw_holder from, enum gw_holder to, enum gw_operation_id op,
-                                const char *home, const char *dr, char ret[GW_FORECAST_TEXT_MAX]);
+/* Which way data flows, if it does and that is known, and what a move turns: "madrid is active and
+ * data flows madrid -> lisbon; after the failover lisbon serves and data flows lisbon -> madrid".
+ * `to` NONE: no move is asked for. */
+struct gw_direction {
+    enum gw_holder active; /* the last that was heard of */
+    enum gw_tri seen;      /* NO: not now, that was some time ago */
+    enum gw_tri flows;     /* there is a session, and something follows */
+};
+void gw_forecast_direction_text(const struct gw_direction *d, enum gw_holder to,
+                                enum gw_operation_id op, const char *home, const char *dr,
+                                char ret[GW_FORECAST_TEXT_MAX]);

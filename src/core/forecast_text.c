@@ -115,17 +115,37 @@ static const char *site_of(enum gw_holder h, const char *home, const char *dr)
     return h == GW_HOLDER_HOME ? home : dr;
 }
 
-void gw_forecast_direction_text(enum gw_holder from, enum gw_holder to, enum gw_operation_id op,
-                                const char *home, const char *dr, char ret[GW_FORECAST_TEXT_MAX])
+static void direction_now(const struct gw_direction *d, const char *home, const char *dr,
+                          char ret[GW_FORECAST_TEXT_MAX])
+{
+    const char *old = site_of(d->active, home, dr);
+    const char *other = d->active == GW_HOLDER_HOME ? dr : home;
+    bool seen = d->seen == GW_TRI_YES;
+    if (d->active == GW_HOLDER_NONE)
+        snprintf(ret, GW_FORECAST_TEXT_MAX, "neither site is active, and no data flows");
+    else if (d->flows == GW_TRI_YES)
+        snprintf(ret, GW_FORECAST_TEXT_MAX, "%s is active and data flows %s -> %s", old, old,
+                 other);
+    else if (d->flows == GW_TRI_NO)
+        snprintf(ret, GW_FORECAST_TEXT_MAX,
+                 seen ? "%s is active, and no data flows to %s"
+                      : "%s was active when it was last heard of, and no data flows to %s",
+                 old, other);
+    else
+        snprintf(ret, GW_FORECAST_TEXT_MAX,
+                 seen ? "%s is active; whether data flows to %s is not known"
+                      : "%s was active when it was last heard of; whether data flows to %s is not "
+                        "known",
+                 old, other);
+}
+
+void gw_forecast_direction_text(const struct gw_direction *d, enum gw_holder to,
+                                enum gw_operation_id op, const char *home, const char *dr,
+                                char ret[GW_FORECAST_TEXT_MAX])
 {
     char now[GW_FORECAST_TEXT_MAX];
-    const char *old = site_of(from, home, dr);
-    const char *other = from == GW_HOLDER_HOME ? dr : home;
-    if (from == GW_HOLDER_NONE)
-        snprintf(now, sizeof now, "neither site is active, and no data flows");
-    else
-        snprintf(now, sizeof now, "%s is active and data flows %s -> %s", old, old, other);
-    if (to == GW_HOLDER_NONE || to == from) {
+    direction_now(d, home, dr, now);
+    if (to == GW_HOLDER_NONE || to == d->active) {
         snprintf(ret, GW_FORECAST_TEXT_MAX, "%s", now);
         return;
     }

@@ -72,6 +72,11 @@ static int make_volume(struct gw_io *io, const char *dir, struct gw_plan_spec *s
                             "volume '%s': %s is in use by another plan or process, mounted, or "
                             "another volume of this plan",
                             v->name, v->path);
+    if (r == -ENOENT && v->bytes > 0)
+        return gw_error_set(err, r,
+                            "volume '%s': %s cannot be made: its directory does not exist; make "
+                            "that, or correct the path",
+                            v->name, v->path);
     if (r == -ENOENT)
         return gw_error_set(err, r, "volume '%s': %s does not exist; create it, or give its size",
                             v->name, v->path);

@@ -319,6 +319,12 @@ static int begun_before(const struct asked *a, char ret_id[GW_RUN_ID_MAX], struc
     return r;
 }
 
+/* What was asked for, for the audit log; new. */
+static json_t *asked_json(const struct asked *a)
+{
+    return json_is_object(a->params) ? json_copy((json_t *)(uintptr_t)a->params) : json_object();
+}
+
 static int answer_run(struct site *s, const char *id, json_t **ret, struct gw_error *err)
 {
     json_t *o = NULL;
@@ -340,19 +346,27 @@ static int refuse_busy(struct asked *a, struct site_refusal *ret_refusal, struct
     return -EPERM;
 }
 
-static int begin_run(struct asked *a, json_t **ret, struct site_refusal *ret_refusal,
-                     struct gw_error *err)
+/* What came of the run is recorded when it ends, under its id (runstore.c). */
+static int begin_run(struct asked *a, const char *object, json_t **ret,
+                     struct site_refusal *ret_refusal, struct gw_error *err)
 {
     CLEANUP_FREE struct gw_run *run = calloc(1, sizeof *run);
+    struct site_audited log = { .seq = 0 };
     if (run == NULL)
         return gw_error_set(err, -ENOMEM, "out of memory");
     int r = fill_run(a, run, err);
+    json_t *detail = asked_json(a);
+    json_object_set_new(detail, "run", json_string(run->id));
+    int logged = site_audit_begin(a->site, a->who, gw_request_name(a->request), object, detail,
+                                  &log, r == 0 ? err : &(struct gw_error){ 0 });
+    if (r == 0)
+        r = logged;
     if (r == 0)
         r = site_run_create(a->site, run, err);
     if (r == -EBUSY)
-        return refuse_busy(a, ret_refusal, err);
+        r = refuse_busy(a, ret_refusal, err);
     if (r < 0)
-        return r;
+        return site_audit_end(a->site, &log, r, NULL, err);
     site_trial_at(a->site, "action.after_create");
     return answer_run(a->site, run->id, ret, err);
 }
@@ -469,8 +483,8 @@ static int refuse_silent(const struct asked *a, const char *to, struct site_refu
     return -EPERM;
 }
 
-static int pass_on(struct asked *a, const char *to, json_t **ret, struct site_refusal *ret_refusal,
-                   struct gw_error *err)
+static int pass_on_to(struct asked *a, const char *to, json_t **ret,
+                      struct site_refusal *ret_refusal, struct gw_error *err)
 {
     CLEANUP_SITE_JSON json_t *answer = NULL;
     char name[200];
@@ -497,6 +511,22 @@ static int pass_on(struct asked *a, const char *to, json_t **ret, struct site_re
     return *ret != NULL ? 0 : gw_error_set(err, -EPROTO, "site %s answered with nothing", to);
 }
 
+/* Who it was is known here alone: the other site is told a name. */
+static int pass_on(struct asked *a, const char *to, const char *object, json_t **ret,
+                   struct site_refusal *ret_refusal, struct gw_error *err)
+{
+    struct site_audited log = { .seq = 0 };
+    json_t *detail = asked_json(a);
+    json_object_set_new(detail, "passed_on_to", json_string(to));
+    int r =
+        site_audit_begin(a->site, a->who, gw_request_name(a->request), object, detail, &log, err);
+    if (r == 0)
+        r = pass_on_to(a, to, ret, ret_refusal, err);
+    const char *run = r == 0 ? site_text(site_at(*ret, "run"), "id") : "";
+    return site_audit_end(a->site, &log, r, run[0] != '\0' ? json_pack("{s:s}", "run", run) : NULL,
+                          err);
+}
+
 static int act(struct asked *a, bool passed_on, json_t **ret, struct site_refusal *ret_refusal,
                struct gw_error *err)
 {
@@ -505,27 +535,28 @@ static int act(struct asked *a, bool passed_on, json_t **ret, struct site_refusa
     int r = begun_before(a, id, err);
     if (r != 0)
         return r < 0 ? r : answer_run(a->site, id, ret, err);
-    if (place != GW_LABEL_MAX && place != a->view.here && !passed_on)
-        return pass_on(a, a->view.site[place], ret, ret_refusal, err);
-    r = check_guards(a, ret_refusal, err);
     char object[96];
     snprintf(object, sizeof object, "plan %s", a->plan->name);
+    if (place != GW_LABEL_MAX && place != a->view.here && !passed_on)
+        return pass_on(a, a->view.site[place], object, ret, ret_refusal, err);
+    r = check_guards(a, ret_refusal, err);
     if (r < 0) {
         struct gw_error ignored = { 0 };
         site_audit(a->site, a->who, gw_request_name(a->request), object, "refused",
                    json_pack("{s:s, s:s}", "guard", ret_refusal->guard, "why", err->msg), &ignored);
         return r;
     }
-    r = site_audit(a->site, a->who, gw_request_name(a->request), object, "begun",
-                   json_incref((json_t *)(uintptr_t)a->params), err);
+    if (gw_request_op(a->request) != GW_OPERATION_NONE)
+        return begin_run(a, object, ret, ret_refusal, err);
+    struct site_audited log = { .seq = 0 };
+    r = site_audit_begin(a->site, a->who, gw_request_name(a->request), object, asked_json(a), &log,
+                         err);
     if (r < 0)
         return r;
-    if (gw_request_op(a->request) != GW_OPERATION_NONE)
-        return begin_run(a, ret, ret_refusal, err);
     CLEANUP_SITE_JSON json_t *answer = json_pack(
         "{s:b, s:s, s:s}", "done", 1, "action", gw_request_name(a->request), "plan", a->plan->name);
     r = answer == NULL ? gw_error_set(err, -ENOMEM, "out of memory") : do_at_once(a, answer, err);
-    if (r < 0)
+    if (site_audit_end(a->site, &log, r, NULL, err) < 0)
         return r;
     site_monitor_wake(a->site);
     site_event(a->site, "plan.action", a->plan->name, NULL, SITE_NOTICE, NULL, "%s by %s",
@@ -596,10 +627,14 @@ int site_action_return(struct site *s, const char *id, struct gw_error *err)
     run->return_on_unhealthy = false;
     char object[96];
     snprintf(object, sizeof object, "plan %s", a.plan->name);
+    struct site_audited log = { .seq = 0 };
+    json_object_set_new(params, "run", json_string(run->id));
     if (r == 0)
-        r = site_audit(s, &policy, "switchover", object, "begun", json_incref(params), err);
+        r = site_audit_begin(s, &policy, "switchover", object, json_incref(params), &log, err);
     if (r == 0)
         r = site_run_create(s, run, err);
+    if (r < 0)
+        site_audit_end(s, &log, r, NULL, err);
     site_view_done(&a.view);
     return r;
 }

@@ -109,11 +109,13 @@ int site_api_site_restore(struct gw_http_call *call, struct gw_error *err)
     int r = site_api_speaker(call, &who, err);
     if (r == 0 && (file[0] != '\0') + peer + alone != 1)
         r = gw_error_set(err, -EINVAL, "one of file, from_peer and alone is wanted");
+    struct site_audited log = { .seq = 0 };
     if (r == 0)
-        r = site_audit(s, &who, "site-restore", s->name, "begun",
-                       json_incref((json_t *)(uintptr_t)body), err);
+        r = site_audit_begin(s, &who, "site-restore", s->name,
+                             json_incref((json_t *)(uintptr_t)body), &log, err);
     if (r == 0)
         r = file[0] != '\0' ? from_file(s, file, &who, &answer, err)
                             : from_word(s, alone, &who, &answer, err);
+    site_audit_end(s, &log, r, NULL, err);
     return site_api_answer(call, r, answer, err);
 }

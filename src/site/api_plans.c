@@ -9,6 +9,7 @@
 #include "site/api.h"
 #include "site/divergence.h"
 #include "site/edits.h"
+#include "site/findings.h"
 #include "site/forecast.h"
 #include "site/points.h"
 #include "site/runs.h"
@@ -92,18 +93,22 @@ static int put(struct gw_http_call *call, struct gw_error *err)
     struct site_person who;
     struct gw_plan_errors errors = { 0 };
     struct site_applied done = { .created = false };
+    struct site_audited log = { .seq = 0 };
     uint64_t version = 0;
     size_t len;
+    char object[96];
     const char *body = gw_http_call_body(call, &len);
     const char *name = gw_http_call_param(call, "plan");
     site_api_person(call, &who);
-    int r = expected(call, &version, err);
+    snprintf(object, sizeof object, "plan %s", name);
+    int r = site_audit_begin(s, &who, "plan-apply", object, NULL, &log, err);
     if (r == 0)
-        r = site_audit(s, &who, "plan-apply", name, "begun", NULL, err);
-    if (r < 0)
-        return r;
-    r = site_edit_apply(s, name_of(call), body, len, format_of(call), version, &who, &errors, &done,
-                        err);
+        r = expected(call, &version, err);
+    if (r == 0)
+        r = site_edit_apply(s, name, name_of(call), body, len, format_of(call), version, &who,
+                            &errors, &done, err);
+    site_audit_end(s, &log, r,
+                   r == 0 ? json_pack("{s:I}", "version", (json_int_t)done.version) : NULL, err);
     if (r < 0 && errors.n > 0) {
         gw_http_reply_problem(call, 422, "plan-file", err);
         gw_http_reply_member(call, "errors", errors_json(&errors));
@@ -134,7 +139,7 @@ int site_api_plan_check(struct gw_http_call *call, struct gw_error *err)
     size_t len;
     const char *body = gw_http_call_body(call, &len);
     int r = gw_planfile_parse(name_of(call), body, len, format_of(call), &errors, &plan, err);
-    json_t *findings = r == 0 ? site_edit_findings(s, plan, true) : json_array();
+    json_t *findings = r == 0 ? site_findings(s, plan) : json_array();
     if (r == 0 || errors.n > 0)
         r = gw_http_reply_json(
             call, 200,
@@ -333,10 +338,14 @@ static int make_point(struct gw_http_call *call, struct gw_error *err)
     const json_t *body = gw_http_call_json(call);
     site_api_person(call, &who);
     int r = plan_of(call, &p, err);
+    struct site_audited log = { .seq = 0 };
+    char object[96];
+    snprintf(object, sizeof object, "plan %s", gw_http_call_param(call, "plan"));
     if (r == 0)
-        r = site_audit(s, &who, "point-create", p->name, "begun", NULL, err);
+        r = site_audit_begin(s, &who, "point-create", object, NULL, &log, err);
     if (r == 0)
         r = site_point_create(s, p, site_text(body, "id"), site_text(body, "tag"), &o, err);
+    site_audit_end(s, &log, r, NULL, err);
     return site_api_answer(call, r, o, err);
 }
 

@@ -152,10 +152,12 @@ static int say(struct gw_http_call *call, struct gw_error *err)
         r = site_api_may_act(call, err);
     if (r == 0)
         r = run_of(call, id, err);
+    struct site_audited log = { .seq = 0 };
     if (r == 0)
-        r = site_audit(s, &who, word, id, "begun", json_incref((json_t *)(uintptr_t)body), err);
+        r = site_audit_begin(s, &who, word, id, json_incref((json_t *)(uintptr_t)body), &log, err);
     if (r == 0)
         r = ask(s, id, choice, &who, site_text(body, "reason"), err);
+    site_audit_end(s, &log, r, NULL, err);
     if (r == 0)
         r = site_run_json(s, id, &o, err);
     return site_api_answer(call, r, o, err);

@@ -92,14 +92,15 @@ int site_api_pair_code(struct gw_http_call *call, struct gw_error *err)
     const char *expect = site_text(body, "site");
     site_api_person(call, &who);
     int r = site_reach_known(s, site_text(body, "our_link"), site_text(body, "our_data"), &at, err);
+    struct site_audited log = { .seq = 0 };
     if (r == 0)
-        r = site_audit(s, &who, "pair-code", expect, "begun", NULL, err);
+        r = site_audit_begin(s, &who, "pair-code", expect, NULL, &log, err);
     if (r == 0)
         r = gw_pair_addresses(s->book, at.link, at.data, err);
     if (r == 0)
         r = gw_pair_offer(s->book, expect[0] != '\0' ? expect : NULL, site_true(body, "replace"),
                           code, &expires, err);
-    if (r < 0)
+    if (site_audit_end(s, &log, r, NULL, err) < 0)
         return r;
     gw_time_format(expires, when);
     return gw_http_reply_json(call, 200,
@@ -122,19 +123,21 @@ static int join(struct gw_http_call *call, struct gw_error *err)
                             "another machine takes the place of a site with godwit site replace");
     int r =
         site_reach_known(s, site_text(body, "our_link"), site_text(body, "our_data"), &own, err);
+    struct site_audited log = { .seq = 0 };
     if (r == 0)
-        r = site_audit(s, &who, "pair", link, "begun", NULL, err);
+        r = site_audit_begin(s, &who, "pair", link, NULL, &log, err);
     if (r < 0)
         return r;
     struct gw_pair_config config = {
         .identity = s->identity, .trust = s->trust, .link = own.link, .data = own.data
     };
     r = gw_pair_join(&config, site_text(body, "code"), link, false, PAIR_MS, &peer, err);
-    if (r < 0)
-        return r;
-    /* Where it was reached counts; the data port it names itself. */
-    snprintf(peer.link, sizeof peer.link, "%s", link);
-    r = site_paired(s, &peer, who.name, err);
+    if (r == 0) {
+        /* Where it was reached counts; the data port it names itself. */
+        snprintf(peer.link, sizeof peer.link, "%s", link);
+        r = site_paired(s, &peer, who.name, err);
+    }
+    site_audit_end(s, &log, r, r == 0 ? json_pack("{s:s}", "site", peer.site) : NULL, err);
     if (r < 0)
         return r;
     return gw_http_reply_json(

@@ -111,15 +111,17 @@ static int edit(struct gw_http_call *call, const char *action, change_fn *change
         return gw_error_set(err, -ENOMEM, "out of memory");
     site_api_person(call, &who);
     snprintf(object, sizeof object, "plan %s", p->name);
-    r = site_audit(s, &who, action, object, "begun",
-                   json_incref((json_t *)(uintptr_t)gw_http_call_json(call)), err);
+    struct site_audited log = { .seq = 0 };
+    r = site_audit_begin(s, &who, action, object,
+                         json_incref((json_t *)(uintptr_t)gw_http_call_json(call)), &log, err);
     if (r == 0)
-        r = site_edit_apply(s, "request", text, strlen(text), GW_DOC_JSON, doc->version, &who,
-                            &errors, &done, err);
+        r = site_edit_apply(s, p->name, "request", text, strlen(text), GW_DOC_JSON, doc->version,
+                            &who, &errors, &done, err);
     if (r < 0 && errors.n > 0)
         gw_error_set(err, -EINVAL, "%s: %s", errors.item[0].path, errors.item[0].sentence);
     if (r < 0 && errors.n > 0)
         r = -EINVAL;
+    site_audit_end(s, &log, r, NULL, err);
     json_decref(done.changes);
     gw_plan_errors_done(&errors);
     return r < 0 ? r

@@ -107,19 +107,14 @@ static json_t *head_of(const struct site *s)
                      "version", GODWIT_VERSION);
 }
 
-int site_backup(struct site *s, const char *file, const struct site_person *who, json_t **ret,
+static int take(struct site *s, const char *file, const struct site_person *who, json_t **ret,
                 struct gw_error *err)
 {
     static pthread_mutex_t one = PTHREAD_MUTEX_INITIALIZER; /* the copy has one name */
     struct taking t = { .site = s };
     struct stat st = { 0 };
-    if (file[0] != '/')
-        return gw_error_set(err, -EINVAL, "'%s' is not an absolute path", file);
-    int r = site_audit(s, who, "site-backup", file, "begun", NULL, err);
-    if (r < 0)
-        return r;
     LOCK_SCOPE(&one);
-    r = site_archive_begin(file, &t.archive, err);
+    int r = site_archive_begin(file, &t.archive, err);
     if (r == 0)
         r = add_all(&t, err);
     if (r == 0)
@@ -134,6 +129,18 @@ int site_backup(struct site *s, const char *file, const struct site_person *who,
     *ret = json_pack("{s:o, s:I, s:s}", "file", json_string(file), "bytes", (json_int_t)st.st_size,
                      "note", "it holds this site's private key: keep it like one");
     return *ret != NULL ? 0 : gw_error_set(err, -ENOMEM, "out of memory");
+}
+
+int site_backup(struct site *s, const char *file, const struct site_person *who, json_t **ret,
+                struct gw_error *err)
+{
+    struct site_audited log = { .seq = 0 };
+    if (file[0] != '/')
+        return gw_error_set(err, -EINVAL, "'%s' is not an absolute path", file);
+    int r = site_audit_begin(s, who, "site-backup", file, NULL, &log, err);
+    if (r == 0)
+        r = take(s, file, who, ret, err);
+    return site_audit_end(s, &log, r, NULL, err);
 }
 
 /* ---- staging ----------------------------------------------------------------------------------

@@ -4,8 +4,10 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "site/dataplane.h"
 #include "site/mates.h"
 #include "site/monitor.h"
+#include "site/plandir.h"
 #include "site/recall.h"
 #include "site/trial.h"
 #include "site/volumes.h"
@@ -146,12 +148,23 @@ int site_edit_received(struct site *s, const char *from, const json_t *params, s
 /* ---- applying ---------------------------------------------------------------------------------
  */
 
+/* A volume of a plan that nothing was ever copied for is whatever the document says. */
+static bool is_refused(const struct gw_planfile_change *c, bool unused)
+{
+    return c->kind == GW_CHANGE_REFUSED && !(unused && c->name != NULL);
+}
+
 static json_t *changes_json(const struct gw_planfile_changes *c)
 {
     json_t *a = json_array();
-    for (size_t i = 0; i < c->n; i++)
+    for (size_t i = 0; i < c->n; i++) {
+        const struct gw_planfile_change *x = &c->item[i];
         json_array_append_new(
-            a, json_pack("{s:s, s:s}", "path", c->item[i].path, "sentence", c->item[i].sentence));
+            a, json_pack("{s:s, s:o}", "path", x->path, "sentence",
+                         x->kind == GW_CHANGE_REFUSED
+                             ? json_sprintf("%s is changed: nothing was ever replicated", x->path)
+                             : json_string(x->sentence)));
+    }
     return a;
 }
 
@@ -170,10 +183,10 @@ static int right_place(struct site *s, struct site_plan *p, struct gw_error *err
                         holder[0] != '\0' ? "active" : "at home");
 }
 
-static int refused_change(const struct gw_planfile_changes *c, struct gw_error *err)
+static int refused_change(const struct gw_planfile_changes *c, bool unused, struct gw_error *err)
 {
     for (size_t i = 0; i < c->n; i++) {
-        if (c->item[i].kind == GW_CHANGE_REFUSED)
+        if (is_refused(&c->item[i], unused))
             return gw_error_set(err, -EPERM, "%s: %s", c->item[i].path, c->item[i].sentence);
     }
     return 0;
@@ -217,10 +230,10 @@ static int edit(struct site *s, struct site_plan *p, const struct gw_planfile *p
     r = gw_planfile_diff(doc->plan, plan, &changes, err);
     if (r < 0)
         return r;
-    r = refused_change(&changes, err);
     CLEANUP_SITE_JSON json_t *ours = NULL, *theirs = NULL;
     uint64_t age;
     site_sides(s, p, &ours, &theirs, &age);
+    r = refused_change(&changes, site_true(ours, "unused") && site_true(theirs, "unused"), err);
     if (r == 0 && changes_volumes(&changes) && site_true(ours, "activated"))
         r = site_volumes_prepare(s, p, plan, &changes, err);
     ret->changes = changes_json(&changes);
@@ -302,8 +315,16 @@ static int bring_about(struct site *s, struct site_plan *p, const struct site_ap
     return 0;
 }
 
-int site_edit_apply(struct site *s, const char *name, const char *bytes, size_t len,
-                    enum gw_doc_format format, uint64_t expected_version,
+static int check_name(const struct gw_planfile *plan, const char *name, struct gw_error *err)
+{
+    return strcmp(plan->plan, name) == 0
+               ? 0
+               : gw_error_set(err, -EINVAL, "the file is of plan '%s', and not of plan '%s'",
+                              plan->plan, name);
+}
+
+int site_edit_apply(struct site *s, const char *plan_name, const char *name, const char *bytes,
+                    size_t len, enum gw_doc_format format, uint64_t expected_version,
                     const struct site_person *who, struct gw_plan_errors *errors,
                     struct site_applied *ret, struct gw_error *err)
 {
@@ -316,7 +337,9 @@ int site_edit_apply(struct site *s, const char *name, const char *bytes, size_t 
         return r;
     CLEANUP_FREE char *canonical = NULL;
     CLEANUP_FREE char *original = strndup(bytes, len);
-    r = gw_planfile_canonical(plan, &canonical, err);
+    r = check_name(plan, plan_name, err);
+    if (r == 0)
+        r = gw_planfile_canonical(plan, &canonical, err);
     if (r == 0)
         r = gw_planfile_hash(canonical, ret->hash, err);
     if (r == 0 && original == NULL)
@@ -364,13 +387,22 @@ void site_edits_commit_due(struct site *s, struct site_plan *p, const json_t *ou
 {
     CLEANUP_DOCUMENT struct site_document *doc = site_plan_document(s, p);
     uint64_t after_ms = doc->plan->failover.commit_after_ms;
+    static const struct site_person policy = { .name = "godwit",
+                                               .uid = -1,
+                                               .origin = "failover.commit_after" };
     struct gw_error err = { 0 };
+    struct site_audited log = { .seq = 0 };
+    char object[96];
     if (after_ms == 0 || site_true(ours, "committed") ||
         strcmp(site_text(ours, "holder"), s->name) != 0)
         return;
     if (!is_over(s, site_at(ours, "facts"), after_ms * GW_NS_PER_MS))
         return;
-    if (site_plan_update(s, p, set_committed, NULL, &err) == 0)
+    snprintf(object, sizeof object, "plan %s", p->name);
+    int r = site_audit_begin(s, &policy, "commit", object, NULL, &log, &err);
+    if (r == 0)
+        r = site_plan_update(s, p, set_committed, NULL, &err);
+    if (site_audit_end(s, &log, r, NULL, &err) == 0)
         site_event(s, "plan.committed", p->name, NULL, SITE_NOTICE, NULL,
                    "the failover is committed: commit_after has passed");
 }
@@ -410,10 +442,22 @@ static void set_retired(struct gw_catalog_plan *row, void *arg)
     row->want = GW_CATALOG_WANT_NONE;
 }
 
+/* It has nothing that is not in the volumes, and would be in the way of a plan of this name. */
+static int discard_unused(struct site *s, struct site_plan *p, struct gw_error *err)
+{
+    struct site_dp_paths at;
+    if (!site_side_unused(s, p))
+        return 0;
+    int r = site_dp_paths(s, p, &at, err);
+    return r < 0 ? r : site_plandir_discard(at.dir, err);
+}
+
 int site_edit_retire(struct site *s, struct site_plan *p, const struct site_person *who,
                      struct gw_error *err)
 {
-    int r = site_plan_update(s, p, set_retired, NULL, err);
+    int r = discard_unused(s, p, err);
+    if (r == 0)
+        r = site_plan_update(s, p, set_retired, NULL, err);
     if (r == 0)
         r = site_plans_load(s, err);
     if (r == 0)

@@ -22,16 +22,15 @@ struct site_applied {
 };
 
 /*
- * Take a plan file in. `expected_version` 0: whatever there is. -EINVAL: `errors` has all of it;
- * -ESTALE: another version; -EHOSTUNREACH: the peer has to be there for an edit; -EPERM: not by an
- * edit, or not here, the sentence says where or how.
+ * Take a plan file in; one of another plan than `plan_name` is -EINVAL. `expected_version` 0:
+ * whatever there is. -EINVAL: `errors` has all of it; -ESTALE: another version; -EHOSTUNREACH: the
+ * peer has to be there for an edit; -EPERM: not by an edit, or not here, the sentence says where or
+ * how.
  */
-int site_edit_apply(struct site *s, const char *name, const char *bytes, size_t len,
-                    enum gw_doc_format format, uint64_t expected_version,
+int site_edit_apply(struct site *s, const char *plan_name, const char *name, const char *bytes,
+                    size_t len, enum gw_doc_format format, uint64_t expected_version,
                     const struct site_person *who, struct gw_plan_errors *errors,
                     struct site_applied *ret, struct gw_error *err);
-/* What `godwit plan check` looks at beside the decoding: [{"check","ok","value","fix"}]. */
-json_t *site_edit_findings(struct site *s, const struct gw_planfile *plan, bool ask_peer);
 
 /* A document that the peer sent. */
 int site_edit_received(struct site *s, const char *from, const json_t *params,
@@ -47,6 +46,7 @@ int site_edit_adopt(struct site *s, struct site_plan *p, const struct site_perso
 /* Here only: what the other site asks for. */
 int site_edit_retire(struct site *s, struct site_plan *p, const struct site_person *who,
                      struct gw_error *err);
-/* Retire a plan that is not active, at both sites; its directories and evidence stay. */
+/* Retire a plan that is not active, at both sites; its evidence stays, and so do its directories if
+ * they were ever used. */
 int site_edit_delete(struct site *s, struct site_plan *p, const struct site_person *who,
                      struct gw_error *err);

@@ -1,115 +1,111 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright the godwit authors
-/* `plan check`: does the world at this site fit the plan? */
+#include "site/findings.h"
+
 #include "base/size.h"
 #include "control/message.h"
-#include "site/edits.h"
 #include "site/mates.h"
 
 #include <errno.h>
-#include <fcntl.h>
-#include <linux/fs.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/ioctl.h>
-#include <sys/stat.h>
 #include <sys/statvfs.h>
 
-static void add(json_t *out, const char *check, bool ok, const char *value, const char *fix)
+#define ASK_MS 10000u
+
+static json_t *finding(const char *site, const char *check, bool ok, const char *value,
+                       const char *fix)
 {
-    json_array_append_new(out, json_pack("{s:s, s:b, s:o, s:o}", "check", check, "ok", ok, "value",
-                                         gw_control_text(value), "fix", gw_control_text(fix)));
+    return json_pack("{s:s, s:b, s:o, s:o, s:s}", "check", check, "ok", ok, "value",
+                     gw_control_text(value), "fix", gw_control_text(fix), "site", site);
 }
 
-static uint64_t size_of(int fd, const struct stat *st)
+void site_finding_add(const struct site_findings *f, const char *check, bool ok, const char *value,
+                      const char *fix)
 {
-    uint64_t bytes = 0;
-    if (S_ISBLK(st->st_mode) && ioctl(fd, BLKGETSIZE64, &bytes) == 0)
-        return bytes;
-    return (uint64_t)st->st_size;
+    json_array_append_new(f->out, finding(f->site->name, check, ok, value, fix));
 }
 
-/* `protected`: the plan is, and both sites make what is new themselves. */
-static void check_volume(json_t *out, const struct gw_planfile_volume *v, const char *path,
-                         bool active, bool protected)
-{
-    char check[96], value[PATH_MAX + 80], want[GW_SIZE_TEXT], have[GW_SIZE_TEXT];
-    struct stat st;
-    snprintf(check, sizeof check, "volume %s", v->name);
-    CLEANUP_CLOSE int fd = open(path, O_RDONLY | O_CLOEXEC);
-    gw_size_format(v->size_bytes, want);
-    if (fd < 0 && errno == ENOENT && (!active || protected)) {
-        snprintf(value, sizeof value, "'%s' will be made, %s", path, want);
-        add(out, check, true, value, "");
-    } else if (fd < 0 || fstat(fd, &st) < 0) {
-        snprintf(value, sizeof value, "'%s': %s", path, strerror(errno));
-        add(out, check, false, value, "make it, or correct volumes.at");
-    } else {
-        gw_size_format(size_of(fd, &st), have);
-        bool same = size_of(fd, &st) == v->size_bytes;
-        if (protected && S_ISREG(st.st_mode) && size_of(fd, &st) < v->size_bytes) {
-            snprintf(value, sizeof value, "'%s' has %s and will be made %s", path, have, want);
-            add(out, check, true, value, "");
-            return;
-        }
-        snprintf(value, sizeof value, "'%s' has %s, the plan says %s", path, have, want);
-        add(out, check, same, value, same ? "" : "give the volume its real size");
-    }
-}
-
-static void check_room(json_t *out, const struct site *s, const struct gw_planfile *plan)
+static void check_room(const struct site_findings *f)
 {
     struct statvfs fs;
     char value[96], room[GW_SIZE_TEXT];
-    if (statvfs(s->state_dir, &fs) < 0)
+    if (statvfs(f->site->state_dir, &fs) < 0)
         return;
     uint64_t bytes = (uint64_t)fs.f_bavail * fs.f_frsize;
     gw_size_format(bytes, room);
     snprintf(value, sizeof value, "%s free in the state directory", room);
-    add(out, "room", bytes > plan->journal.size_bytes, value,
-        bytes > plan->journal.size_bytes ? "" : "less than journal.size: make room or lower it");
+    bool enough = bytes > f->plan->journal.size_bytes;
+    site_finding_add(f, "room", enough, value,
+                     enough ? "" : "less than journal.size: make room or lower it");
 }
 
-static void check_peer(json_t *out, struct site *s, const char *peer)
+static json_t *findings_here(struct site *s, const struct gw_planfile *plan)
 {
-    struct site_mate_state m;
-    site_mate_state(s, peer, &m);
-    add(out, "peer", m.reachable, m.reachable ? "answers" : m.why,
-        m.reachable ? "" : "godwit site test names the layer that fails");
+    struct site_findings f = { .site = s, .plan = plan, .out = json_array() };
+    site_findings_volumes(&f);
+    check_room(&f);
+    site_findings_programs(&f);
+    return f.out;
 }
 
-static bool is_protected(struct site *s, const char *plan)
+int site_findings_asked(struct site *s, const char *from, const json_t *params, json_t **ret,
+                        struct gw_error *err)
 {
-    struct site_plan *p;
-    struct gw_error none = { 0 };
-    CLEANUP_SITE_JSON json_t *ours = NULL, *theirs = NULL;
-    uint64_t age;
-    if (site_plan_find(s, plan, &p, &none) < 0)
-        return false;
-    site_sides(s, p, &ours, &theirs, &age);
-    return site_true(ours, "activated");
+    const char *text = site_text(params, "document");
+    struct gw_planfile *plan = NULL;
+    int r = gw_planfile_parse("request", text, strlen(text), GW_DOC_JSON, NULL, &plan, err);
+    if (r < 0)
+        return r;
+    const char *other = gw_planfile_other(plan, s->name);
+    if (other == NULL || strcmp(other, from) != 0)
+        r = gw_error_set(err, -EINVAL, "plan '%s' is not between %s and this site, %s", plan->plan,
+                         from, s->name);
+    else
+        *ret = json_pack("{s:o}", "findings", findings_here(s, plan));
+    gw_planfile_free(plan);
+    return r;
 }
 
-json_t *site_edit_findings(struct site *s, const struct gw_planfile *plan, bool ask_peer)
+/* What the peer finds there; that it does not say so is a finding. */
+static void ask(struct site *s, const struct gw_planfile *plan, const char *peer, json_t *out)
 {
-    json_t *out = json_array();
+    CLEANUP_FREE char *canonical = NULL;
+    CLEANUP_SITE_JSON json_t *result = NULL;
+    struct gw_error err = { 0 };
+    int r = gw_planfile_canonical(plan, &canonical, &err);
+    if (r == 0)
+        r = site_mate_call(s, peer, "findings", json_pack("{s:s}", "document", canonical), ASK_MS,
+                           &result, NULL, &err);
+    json_t *theirs = json_object_get(result, "findings");
+    if (r == 0 && !json_is_array(theirs))
+        r = gw_error_set(&err, -EPROTO, "site %s answered with nothing", peer);
+    char value[GW_ERROR_MSG_MAX + 32];
+    snprintf(value, sizeof value, r == 0 ? "answers" : "what is there is not known: %s", err.msg);
+    json_array_append_new(out,
+                          finding(s->name, "peer", r == 0, value,
+                                  r == 0 ? "" : "godwit site test names the layer that fails"));
+    if (r == 0)
+        json_array_extend(out, theirs);
+}
+
+json_t *site_findings(struct site *s, const struct gw_planfile *plan)
+{
     const char *peer = gw_planfile_other(plan, s->name);
     if (peer == NULL) {
-        add(out, "sites", false, "this site is neither home nor dr of the plan",
-            "apply it at one of its sites");
+        json_t *out = json_array();
+        json_array_append_new(out, finding(s->name, "sites", false,
+                                           "this site is neither home nor dr of the plan",
+                                           "apply it at one of its sites"));
         return out;
     }
-    bool protected = is_protected(s, plan->plan);
-    for (size_t i = 0; i < plan->n_volumes; i++)
-        check_volume(out, &plan->volumes[i], gw_planfile_path(plan, &plan->volumes[i], s->name),
-                     strcmp(plan->home, s->name) == 0, protected);
-    check_room(out, s, plan);
-    if (ask_peer)
-        check_peer(out, s, peer);
+    json_t *out = findings_here(s, plan);
+    ask(s, plan, peer, out);
     struct gw_plan_errors later = { 0 };
     gw_planfile_later(plan, &later);
     for (size_t i = 0; i < later.n; i++)
-        add(out, later.item[i].path, true, later.item[i].sentence, "");
+        json_array_append_new(
+            out, finding(s->name, later.item[i].path, true, later.item[i].sentence, ""));
     gw_plan_errors_done(&later);
     return out;
 }

@@ -196,8 +196,9 @@ json_t *site_forecast(struct site *s, struct site_plan *p, enum gw_operation_id 
         site_view_loss(&v, &loss);
     else
         loss = (struct gw_loss){ .kind = GW_LOSS_NONE, .silent_ms = 0 };
-    gw_forecast_direction_text(v.facts.dir_from, moves ? to : GW_HOLDER_NONE, op,
-                               v.site[GW_LABEL_HOME], v.site[GW_LABEL_DR], direction);
+    const struct gw_direction now = site_view_direction(&v);
+    gw_forecast_direction_text(&now, moves ? to : GW_HOLDER_NONE, op, v.site[GW_LABEL_HOME],
+                               v.site[GW_LABEL_DR], direction);
     const json_t *tail = NULL;
     const json_t *dp =
         v.holder == GW_HOLDER_NONE

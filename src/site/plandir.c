@@ -5,11 +5,16 @@
 #include "base/checked.h"
 #include "base/cleanup.h"
 #include "control/describe.h"
+#include "engine/sync_parent.h"
 
 #include <errno.h>
+#include <ftw.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+
+#define WALK_FILES 16 /* open at once */
 
 static int read_meta(const char *dir, struct gw_meta *ret, struct gw_error *err)
 {
@@ -58,6 +63,67 @@ int site_plandir_look(const char *dir, struct site_plandir *ret, struct gw_error
     };
     memcpy(ret->first_site, m->site_name[0], sizeof ret->first_site);
     return 0;
+}
+
+bool site_plandir_unused(const struct site_plandir *d)
+{
+    if (!d->exists || d->pending != GW_PENDING_NONE)
+        return !d->exists;
+    return d->role == GW_ROLE_STANDBY
+               ? d->blank
+               : d->clean && d->seq == 0 && d->reigns <= 1 && d->birth == GW_BIRTH_CREATION;
+}
+
+bool site_plandir_fits(const char *dir, const struct gw_plan_spec *spec)
+{
+    CLEANUP_FREE struct gw_meta *m = calloc(1, sizeof *m);
+    struct gw_error none = { 0 };
+    if (m == NULL || read_meta(dir, m, &none) < 0 || m->n_volumes != spec->n_volumes)
+        return false;
+    for (uint32_t i = 0; i < m->n_volumes; i++) {
+        const struct gw_plan_volume_spec *v = &spec->volume[i];
+        char link[PATH_MAX], now[PATH_MAX], there[PATH_MAX];
+        if (gw_slot_is_empty(&m->volume[i]) || v->empty)
+            return false;
+        if (strcmp(m->volume[i].name, v->name) != 0 || m->volume[i].bytes != v->bytes ||
+            snprintf(link, sizeof link, "%s/volumes/%s", dir, v->name) >= (int)sizeof link ||
+            realpath(link, there) == NULL || realpath(v->path, now) == NULL ||
+            strcmp(there, now) != 0)
+            return false;
+    }
+    return true;
+}
+
+static int remove_one(const char *path, const struct stat *st, int type, struct FTW *at)
+{
+    (void)st;
+    (void)type;
+    (void)at;
+    return remove(path) < 0 && errno != ENOENT ? -errno : 0;
+}
+
+static int remove_tree(const char *path, struct gw_error *err)
+{
+    int r = nftw(path, remove_one, WALK_FILES, FTW_DEPTH | FTW_PHYS);
+    if (r == 0 || (r == -1 && errno == ENOENT))
+        return 0;
+    return gw_error_errno(err, r == -1 ? -errno : r, "cannot remove '%s'", path);
+}
+
+/* First under another name: half of a directory is no plan, and none can be made in it. */
+int site_plandir_discard(const char *dir, struct gw_error *err)
+{
+    char away[PATH_MAX];
+    if (snprintf(away, sizeof away, "%s.unused", dir) >= (int)sizeof away)
+        return gw_error_set(err, -ENAMETOOLONG, "the path '%s' is too long", dir);
+    int r = remove_tree(away, err);
+    if (r == 0 && rename(dir, away) < 0 && errno != ENOENT)
+        r = gw_error_errno(err, -errno, "cannot put '%s' away", dir);
+    if (r == 0)
+        r = gw_io_sync_parent(gw_io_posix(), dir);
+    if (r < 0 && err->code == 0)
+        gw_error_errno(err, r, "cannot put '%s' away", dir);
+    return r < 0 ? r : remove_tree(away, err);
 }
 
 int site_plandir_create(const char *dir, struct gw_plan_spec *spec, bool *ret_made,

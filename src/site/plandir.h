@@ -34,6 +34,14 @@ struct site_plandir {
 /* -EBADMSG and the like: it is there and cannot be read; never "does not exist". */
 int site_plandir_look(const char *dir, struct site_plandir *ret, struct gw_error *err);
 
+/* Nothing was ever in it that is not in the volumes: no write, no copy. What an activation that
+ * failed leaves behind; unless its source has run, which the catalog knows (activated_wall_ns). */
+bool site_plandir_unused(const struct site_plandir *d);
+/* Are the volumes of a directory those of the spec, at the same paths and of the same sizes? */
+bool site_plandir_fits(const char *dir, const struct gw_plan_spec *spec);
+/* Remove one that is not used, and that no process has open. The volumes stay. */
+int site_plandir_discard(const char *dir, struct gw_error *err);
+
 /*
  * Make it, or find that it was made by the same word before (then 0 too, *ret_made false): create
  * is repeated after a crash, and must not take a directory of another plan for its own (-EEXIST).

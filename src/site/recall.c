@@ -457,6 +457,9 @@ int site_recall_alone(struct site *s, const struct site_person *who, struct gw_e
 {
     if (!site_fenced(s))
         return gw_error_set(err, -EALREADY, "site %s is not fenced", s->name);
-    int r = site_audit(s, who, "site-unfence", s->name, "begun", NULL, err);
-    return r < 0 ? r : lift(s, s->generation, "a person took the word of this site's memory", err);
+    struct site_audited log = { .seq = 0 };
+    int r = site_audit_begin(s, who, "site-unfence", s->name, NULL, &log, err);
+    if (r == 0)
+        r = lift(s, s->generation, "a person took the word of this site's memory", err);
+    return site_audit_end(s, &log, r, NULL, err);
 }

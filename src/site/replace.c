@@ -321,13 +321,14 @@ int site_replace(struct site *s, const char *site, const struct site_replacement
         r = gw_error_set(err, -EINVAL, "a code and the link address go together (--code, --link)");
     if (r == 0)
         r = site_replace_check(s, site, no, err);
+    struct site_audited log = { .seq = 0 };
     if (r == 0)
-        r = site_audit(s, who, "site-replace", site, "begun",
-                       json_pack("{s:s, s:s}", "link", how->link, "data", how->data), err);
+        r = site_audit_begin(s, who, "site-replace", site,
+                             json_pack("{s:s, s:s}", "link", how->link, "data", how->data), &log,
+                             err);
     if (r < 0)
         return r;
-    if (how->code[0] == '\0')
-        return make_code(s, site, who, ret, err);
-    r = join(s, site, how, who, err);
-    return r < 0 ? r : answer(s, site, ret, err);
+    r = how->code[0] == '\0' ? make_code(s, site, who, ret, err) : join(s, site, how, who, err);
+    site_audit_end(s, &log, r, NULL, err);
+    return r < 0 || how->code[0] == '\0' ? r : answer(s, site, ret, err);
 }

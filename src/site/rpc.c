@@ -9,6 +9,7 @@
 #include "site/divergence.h"
 #include "site/edits.h"
 #include "site/fence.h"
+#include "site/findings.h"
 #include "site/hold.h"
 #include "site/mates.h"
 #include "site/monitor.h"
@@ -108,13 +109,18 @@ static int on_action(void *ctx, const struct gw_link_request *q, json_t **ret, s
 static int on_ask(void *ctx, const struct gw_link_request *q, json_t **ret, struct gw_error *err)
 {
     struct site_person who = person_of(q);
+    struct site_audited log = { .seq = 0 };
     enum gw_choice choice;
     (void)ret;
     if (!gw_choice_parse(site_text(q->params, "choice"), &choice))
         return gw_error_set(err, -EINVAL, "there is no choice '%s'",
                             site_text(q->params, "choice"));
-    return site_run_ask(ctx, site_text(q->params, "run"), choice, &who,
-                        site_text(q->params, "reason"), err);
+    const char *run = site_text(q->params, "run"), *reason = site_text(q->params, "reason");
+    int r = site_audit_begin(ctx, &who, gw_choice_name(choice), run,
+                             json_pack("{s:s}", "reason", reason), &log, err);
+    if (r == 0)
+        r = site_run_ask(ctx, run, choice, &who, reason, err);
+    return site_audit_end(ctx, &log, r, NULL, err);
 }
 
 static int on_fence(void *ctx, const struct gw_link_request *q, json_t **ret, struct gw_error *err)
@@ -180,8 +186,13 @@ static int on_retire(void *ctx, const struct gw_link_request *q, json_t **ret, s
     if (strcmp(p->peer, q->from) != 0 || site_true(ours, "activated"))
         return gw_error_set(err, -EPERM, "plan '%s' is activated at %s", p->name, s->name);
     struct site_person who = person_of(q);
-    int r = site_audit(s, &who, "plan-delete", p->name, "begun", NULL, err);
-    return r < 0 ? r : site_edit_retire(s, p, &who, err);
+    struct site_audited log = { .seq = 0 };
+    char object[96];
+    snprintf(object, sizeof object, "plan %s", p->name);
+    int r = site_audit_begin(s, &who, "plan-delete", object, NULL, &log, err);
+    if (r == 0)
+        r = site_edit_retire(s, p, &who, err);
+    return site_audit_end(s, &log, r, NULL, err);
 }
 
 static int on_tail(void *ctx, const struct gw_link_request *q, json_t **ret, struct gw_error *err)
@@ -220,6 +231,12 @@ static int on_point(void *ctx, const struct gw_link_request *q, json_t **ret, st
     return r < 0 ? r
                  : site_point_create(s, p, site_text(q->params, "id"), site_text(q->params, "tag"),
                                      ret, err);
+}
+
+static int on_findings(void *ctx, const struct gw_link_request *q, json_t **ret,
+                       struct gw_error *err)
+{
+    return site_findings_asked(ctx, q->from, q->params, ret, err);
 }
 
 static int on_volume_prepare(void *ctx, const struct gw_link_request *q, json_t **ret,
@@ -274,6 +291,7 @@ static const struct gw_link_method methods[] = {
     { "point", "plan id tag", on_point },
     { "volume_prepare", "plan change name bytes path", on_volume_prepare },
     { "slots", "plan", on_slots },
+    { "findings", "document", on_findings },
     { "address", NULL, on_address },
     { "recall", "instance generation", site_recall_told },
     { "document", "uuid hash", site_recall_document },

@@ -2,6 +2,8 @@
 // Copyright the godwit authors
 #include "site/runstore.h"
 
+#include "base/clock.h"
+#include "catalog/audit.h"
 #include "catalog/runs.h"
 #include "control/message.h"
 #include "site/runwire.h"
@@ -41,6 +43,43 @@ static int no_memory(struct gw_error *err)
 /* ---- writing ----------------------------------------------------------------------------------
  */
 
+/* A run has ended: in the audit log with the same transaction, at each site once. Who asked for it
+ * and when it began is in the entry with its id. */
+static int audit_end(struct gw_catalog *c, const struct gw_run_append *a, struct gw_error *err)
+{
+    static const char *const outcomes[] = { [GW_RUN_DONE] = "done",
+                                            [GW_RUN_FAILED] = "failed",
+                                            [GW_RUN_CANCELLED] = "cancelled",
+                                            [GW_RUN_REVERTED] = "reverted",
+                                            [GW_RUN_ABORTED] = "aborted" };
+    CLEANUP_CATALOG_MEM struct gw_catalog_mem mem = { 0 };
+    struct gw_catalog_run was;
+    struct gw_run run;
+    char object[96];
+    int r = gw_catalog_run_get(c, a->run, &mem, &was, err);
+    if (r < 0 || !was.open)
+        return r;
+    CLEANUP_SITE_JSON json_t *fixed = json_loads(was.fixed, 0, NULL);
+    r = site_run_read(fixed, &run, err);
+    if (r < 0)
+        return r;
+    snprintf(object, sizeof object, "plan %s", run.plan);
+    CLEANUP_FREE char *detail = dump(json_pack("{s:s, s:s, s:b, s:o}", "run", run.id, "state",
+                                               gw_run_state_name(a->row->state), "dry_run",
+                                               run.dry_run, "why", gw_control_text(a->row->why)));
+    size_t at = (size_t)a->row->state;
+    const char *outcome = at < sizeof outcomes / sizeof *outcomes ? outcomes[at] : NULL;
+    const struct gw_audit_entry e = { .wall_ns = gw_wall_ns(),
+                                      .who = run.requester,
+                                      .uid = -1,
+                                      .origin = "run",
+                                      .action = gw_operation_name(run.operation),
+                                      .object = object,
+                                      .outcome = outcome != NULL ? outcome : "ended",
+                                      .detail = detail };
+    return detail == NULL ? no_memory(err) : gw_audit_append(c, &e, NULL, err);
+}
+
 /* Entries, row, request and epoch of one append; in the caller's transaction. */
 static int write_append(struct gw_catalog *c, const struct gw_run_append *a, const char *plan,
                         struct gw_error *err)
@@ -51,6 +90,8 @@ static int write_append(struct gw_catalog *c, const struct gw_run_append *a, con
         r = entry == NULL ? no_memory(err)
                           : gw_catalog_run_entry_add(c, a->run, a->at + i, entry, err);
     }
+    if (r == 0 && a->row != NULL && gw_run_state_ended(a->row->state))
+        r = audit_end(c, a, err);
     if (r == 0 && a->row != NULL) {
         CLEANUP_FREE char *row = row_text(a->row);
         r = row == NULL

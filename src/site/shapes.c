@@ -94,11 +94,13 @@ const struct site_shape site_shapes[] = {
     { "SideStatus",
       "label:text reachable:bool role?:text want?:text process?:text service?:text svc?:text "
       "epoch?:int version?:int consistent?:bool detail?:text svc_text?:text fenced?:text held?:text "
-      "unit?:object dp_error?:text room_bytes?:int dir_error?:text reason?:text age_ms?:int", NULL },
+      "unit?:object dp_error?:text room_bytes?:int dir_error?:text reason?:text age_ms?:int last_heard?:time?",
+      "`service` and `process` of a site that is not reachable are \"not known\". `role` is \"former\" "
+      "where the other site has taken over since." },
     { "Status",
       "plan:text status:text phase:text reasons:[text] reason_details:[ReasonDetail] sentence:text "
       "next:text active:text holder:text epoch:int direction:text replication:text mode:text "
-      "held_reason:text? home:text dr:text lag_seconds:number? lag_bytes:int? rpo_seconds:number "
+      "held_reason:text? home:text dr:text lag_seconds:number? lag_bytes:int? lag_unknown_since:time? rpo_seconds:number "
       "rpo_within_percent:number? sync:Progress? divergence:Tail? verify:Verify? run:CurrentRun? "
       "last_run?:LastRun? last_point:LastPoint? volumes:[Volume] version:int hash:text "
       "committed:bool seen_from:text sites:{SideStatus}",

@@ -86,7 +86,26 @@ static void add_service(struct site *s, struct site_plan *p, json_t *side)
               : json_null());
 }
 
-static void add_dir(struct site *s, const struct site_plan *p, json_t *side)
+static bool unused(const struct site_plandir *dir, const struct gw_catalog_plan *row)
+{
+    bool served = dir->role != GW_ROLE_STANDBY && row->activated_wall_ns != 0;
+    return !row->activated && (!dir->exists || (site_plandir_unused(dir) && !served));
+}
+
+bool site_side_unused(struct site *s, const struct site_plan *p)
+{
+    CLEANUP_CATALOG_MEM struct gw_catalog_mem mem = { 0 };
+    struct gw_catalog_plan row = { 0 };
+    struct site_dp_paths at;
+    struct site_plandir dir;
+    struct gw_error none = { 0 };
+    return gw_catalog_plan_get_uuid(s->catalog, p->uuid_text, &mem, &row, &none) == 0 &&
+           site_dp_paths(s, p, &at, &none) == 0 && site_plandir_look(at.dir, &dir, &none) == 0 &&
+           unused(&dir, &row);
+}
+
+static void add_dir(struct site *s, const struct site_plan *p, const struct gw_catalog_plan *row,
+                    json_t *side)
 {
     struct site_dp_paths at;
     struct site_plandir dir;
@@ -95,6 +114,7 @@ static void add_dir(struct site *s, const struct site_plan *p, json_t *side)
     if (r == 0)
         r = site_plandir_look(at.dir, &dir, &err);
     json_object_set_new(side, "dir", r == 0 ? site_plandir_json(&dir) : json_null());
+    json_object_set_new(side, "unused", json_boolean(r == 0 && unused(&dir, row)));
     json_object_set_new(side, "dir_error", r == 0 ? json_null() : gw_control_text(err.msg));
     struct statvfs fs;
     if (statvfs(s->state_dir, &fs) == 0)
@@ -105,12 +125,12 @@ static void add_dir(struct site *s, const struct site_plan *p, json_t *side)
 static json_t *row_json(struct site *s, const struct gw_catalog_plan *row)
 {
     json_t *o = json_pack(
-        "{s:s, s:I, s:s, s:I, s:s, s:I, s:b, s:s, s:s, s:s, s:I, s:b, s:o, s:o}", "site", s->name,
-        "wall_ns", (json_int_t)gw_wall_ns(), "boot_id", s->boot_id, "version",
+        "{s:s, s:I, s:s, s:I, s:s, s:I, s:b, s:s, s:s, s:s, s:I, s:I, s:b, s:o, s:o}", "site",
+        s->name, "wall_ns", (json_int_t)gw_wall_ns(), "boot_id", s->boot_id, "version",
         (json_int_t)row->version, "hash", row->hash, "revision", (json_int_t)row->revision,
         "activated", row->activated, "want", gw_catalog_want_name(row->want), "mode",
         gw_catalog_mode_name(row->mode), "holder", row->holder, "epoch", (json_int_t)row->epoch,
-        "committed", row->committed, "fenced",
+        "role_wall_ns", (json_int_t)row->role_wall_ns, "committed", row->committed, "fenced",
         row->fenced_reason != NULL ? gw_control_text(row->fenced_reason) : json_null(), "held",
         row->held_reason != NULL ? gw_control_text(row->held_reason) : json_null());
     CLEANUP_SITE_JSON json_t *state = json_loads(row->state, 0, NULL);
@@ -137,7 +157,7 @@ int site_side_look(struct site *s, struct site_plan *p, json_t **ret, struct gw_
     json_t *side = row_json(s, &row);
     if (side == NULL)
         return gw_error_set(err, -ENOMEM, "out of memory");
-    add_dir(s, p, side);
+    add_dir(s, p, &row, side);
     json_object_set_new(side, "unit", unit_json(s, p));
     add_process(s, p, side);
     add_service(s, p, side);

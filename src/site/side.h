@@ -55,6 +55,9 @@ struct site_rpo {
 
 struct site_plan;
 /* Look now and make the document, new; also kept as p->side. */
+/* What is here of the plan was never used: no process has served it, nothing was copied to it. Its
+ * directory is only what an activation that failed left behind, or there is none. */
+bool site_side_unused(struct site *s, const struct site_plan *p);
 int site_side_look(struct site *s, struct site_plan *p, json_t **ret, struct gw_error *err);
 /* The same by what the process says now, for who is about to decide: it is asked, and waited for
  * (GW_POLL_TIMEOUT_MS at most), instead of what it said when it was last polled. */

@@ -212,7 +212,15 @@ static int accept_pair(void *ctx, const struct gw_pair_site *peer, struct gw_err
     pthread_mutex_lock(&s->mu);
     snprintf(by, sizeof by, "%s", s->replaced_by[0] != '\0' ? s->replaced_by : "a one-time code");
     pthread_mutex_unlock(&s->mu);
-    return site_paired(s, peer, by, err);
+    struct site_person who = { .uid = -1 };
+    struct site_audited log = { .seq = 0 };
+    snprintf(who.name, sizeof who.name, "%.*s", (int)sizeof who.name - 1, by);
+    snprintf(who.origin, sizeof who.origin, "link %s", peer->site);
+    int r = site_audit_begin(s, &who, "pair", peer->link, json_pack("{s:s}", "site", peer->site),
+                             &log, err);
+    if (r == 0)
+        r = site_paired(s, peer, by, err);
+    return site_audit_end(s, &log, r, NULL, err);
 }
 
 /* ---- start ------------------------------------------------------------------------------------

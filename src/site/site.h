@@ -144,6 +144,23 @@ struct site_person {
 int site_audit(struct site *s, const struct site_person *who, const char *action,
                const char *object, const char *outcome, json_t *detail, struct gw_error *err);
 
+/*
+ * An action with an outcome: one entry when it begins (without it nothing is done), one with what
+ * came of it: "done", "refused" (the way it is, it cannot be), "failed". The second names the first
+ * in its detail ("begun"). One that never got the second was interrupted.
+ */
+struct site_audited {
+    const struct site_person *who;
+    const char *action, *object;
+    uint64_t seq; /* 0: not begun */
+};
+int site_audit_begin(struct site *s, const struct site_person *who, const char *action,
+                     const char *object, json_t *detail, struct site_audited *ret,
+                     struct gw_error *err);
+/* Returns r; nothing is written for what was not begun. `detail` is taken over, may be NULL. */
+int site_audit_end(struct site *s, const struct site_audited *a, int r, json_t *detail,
+                   const struct gw_error *why);
+
 /* ---- JSON ------------------------------------------------------------------------------------ */
 
 /* Members of objects with a default where they are missing or of another type. Borrowed. */

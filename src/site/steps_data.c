@@ -111,6 +111,15 @@ static int fill_slots(struct site_step *t, struct gw_plan_spec *spec, struct gw_
     return 0;
 }
 
+/* An activation failed, and the plan was corrected since: its directory is for other volumes. */
+static bool outdated(struct site_step *t, const char *dir, const struct gw_plan_spec *spec)
+{
+    struct site_plandir there;
+    struct gw_error none = { 0 };
+    return site_side_unused(t->site, t->plan) && site_plandir_look(dir, &there, &none) == 0 &&
+           there.exists && gw_uuid_equal(&there.plan, &spec->plan) && !site_plandir_fits(dir, spec);
+}
+
 static int create(struct site_step *t, bool active, struct gw_error *err)
 {
     CLEANUP_FREE struct gw_plan_spec *spec = calloc(1, sizeof *spec);
@@ -123,6 +132,8 @@ static int create(struct site_step *t, bool active, struct gw_error *err)
         r = fill_slots(t, spec, err);
     if (r == 0)
         r = site_dp_paths(t->site, t->plan, &at, err);
+    if (r == 0 && outdated(t, at.dir, spec))
+        r = site_plandir_discard(at.dir, err);
     if (r == 0)
         r = site_plandir_create(at.dir, spec, &made, err);
     if (r == 0)
@@ -142,11 +153,19 @@ static int create_dr(struct site_step *t, struct gw_error *err)
 
 static int created(struct site_step *t, struct gw_error *err)
 {
+    CLEANUP_FREE struct gw_plan_spec *spec = calloc(1, sizeof *spec);
+    struct site_dp_paths at;
     struct site_plandir dir;
+    if (spec == NULL)
+        return gw_error_set(err, -ENOMEM, "out of memory");
     int r = look(t, &dir, err);
+    if (r == 0)
+        r = site_dp_paths(t->site, t->plan, &at, err);
+    if (r == 0)
+        r = fill_spec(t, false, spec, err);
     if (r < 0)
         return r;
-    return dir.exists ? SITE_SEEN_DESIRED : SITE_SEEN_EARLIER;
+    return dir.exists && !outdated(t, at.dir, spec) ? SITE_SEEN_DESIRED : SITE_SEEN_EARLIER;
 }
 
 /* ---- processes --------------------------------------------------------------------------------

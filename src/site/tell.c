@@ -64,8 +64,9 @@ void site_event(struct site *s, const char *kind, const char *plan, const char *
         gw_http_events_publish(s->events, id, e.kind, e.plan, line);
 }
 
-int site_audit(struct site *s, const struct site_person *who, const char *action,
-               const char *object, const char *outcome, json_t *detail, struct gw_error *err)
+static int append(struct site *s, const struct site_person *who, const char *action,
+                  const char *object, const char *outcome, json_t *detail, uint64_t *ret_seq,
+                  struct gw_error *err)
 {
     CLEANUP_FREE char *dump = detail != NULL ? json_dumps(detail, JSON_COMPACT) : NULL;
     json_decref(detail);
@@ -77,8 +78,51 @@ int site_audit(struct site *s, const struct site_person *who, const char *action
                                 .object = object,
                                 .outcome = outcome,
                                 .detail = dump != NULL ? dump : "{}" };
-    int r = gw_audit_append(s->catalog, &e, NULL, err);
+    return gw_audit_append(s->catalog, &e, ret_seq, err);
+}
+
+int site_audit(struct site *s, const struct site_person *who, const char *action,
+               const char *object, const char *outcome, json_t *detail, struct gw_error *err)
+{
+    int r = append(s, who, action, object, outcome, detail, NULL, err);
     return r < 0 ? gw_error_wrap(err, "the audit log cannot be written, nothing was done") : 0;
+}
+
+int site_audit_begin(struct site *s, const struct site_person *who, const char *action,
+                     const char *object, json_t *detail, struct site_audited *ret,
+                     struct gw_error *err)
+{
+    uint64_t seq = 0;
+    int r = append(s, who, action, object, "begun", detail, &seq, err);
+    if (r < 0)
+        return gw_error_wrap(err, "the audit log cannot be written, nothing was done");
+    *ret = (struct site_audited){ .who = who, .action = action, .object = object, .seq = seq };
+    return 0;
+}
+
+static const char *outcome_of(int r)
+{
+    if (r >= 0)
+        return "done";
+    return r == -EPERM || r == -EACCES || r == -EINVAL || r == -ESTALE || r == -EBUSY ? "refused"
+                                                                                      : "failed";
+}
+
+int site_audit_end(struct site *s, const struct site_audited *a, int r, json_t *detail,
+                   const struct gw_error *why)
+{
+    json_t *o = detail != NULL ? detail : json_object();
+    struct gw_error err = { 0 };
+    if (a->seq == 0) {
+        json_decref(o);
+        return r;
+    }
+    json_object_set_new(o, "begun", json_integer((json_int_t)a->seq));
+    if (r < 0)
+        json_object_set_new(o, "why", gw_control_text(why->msg));
+    if (append(s, a->who, a->action, a->object, outcome_of(r), o, NULL, &err) < 0)
+        gw_log(GW_LOG_ERROR, "the outcome of '%s' cannot be recorded: %s", a->action, err.msg);
+    return r;
 }
 
 const json_t *site_at(const json_t *o, const char *key)

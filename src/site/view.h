@@ -62,6 +62,9 @@ bool site_view_stuck(const struct site_view *v, const char *run, char ret_why[SI
 /* The status of a side's process; NULL if it is not known now. */
 const json_t *site_view_dp(const struct site_view *v, enum gw_label label);
 
+/* Who is active, and whether data flows from there. */
+struct gw_direction site_view_direction(const struct site_view *v);
+
 /* The status document of the API, new. */
 json_t *site_view_status(struct site *s, struct site_plan *p, const struct site_view *v);
 /* A copy that is under way by this status of a source: {what, done_bytes, total_bytes, rate,

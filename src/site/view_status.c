@@ -38,6 +38,13 @@ static json_t *reasons_json(const struct site_view *v)
     return a;
 }
 
+static const json_t *active_dp(const struct site_view *v)
+{
+    if (v->holder == GW_HOLDER_NONE)
+        return NULL;
+    return site_view_dp(v, v->holder == GW_HOLDER_HOME ? GW_LABEL_HOME : GW_LABEL_DR);
+}
+
 /* The one thing about a side that a person should know; "": all is as it should be. */
 static json_t *detail_of(const struct site_view *v, enum gw_label l)
 {
@@ -58,6 +65,50 @@ static json_t *detail_of(const struct site_view *v, enum gw_label l)
     return json_string("");
 }
 
+/* A directory goes on saying "active" until it learns that the other site took over. */
+static const char *role_of(const struct site_view *v, enum gw_label l)
+{
+    const char *role = site_text(site_at(v->side[l], "dir"), "role");
+    enum gw_holder own = l == GW_LABEL_HOME ? GW_HOLDER_HOME : GW_HOLDER_DR;
+    return strcmp(role, "active") == 0 && v->holder != GW_HOLDER_NONE && v->holder != own ? "former"
+                                                                                          : role;
+}
+
+static uint64_t heard_boot_ns(struct site *s, const char *site)
+{
+    struct site_mate_state m;
+    site_mate_state(s, site, &m);
+    return m.heard_boot_ns;
+}
+
+static json_t *ago_json(uint64_t boot_ns)
+{
+    char when[GW_TIME_TEXT];
+    if (boot_ns == 0)
+        return json_null();
+    gw_time_format(gw_wall_ns() - (gw_boot_ns() - boot_ns), when);
+    return json_string(when);
+}
+
+/* A site that is silent: of what it said last only that counts which does not change by itself. */
+static json_t *unheard_json(struct site *s, const struct site_view *v, enum gw_label l)
+{
+    const json_t *side = v->side[l];
+    uint64_t boot_ns = heard_boot_ns(s, v->site[l]);
+    json_t *o = json_pack(
+        "{s:s, s:b, s:s, s:s, s:s, s:s, s:I, s:I, s:o}", "label", gw_label_name(l), "reachable", 0,
+        "role", role_of(v, l), "service", "not known", "process", "not known", "svc",
+        gw_svc_name(GW_SVC_UNKNOWN), "epoch", (json_int_t)site_number(side, "epoch"), "version",
+        (json_int_t)site_number(side, "version"), "last_heard", ago_json(boot_ns));
+    json_t *fenced = json_object_get(side, "fenced");
+    if (json_is_string(fenced))
+        json_object_set(o, "fenced", fenced);
+    if (boot_ns != 0)
+        json_object_set_new(o, "age_ms",
+                            json_integer((json_int_t)((gw_boot_ns() - boot_ns) / GW_NS_PER_MS)));
+    return o;
+}
+
 static json_t *site_json(struct site *s, const struct site_view *v, enum gw_label l)
 {
     const json_t *side = v->side[l];
@@ -65,10 +116,12 @@ static json_t *site_json(struct site *s, const struct site_view *v, enum gw_labe
         return json_pack("{s:s, s:b}", "label", gw_label_name(l), "reachable", 0);
     const json_t *dp = site_at(side, "dp"), *dir = site_at(side, "dir");
     const char *process = site_text(dp, "process");
+    if (!v->fresh[l])
+        return unheard_json(s, v, l);
     json_t *o = json_pack(
         "{s:s, s:b, s:s, s:s, s:s, s:s, s:s, s:I, s:I, s:b}", "label", gw_label_name(l),
-        "reachable", v->fresh[l], "role", site_text(dir, "role"), "want", site_text(side, "want"),
-        "process", process, "service",
+        "reachable", 1, "role", role_of(v, l), "want", site_text(side, "want"), "process", process,
+        "service",
         strcmp(process, "source") == 0 ? site_text(dp, "service") : site_text(dp, "state"), "svc",
         site_text(side, "svc"), "epoch", (json_int_t)site_number(side, "epoch"), "version",
         (json_int_t)site_number(side, "version"), "consistent", site_true(dir, "consistent"));
@@ -88,11 +141,24 @@ static json_t *site_json(struct site *s, const struct site_view *v, enum gw_labe
     return o;
 }
 
-static const json_t *active_dp(const struct site_view *v)
+/* By the source, if it can be asked; else by the replica, which knows who sends to it. */
+struct gw_direction site_view_direction(const struct site_view *v)
 {
-    if (v->holder == GW_HOLDER_NONE)
-        return NULL;
-    return site_view_dp(v, v->holder == GW_HOLDER_HOME ? GW_LABEL_HOME : GW_LABEL_DR);
+    struct gw_direction d = { .active = v->holder,
+                              .seen = gw_tri_of(active_dp(v) != NULL),
+                              .flows = GW_TRI_UNKNOWN };
+    enum gw_repl r = v->facts.repl;
+    bool follows = r == GW_LIFE_REPL_SEEDING || r == GW_LIFE_REPL_RESYNC ||
+                   r == GW_LIFE_REPL_ASYNC || r == GW_LIFE_REPL_SYNC;
+    const json_t *standby =
+        v->holder == GW_HOLDER_NONE
+            ? NULL
+            : site_view_dp(v, v->holder == GW_HOLDER_HOME ? GW_LABEL_DR : GW_LABEL_HOME);
+    if (active_dp(v) != NULL)
+        d.flows = gw_tri_of(follows && v->facts.link_up == GW_TRI_YES);
+    else if (strcmp(site_text(standby, "process"), "replica") == 0)
+        d.flows = gw_tri_of(follows);
+    return d;
 }
 
 /* A copy that is under way, with its rate over its whole life so far. */
@@ -181,16 +247,19 @@ static json_t *dirty_of(const json_t *dp, const char *name)
     return json_null();
 }
 
-static json_t *volumes_json(const struct gw_planfile *plan, const json_t *dp)
+static json_t *volumes_json(const struct gw_planfile *plan, const struct site_view *v)
 {
     json_t *a = json_array();
+    const json_t *dp = active_dp(v);
+    bool counted = v->facts.synced == GW_TRI_YES || v->facts.link_up == GW_TRI_YES;
     for (size_t i = 0; i < plan->n_volumes; i++) {
         const struct gw_planfile_volume *x = &plan->volumes[i];
         const char *word = site_volumes_word(dp, x);
         json_array_append_new(a, json_pack("{s:s, s:I, s:{s:s, s:s}, s:o, s:s?}", "name", x->name,
                                            "bytes", (json_int_t)x->size_bytes, "at", plan->home,
                                            x->at.home, plan->dr, x->at.dr, "dirty_bytes",
-                                           dirty_of(dp, x->name), "changing", word));
+                                           counted ? dirty_of(dp, x->name) : json_null(),
+                                           "changing", word));
     }
     return a;
 }
@@ -198,7 +267,7 @@ static json_t *volumes_json(const struct gw_planfile *plan, const json_t *dp)
 json_t *site_view_volumes(struct site *s, struct site_plan *p, const struct site_view *v)
 {
     const struct gw_planfile *plan = v->doc->plan;
-    json_t *a = volumes_json(plan, active_dp(v)), *one;
+    json_t *a = volumes_json(plan, v), *one;
     struct site_dp_paths at;
     struct gw_error none = { 0 };
     bool source = strcmp(site_text(v->side[v->here], "want"), "SOURCE") == 0 &&
@@ -212,10 +281,36 @@ json_t *site_view_volumes(struct site *s, struct site_plan *p, const struct site
     return json_pack("{s:s, s:o}", "plan", p->name, "volumes", a);
 }
 
-static json_t *lag_json(json_t *o, const struct site_view *v)
+/* A number of seconds is about a site that had everything once: until the first full sync of a
+ * reign nobody knows what the other one has. */
+static bool lag_known(const struct site_view *v)
+{
+    return active_dp(v) != NULL && site_true(site_at(site_view_active(v), "lag"), "known") &&
+           v->facts.synced == GW_TRI_YES && v->facts.repl != GW_LIFE_REPL_DIVERGED;
+}
+
+/* Since when it is not known: since the site was heard of, or since it became active. */
+static json_t *lag_unknown_since(struct site *s, const struct site_view *v)
+{
+    const json_t *active = site_view_active(v);
+    char when[GW_TIME_TEXT];
+    if (active == NULL || lag_known(v))
+        return json_null();
+    const char *site = v->site[v->holder == GW_HOLDER_HOME ? GW_LABEL_HOME : GW_LABEL_DR];
+    if (active_dp(v) == NULL)
+        return strcmp(site, s->name) == 0 ? json_null() : ago_json(heard_boot_ns(s, site));
+    uint64_t wall_ns = site_number(active, "role_wall_ns");
+    if (wall_ns == 0)
+        return json_null();
+    gw_time_format(wall_ns, when);
+    return json_string(when);
+}
+
+static json_t *lag_json(struct site *s, json_t *o, const struct site_view *v)
 {
     const json_t *lag = site_at(site_view_active(v), "lag");
-    bool known = active_dp(v) != NULL && site_true(lag, "known");
+    bool known = lag_known(v);
+    json_object_set_new(o, "lag_unknown_since", lag_unknown_since(s, v));
     json_object_set_new(o, "lag_seconds",
                         known ? json_real(site_real(lag, "seconds")) : json_null());
     json_object_set_new(o, "lag_bytes",
@@ -228,8 +323,9 @@ json_t *site_view_status(struct site *s, struct site_plan *p, const struct site_
     const struct gw_planfile *plan = v->doc->plan;
     const json_t *dp = active_dp(v);
     char direction[GW_FORECAST_TEXT_MAX];
-    gw_forecast_direction_text(v->facts.dir_from, GW_HOLDER_NONE, GW_OPERATION_NONE, plan->home,
-                               plan->dr, direction);
+    const struct gw_direction now = site_view_direction(v);
+    gw_forecast_direction_text(&now, GW_HOLDER_NONE, GW_OPERATION_NONE, plan->home, plan->dr,
+                               direction);
     const char *active = v->holder == GW_HOLDER_HOME ? plan->home
                          : v->holder == GW_HOLDER_DR ? plan->dr
                                                      : "";
@@ -242,7 +338,7 @@ json_t *site_view_status(struct site *s, struct site_plan *p, const struct site_
                           "home", plan->home, "dr", plan->dr);
     if (o == NULL)
         return NULL;
-    lag_json(o, v);
+    lag_json(s, o, v);
     json_object_set_new(o, "reason_details", reasons_json(v));
     json_object_set_new(o, "rpo_seconds", json_real((double)plan->rpo_ms / 1000.0));
     json_t *within = json_object_get(site_at(site_view_active(v), "rpo"), "percent");
@@ -257,7 +353,7 @@ json_t *site_view_status(struct site *s, struct site_plan *p, const struct site_
     json_object_set_new(o, "run", run_json(v));
     json_object_set_new(o, "verify", verify_json(dp));
     json_object_set_new(o, "last_point", last_point_json(v));
-    json_object_set_new(o, "volumes", volumes_json(plan, dp));
+    json_object_set_new(o, "volumes", volumes_json(plan, v));
     json_object_set_new(o, "version", json_integer((json_int_t)v->doc->version));
     json_object_set_new(o, "hash", json_string(v->doc->hash));
     json_object_set_new(o, "committed", json_boolean(v->facts.committed == GW_TRI_YES));

@@ -343,8 +343,8 @@ STATUS = {
     "rpo_within_percent": 99.25, "last_point": {"id": "p1", "time": "2026-11-22T01:00:00Z"},
     "sync": {"done_bytes": 1 << 30, "total_bytes": 4 << 30, "rate": 100 << 20, "eta_seconds": 31},
     "volumes": [{"name": "pgdata", "bytes": 20 << 30, "dirty_bytes": 3 << 30}],
-    "sites": {"madrid": {"reachable": False, "role": "standby", "service": "STOPPED",
-                         "unit": {"state": "up"}},
+    "sites": {"madrid": {"reachable": False, "role": "standby", "service": "not known",
+                         "process": "not known", "last_heard": "2026-11-22T01:00:05Z"},
               "lisbon": {"reachable": True, "role": "active", "service": "RUNNING",
                          "unit": {"state": "up"}}},
     "run": {"id": RUN, "operation": "reverse", "state": "RUNNING", "step": "sync"},
@@ -361,7 +361,8 @@ def test_status_has_all_that_an_operator_needs(daemon):
                 r"direction +lisbon -> madrid", r"replication +RESYNC", r"lag +2\.5 s, 5\.0 MiB",
                 r"RPO +30 s, 99\.25 % of the time within it", r"last point +p1 of 2026-11-22T01:00:00Z",
                 r"sync +25 %, 1\.0 GiB of 4\.0 GiB, 100\.0 MiB/s, 31 s left",
-                r"at madrid +NOT REACHABLE, standby, service STOPPED, process up",
+                r"at madrid +NOT REACHABLE, standby, service and process not known "
+                r"\(last heard 2026-11-22T01:00:05Z\)",
                 r"divergence +4\.0 KiB of madrid, NOT signed",
                 rf"run +reverse {RUN}, RUNNING, at sync", r"last run +failover x, DONE",
                 r"next +wait, then: godwit failback shop", r"pgdata +20\.0 GiB +3\.0 GiB"):
@@ -375,6 +376,16 @@ def test_a_status_that_knows_nothing(daemon):
     r = daemon.run("plan", "status", "shop")
     assert r.code == OK and re.search(r"^lag +not known, not known$", r.out, re.M), r
     assert "active site    none" in r.out and "no data flows" in r.out, r
+
+
+def test_a_status_of_a_silent_site(daemon):
+    daemon.answer("GET", API + "/plans/shop/status", {
+        "plan": "shop", "lag_seconds": None, "lag_unknown_since": "2026-11-22T01:00:05Z",
+        "sites": {"lisbon": {"reachable": False}}})
+    r = daemon.run("plan", "status", "shop")
+    assert re.search(r"^lag +not known since 2026-11-22T01:00:05Z$", r.out, re.M), r
+    assert re.search(r"^at lisbon +NOT REACHABLE, service and process not known \(never heard of\)$",
+                     r.out, re.M), r
 
 
 def test_watch_prints_lines_where_there_is_no_terminal(daemon):

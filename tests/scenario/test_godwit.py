@@ -218,7 +218,7 @@ def test_hold_and_release(two):
 
 def test_verify(two):
     at_home(two)
-    assert two.a.cli("verify", "shop", "--rate", "64MiB").stdout.startswith("Begun")
+    assert two.a.cli("verify", "shop", "--rate", "64MiB").stdout.startswith("Compared: 8.0 MiB")
     s = two.a.wait_status("the verify", lambda s: (s["verify"] or {}).get("done"))
     assert s["verify"]["differing_blocks"] == 0 and s["verify"]["checked_bytes"] == 8 << 20
     assert re.search(r"^verify +8.0 MiB of 8.0 MiB compared, done, 0 blocks differed$",

@@ -230,22 +230,40 @@ static void test_words(void **state)
 static void test_direction(void **state)
 {
     char text[GW_FORECAST_TEXT_MAX];
-    gw_forecast_direction_text(GW_HOLDER_HOME, GW_HOLDER_NONE, GW_OPERATION_NONE, "madrid",
-                               "lisbon", text);
+    struct gw_direction d = { GW_HOLDER_HOME, GW_TRI_YES, GW_TRI_YES };
+    gw_forecast_direction_text(&d, GW_HOLDER_NONE, GW_OPERATION_NONE, "madrid", "lisbon", text);
     assert_string_equal(text, "madrid is active and data flows madrid -> lisbon");
-    gw_forecast_direction_text(GW_HOLDER_DR, GW_HOLDER_HOME, GW_OPERATION_FAILBACK, "madrid",
-                               "lisbon", text);
+    d.active = GW_HOLDER_DR;
+    gw_forecast_direction_text(&d, GW_HOLDER_HOME, GW_OPERATION_FAILBACK, "madrid", "lisbon", text);
     assert_string_equal(text,
                         "lisbon is active and data flows lisbon -> madrid; after the failback "
                         "madrid serves and data flows madrid -> lisbon");
-    gw_forecast_direction_text(GW_HOLDER_HOME, GW_HOLDER_DR, GW_OPERATION_FAILOVER, "madrid",
-                               "lisbon", text);
+    d.active = GW_HOLDER_HOME;
+    gw_forecast_direction_text(&d, GW_HOLDER_DR, GW_OPERATION_FAILOVER, "madrid", "lisbon", text);
     assert_string_equal(text,
                         "madrid is active and data flows madrid -> lisbon; after the failover "
                         "lisbon serves, and data flows lisbon -> madrid once that is back");
-    gw_forecast_direction_text(GW_HOLDER_NONE, GW_HOLDER_DR, GW_OPERATION_FAILOVER, "madrid",
-                               "lisbon", text);
+    d.active = GW_HOLDER_NONE;
+    gw_forecast_direction_text(&d, GW_HOLDER_DR, GW_OPERATION_FAILOVER, "madrid", "lisbon", text);
     assert_non_null(strstr(text, "neither site is active"));
+    static const struct {
+        enum gw_tri seen, flows;
+        const char *text;
+    } rest[] = {
+        { GW_TRI_YES, GW_TRI_NO, "madrid is active, and no data flows to lisbon" },
+        { GW_TRI_YES, GW_TRI_UNKNOWN,
+          "madrid is active; whether data flows to lisbon is not known" },
+        { GW_TRI_NO, GW_TRI_NO,
+          "madrid was active when it was last heard of, and no data flows to lisbon" },
+        { GW_TRI_NO, GW_TRI_UNKNOWN,
+          "madrid was active when it was last heard of; whether data flows to lisbon is not "
+          "known" },
+    };
+    for (size_t i = 0; i < sizeof rest / sizeof *rest; i++) {
+        d = (struct gw_direction){ GW_HOLDER_HOME, rest[i].seen, rest[i].flows };
+        gw_forecast_direction_text(&d, GW_HOLDER_NONE, GW_OPERATION_NONE, "madrid", "lisbon", text);
+        assert_string_equal(text, rest[i].text);
+    }
 }
 
 int main(void)
