@@ -36,10 +36,13 @@ static void cut_some(struct world *w)
 /* A wide area: loss up to 5 %, stalls of up to 20 s on one way or all. */
 static void noise(struct world *w)
 {
+    bool stalled = false; /* one at a time: two in a row would be one of 40 s */
+    for (unsigned i = 0; i < NODES * NODES; i++)
+        stalled |= w->cut[i / NODES][i % NODES];
     memset(w->cut, 0, sizeof w->cut);
     w->loss = (double)chance(w, 51) / 1000;
     w->delay_max = happens(w, 10) ? 2 * SEC : 300 * MS;
-    if (happens(w, 50)) {
+    if (!stalled && happens(w, 50)) {
         later(w, chance(w, 20 * SEC), DO_TROUBLE, 0);
         cut_some(w);
     } else {
