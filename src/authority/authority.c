@@ -48,7 +48,7 @@ uint64_t gw_au_next_epoch(const struct gw_authority *s, uint64_t highest)
 {
     if (!gw_au_keeps(s, GW_RULE_P1_PARITY))
         return highest + 1;
-    return gw_epoch_next(highest, gw_au_self(s));
+    return gw_authority_next_number(highest, gw_au_self(s));
 }
 
 void gw_au_close(struct gw_authority *s, struct gw_authority_effects *out)

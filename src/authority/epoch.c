@@ -12,7 +12,7 @@ bool gw_epoch_is_of(uint64_t epoch, enum gw_seat seat)
     return epoch != 0 && (epoch % 2 == 1) == (seat == GW_SEAT_FIRST);
 }
 
-uint64_t gw_epoch_next(uint64_t highest, enum gw_seat seat)
+uint64_t gw_authority_next_number(uint64_t highest, enum gw_seat seat)
 {
     const uint64_t next = highest + 1;
     return gw_epoch_is_of(next, seat) ? next : next + 1;

@@ -33,7 +33,7 @@ static inline enum gw_seat gw_seat_other(enum gw_seat s)
 /* P1: may this site have taken this number? */
 bool gw_epoch_is_of(uint64_t epoch, enum gw_seat seat);
 /* P1: the next number of this site above the highest that was seen. */
-uint64_t gw_epoch_next(uint64_t highest, enum gw_seat seat);
+uint64_t gw_authority_next_number(uint64_t highest, enum gw_seat seat);
 
 const char *gw_seat_name(enum gw_seat s);
 bool gw_seat_parse(const char *word, enum gw_seat *ret);

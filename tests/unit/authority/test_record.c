@@ -126,10 +126,10 @@ static void test_strict(void **state)
 static void test_epochs(void **state)
 {
     (void)state;
-    assert_int_equal(gw_epoch_next(0, GW_SEAT_FIRST), 1);
-    assert_int_equal(gw_epoch_next(0, GW_SEAT_SECOND), 2);
-    assert_int_equal(gw_epoch_next(5, GW_SEAT_FIRST), 7);
-    assert_int_equal(gw_epoch_next(5, GW_SEAT_SECOND), 6);
+    assert_int_equal(gw_authority_next_number(0, GW_SEAT_FIRST), 1);
+    assert_int_equal(gw_authority_next_number(0, GW_SEAT_SECOND), 2);
+    assert_int_equal(gw_authority_next_number(5, GW_SEAT_FIRST), 7);
+    assert_int_equal(gw_authority_next_number(5, GW_SEAT_SECOND), 6);
     assert_false(gw_epoch_is_of(0, GW_SEAT_SECOND));
 }
 
