@@ -266,12 +266,14 @@ static int perform(struct gw_run_driver *d, const struct gw_action *a,
     case GW_ACT_MAX:
         break;
     }
-    if (!gw_run_state_ended(d->log.v.state) && !d->pulled) { /* the end may have passed us by */
+    /* The end may have passed us by; or the other site, which still has the run open. */
+    bool ended = gw_run_state_ended(d->log.v.state);
+    if ((!ended || d->over) && !d->pulled) {
         d->pulled = true;
-        return gw_run_pull(d, err);
+        return ended ? gw_run_share(d, NULL, err) : gw_run_pull(d, err);
     }
     *ret = GW_ADVANCE_END;
-    *ret_end = gw_run_state_ended(d->log.v.state) ? GW_RUN_ENDED : GW_RUN_PASSIVE;
+    *ret_end = ended ? GW_RUN_ENDED : GW_RUN_PASSIVE;
     return 0;
 }
 
@@ -348,6 +350,7 @@ int gw_run_open(const struct gw_run_env *env, const char *run, struct gw_run_dri
         free(d);
         return r;
     }
+    d->over = gw_run_state_ended(d->log.v.state);
     d->at_step = GW_NO_STEP;
     d->since_ns = gw_run_now(d);
     count_down(d, true);

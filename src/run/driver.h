@@ -23,7 +23,8 @@ struct gw_run_driver {
     uint64_t peer_next_ns; /* not tried before */
     bool superseded;
     char superseded_by[GW_ERROR_MSG_MAX + 32];
-    bool pulled; /* a follower has looked once */
+    bool pulled; /* a follower has looked once, or an end was told once more */
+    bool over;   /* it had ended when it was opened */
     /* The step at hand: since when nothing has come of it. */
     uint32_t at_step, at_attempt;
     bool at_back;

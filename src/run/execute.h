@@ -37,6 +37,7 @@ enum gw_run_end {
  * Coordinate the run until it ends here, or goes to the other site. A follower returns PASSIVE at
  * once, except while its log says that a release was begun: then it asks the old site until that is
  * resolved, and takes over if it was released.
+ * A run that has ended here is told once more to the other site, which may not have heard.
  * Negative: the store does not work, or the log is damaged; nothing more is done to the run.
  */
 int gw_run_execute(const struct gw_run_env *env, const char *run, enum gw_run_end *ret,

@@ -58,6 +58,7 @@ struct site_plan {
     uint64_t sent_boot_ns;    /* the document, to the peer */
     uint64_t replace_boot_ns; /* the run of a replaced side: not before */
     uint64_t retry_boot_ns;   /* a start that failed: not before */
+    uint64_t settle_boot_ns;  /* runs of which the sites think differently: not before */
 };
 
 void site_document_unref(struct site_document *d); /* NULL is fine */

@@ -404,6 +404,8 @@ static void look_after(struct site *s, struct site_plan *p)
     }
     if (age < SITE_MATE_SILENT_MS * GW_NS_PER_MS)
         sign_empty(s, p, ours, theirs);
+    if (age < SITE_MATE_SILENT_MS * GW_NS_PER_MS && !site_fenced(s))
+        site_runs_settle(s, p, ours, theirs);
     obey(s, p, ours);
     if (site_fenced(s)) { /* what this site remembers may be old: nothing is done on its word */
         note_headline(s, p);

@@ -25,6 +25,8 @@
 #define RETRY_MS 1000u /* a run whose store failed: not at once again */
 /* So often in a row, and people are told: a single one may be a moment's. */
 #define STUCK_FAILURES 2u
+/* A run that is over at one site only: told so often until it is not. */
+#define SETTLE_MS 1000u
 
 struct site_runner {
     struct site_runner *next;
@@ -248,6 +250,15 @@ static void go_back(struct site *s, const char *id)
                    "the switchover back after run %s could not be begun: %s", id, err.msg);
 }
 
+/* It had ended before, and is only told once more. */
+static bool is_over(struct site *s, const char *id)
+{
+    CLEANUP_FREE struct gw_run_look *look = calloc(1, sizeof *look);
+    struct gw_error none = { 0 };
+    return look != NULL && gw_run_look(site_run_env(s), id, false, look, &none) == 0 &&
+           gw_run_state_ended(look->view.state);
+}
+
 static void *run_main(void *arg)
 {
     struct site_runner *me = arg;
@@ -255,6 +266,7 @@ static void *run_main(void *arg)
     for (;;) {
         struct gw_error err = { 0 };
         enum gw_run_end end = GW_RUN_STOPPED;
+        bool over = is_over(s, me->id);
         int r = gw_run_execute(site_run_env(s), me->id, &end, &err);
         if (r < 0)
             note_stuck(me, &err);
@@ -264,7 +276,7 @@ static void *run_main(void *arg)
             gw_stop_wait(gw_stop_fd(s->stop), RETRY_MS);
             continue;
         }
-        if (end == GW_RUN_ENDED)
+        if (end == GW_RUN_ENDED && !over)
             go_back(s, me->id);
         LOCK_SCOPE(&s->mu);
         if (!stopping(s) && end == GW_RUN_PASSIVE && me->wake) {
@@ -343,6 +355,26 @@ int site_runs_resume(struct site *s, struct gw_error *err)
 {
     int r = gw_run_resume_all(site_run_env(s), resume_one, s, err);
     return r < 0 ? r : resume_returns(s, err);
+}
+
+/* Told or asked by the run's thread here; who of the two reaches the other is enough. */
+void site_runs_settle(struct site *s, struct site_plan *p, const json_t *ours, const json_t *theirs)
+{
+    const char *here = site_text(ours, "open_run"), *there = site_text(theirs, "open_run");
+    CLEANUP_FREE struct gw_run *run = NULL;
+    struct gw_error err = { 0 };
+    if (strcmp(here, there) == 0 || gw_boot_ns() < p->settle_boot_ns)
+        return;
+    p->settle_boot_ns = gw_boot_ns() + SETTLE_MS * GW_NS_PER_MS;
+    run = malloc(sizeof *run);
+    int r = 0;
+    if (here[0] != '\0')
+        r = site_run_wake(s, here, &err);
+    else if (run != NULL && site_run_store.load(s->catalog, there, run, &err) == 0 &&
+             strcmp(run->plan, p->name) == 0)
+        r = site_run_wake(s, there, &err);
+    if (r < 0)
+        gw_log(GW_LOG_WARNING, "%s: %s", p->name, err.msg);
 }
 
 void site_runs_stop(struct site *s)

@@ -14,6 +14,13 @@
 
 /* Begin threads for all runs that have not ended. */
 int site_runs_resume(struct site *s, struct gw_error *err);
+/*
+ * The sides say which run of the plan they believe to be on. One that has ended here, or may have
+ * ended there, is told or asked about by its thread: an end that was not heard (the link was down)
+ * holds up every later run. Called by the monitor with sides that are of now.
+ */
+void site_runs_settle(struct site *s, struct site_plan *p, const json_t *ours,
+                      const json_t *theirs);
 /* Wait for the threads; the daemon's stop is set and calls to peers are cancelled. */
 void site_runs_stop(struct site *s);
 

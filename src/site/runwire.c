@@ -108,6 +108,7 @@ json_t *site_run_reply_json(const struct gw_run_reply *r)
     number(o, "outcome", r->outcome.outcome);
     text(o, "detail", r->outcome.detail);
     json_object_set_new(o, "entries", entries_json(r->entries, r->n));
+    text(o, "busy", r->busy);
     text(o, "sentence", r->sentence);
     return o;
 }
@@ -330,6 +331,8 @@ int site_run_reply_read(const json_t *o, struct gw_run_reply *ret, struct gw_err
     p.epoch = take_number(&x, "epoch", INT64_MAX);
     p.outcome.outcome = (enum gw_outcome)take_number(&x, "outcome", GW_OUTCOME_MAX - 1);
     take_text(&x, "detail", p.outcome.detail, sizeof p.outcome.detail);
+    if (json_object_get(o, "busy") != NULL) /* a site of an older release does not say it */
+        take_text(&x, "busy", p.busy, sizeof p.busy);
     take_text(&x, "sentence", p.sentence, sizeof p.sentence);
     int r = x.r;
     if (r == 0)

@@ -9,6 +9,7 @@
 #include "site/points.h"
 #include "site/rpo.h"
 #include "site/runs.h"
+#include "site/runstore.h"
 
 #include <errno.h>
 #include <string.h>
@@ -139,6 +140,15 @@ static json_t *row_json(struct site *s, const struct gw_catalog_plan *row)
     return o;
 }
 
+/* The run that this site believes is not over: the other one says if it is (site_runs_settle). */
+static void add_open_run(struct site *s, const struct site_plan *p, json_t *side)
+{
+    char id[GW_RUN_ID_MAX] = "";
+    struct gw_error none = { 0 };
+    if (site_run_store.current(s->catalog, p->name, id, &none) > 0)
+        json_object_set_new(side, "open_run", json_string(id));
+}
+
 static void add_stuck(struct site *s, const struct site_plan *p, json_t *side)
 {
     char id[GW_RUN_ID_MAX], why[GW_ERROR_MSG_MAX];
@@ -162,6 +172,7 @@ int site_side_look(struct site *s, struct site_plan *p, json_t **ret, struct gw_
     add_process(s, p, side);
     add_service(s, p, side);
     add_stuck(s, p, side);
+    add_open_run(s, p, side);
     site_rpo_measure(s, p, side);
     json_object_set_new(side, "last_point", site_points_last(s, p));
     LOCK_SCOPE(&s->mu);
