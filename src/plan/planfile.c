@@ -116,5 +116,13 @@ char *gw_planfile_reference(void)
         &gw_planfile_schema, "The plan file",
         "A plan file is YAML (or the same as JSON) and is taken by `godwit plan apply -f FILE`. "
         "Every key is here; any\nother is refused. This page is made from the table that the "
-        "program itself decodes by (`src/plan`).");
+        "program itself decodes by (`src/plan`).\n\n"
+        "Every command that a plan names (start, stop, status, checks, hooks, routes) has in its "
+        "environment, where it is known:\n`GODWIT_PLAN`, `GODWIT_RUN`, `GODWIT_OPERATION`, "
+        "`GODWIT_MODE` (real or dry-run), `GODWIT_DIRECTION` (`madrid>lisbon`), `GODWIT_SITE` "
+        "(where it\nruns), `GODWIT_GROUP`, `GODWIT_INSTANCE`, `GODWIT_HOOK`, `GODWIT_EPOCH`, "
+        "`GODWIT_VOLUMES` and, of each volume, `GODWIT_VOLUME_NAME_NBD`, `_SOCKET`, `_EXPORT` "
+        "and\n`_SIZE`. In a failover also `GODWIT_RECOVERY_POINT` (the id of the point, or "
+        "`latest`) and `GODWIT_RECOVERY_TIME`: until when that state reaches, UTC, by the\nclock "
+        "of the site that is lost.");
 }

@@ -182,12 +182,13 @@ SCHEMA(check, "a check", gw_planfile_check, one_check);
 
 static const struct gw_field hooks[] = {
     { "pre_failover", GW_FIELD_COMMANDS, AT(gw_planfile_hooks, pre_failover),
-      .help = "At the DR site, before a failover has changed anything; one that fails halts "
+      .help = "At the site that takes over, before a failover has changed anything; one that fails "
+              "halts "
               "the failover there: skip it, or abort" },
     { "post_recover", GW_FIELD_COMMANDS, AT(gw_planfile_hooks, post_recover),
       .help = "After a failover or a switchover, when all groups run" },
     { "pre_failback", GW_FIELD_COMMANDS, AT(gw_planfile_hooks, pre_failback),
-      .help = "At the DR site, before a failback stops anything; one that fails ends the "
+      .help = "At the site that is left, before a failback stops anything; one that fails ends the "
               "failback" },
     { "post_failback", GW_FIELD_COMMANDS, AT(gw_planfile_hooks, post_failback),
       .help = "After a failback or a revert, when all groups run at home" },

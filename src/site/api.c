@@ -159,8 +159,10 @@ const struct gw_http_route site_api_routes[] = {
       "decode a plan file and look whether the world fits", NULL, "Findings", 0, "plans",
       MAY_LOOK },
     { "PUT", P, site_api_plan_put, GW_HTTP_RAW | GW_HTTP_MATCHED | KEYED, "name",
-      "make a plan or change it; the body is the plan file, YAML or JSON", NULL, "Applied", 0, NULL,
-      MAY_ACT },
+      "make a plan or change it; the body is the plan file, YAML or JSON; with If-None-Match: * "
+      "only "
+      "make it",
+      NULL, "Applied", 0, NULL, MAY_ACT },
     { "GET", P, site_api_plan_get, 0, NULL, "the plan's document, and as it was written", NULL,
       "Plan", 0, NULL, MAY_LOOK },
     { "DELETE", P, site_api_plan_delete, KEYED, NULL, "retire a plan; its evidence stays", "Word",
