@@ -91,6 +91,7 @@ enum gw_reason {
     GW_REASON_SERVICE_DOWN,      /* ... does not run, or nobody knows */
     GW_REASON_TAIL_UNSIGNED,     /* a site has writes of its own and nobody signed for them */
     GW_REASON_UNSYNC,            /* acknowledged writes are at one site only */
+    GW_REASON_STANDBY_UNKNOWN,   /* the other site answers, and cannot tell what its service does */
     GW_REASON_MAX,
 };
 

@@ -43,6 +43,10 @@ static const struct gw_reason_row rows[GW_REASON_MAX] = {
       "godwit divergence list {plan}, then godwit divergence sign {plan}" },
     { GW_REASON_UNSYNC, "UNSYNC", true, false, "writes are acknowledged that only {active} has", "",
       "they are copied when the link is back" },
+    { GW_REASON_STANDBY_UNKNOWN, "STANDBY_UNKNOWN", false, true,
+      "it is not known whether a service runs at {standby}",
+      "it is not known whether a service runs at {standby}",
+      "its status command there says neither yes nor no: godwit plan status {plan} at {standby}" },
 };
 
 const struct gw_reason_row *gw_reason_row(enum gw_reason r)
@@ -68,12 +72,11 @@ static enum gw_tri lagging(const struct gw_phase_facts *f)
     return gw_follows(f->repl) ? gw_tri_not(f->lag_ok) : GW_TRI_NO;
 }
 
-/* A daemon that answers and cannot tell what its site does is as good as none. */
-static enum gw_tri peer_down(const struct gw_phase_facts *f)
+/* A daemon that answers and cannot tell what its site does. If it does not answer, that is said. */
+static enum gw_tri standby_unknown(const struct gw_phase_facts *f)
 {
-    if (gw_yes(f->peer_reachable) && gw_standby_svc(f) == GW_SVC_UNKNOWN)
-        return GW_TRI_UNKNOWN;
-    return gw_tri_not(f->peer_reachable);
+    return gw_yes(f->peer_reachable) && gw_standby_svc(f) == GW_SVC_UNKNOWN ? GW_TRI_UNKNOWN
+                                                                            : GW_TRI_NO;
 }
 
 static enum gw_tri service_down(const struct gw_phase_facts *f)
@@ -102,7 +105,7 @@ static enum gw_tri holds(enum gw_reason r, const struct gw_phase_facts *f)
         return f->lease == GW_LEASE_EXPIRING || f->lease == GW_LEASE_LAPSED ? GW_TRI_YES
                                                                             : f->witness_lost;
     case GW_REASON_PEER_DOWN:
-        return peer_down(f);
+        return gw_tri_not(f->peer_reachable);
     case GW_REASON_FENCE_STALE:
         return f->fence_stale;
     case GW_REASON_DRIFT:
@@ -126,6 +129,8 @@ static enum gw_tri holds(enum gw_reason r, const struct gw_phase_facts *f)
         return tail_unsigned(f);
     case GW_REASON_UNSYNC:
         return gw_tri_of(f->repl == GW_LIFE_REPL_UNSYNC);
+    case GW_REASON_STANDBY_UNKNOWN:
+        return standby_unknown(f);
     case GW_REASON_MAX:
         break;
     }

@@ -124,10 +124,12 @@ static json_t *responses_of(const struct gw_http_route *route)
     int code = route->status != 0 ? route->status : 200;
     snprintf(status, sizeof status, "%d", code);
     json_t *success = json_pack("{s:s}", "description", gw_http_status_text(code));
-    if ((route->flags & GW_HTTP_STREAM) != 0)
-        json_object_set_new(success, "content",
-                            content("text/event-stream", json_pack("{s:s}", "type", "string")));
-    else if (code != 204)
+    if ((route->flags & GW_HTTP_STREAM) != 0) {
+        json_t *both = content("text/event-stream", json_pack("{s:s}", "type", "string"));
+        if (route->response != NULL) /* what it answers where no stream is wanted */
+            json_object_update_new(both, content("application/json", schema_ref(route->response)));
+        json_object_set_new(success, "content", both);
+    } else if (code != 204)
         json_object_set_new(success, "content",
                             content("application/json", route->response != NULL
                                                             ? schema_ref(route->response)

@@ -213,8 +213,8 @@ const struct gw_http_route site_api_routes[] = {
       MAY_APPROVE },
 
     { "GET", "/api/v1/events", site_api_events, GW_HTTP_STREAM, "after plan follow limit",
-      "what happens, as server-sent events; with follow=no those there are", NULL, NULL, 0, NULL,
-      MAY_LOOK },
+      "what happens, as server-sent events; with follow=no those there are, as JSON", NULL,
+      "Events", 0, NULL, MAY_LOOK },
     { "GET", "/api/v1/audit", site_api_audit, 0, "after limit who action object", "the audit log",
       NULL, "Audit", 0, NULL, MAY_LOOK },
     { "GET", "/api/v1/audit/verify", site_api_audit_verify, 0, NULL,

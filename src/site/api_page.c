@@ -39,8 +39,10 @@ static void print_routes(FILE *to)
         fputs((r->flags & GW_HTTP_KEYED) != 0 ? ", key" : "", to);
         fputs((r->flags & GW_HTTP_MATCHED) != 0 ? ", If-Match" : "", to);
         fputs(" |", to);
+        bool stream = (r->flags & GW_HTTP_STREAM) != 0;
+        fputs(stream ? " text/event-stream" : "", to);
+        fputs(stream && r->response != NULL ? ", or" : "", to);
         print_link(" ", r->response, to);
-        fputs((r->flags & GW_HTTP_STREAM) != 0 ? " text/event-stream" : "", to);
         fputs(" |\n", to);
     }
 }

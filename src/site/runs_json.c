@@ -30,6 +30,8 @@ static json_t *time_json(uint64_t wall_ns)
 
 struct times {
     uint64_t began_ns, ended_ns, took_ns;
+    bool known; /* who coordinated it: */
+    enum gw_run_side coordinator;
     char detail[GW_RUN_DETAIL_MAX];
 };
 
@@ -66,6 +68,10 @@ static void fold(const struct gw_run_entry *e, unsigned n, struct times *t)
         if (e[i].core.step >= GW_OPERATION_STEPS_MAX)
             continue;
         struct times *x = &t[e[i].core.step];
+        if (e[i].core.kind == GW_ENTRY_INTENT || !x->known) {
+            x->known = true;
+            x->coordinator = e[i].core.side;
+        }
         if (e[i].core.kind == GW_ENTRY_INTENT && x->began_ns == 0)
             x->began_ns = e[i].wall_ns;
         if (e[i].core.kind != GW_ENTRY_INTENT && e[i].core.kind != GW_ENTRY_UNDO) {
@@ -77,13 +83,15 @@ static void fold(const struct gw_run_entry *e, unsigned n, struct times *t)
     }
 }
 
-static const char *place_site(const struct gw_run_look *l, const struct gw_step *st)
+/* Where the coordinator did it, who may have been another one then than now. */
+static const char *place_site(const struct gw_run_look *l, const struct gw_step *st,
+                              const struct times *t)
 {
     if (st->place == GW_PLACE_OLD)
         return l->run.site[GW_SIDE_OLD];
     if (st->place == GW_PLACE_NEW)
         return l->run.site[GW_SIDE_NEW];
-    return l->run.site[l->view.coordinator];
+    return l->run.site[t->known ? t->coordinator : l->view.coordinator];
 }
 
 static json_t *steps_json(const struct gw_run_look *l, const struct gw_operation *op,
@@ -99,19 +107,19 @@ static json_t *steps_json(const struct gw_run_look *l, const struct gw_operation
                             : l->view.step[i].state == GW_STEP_DONE ? ""
                                                                     : site_text(detail, "sentence");
         json_array_append_new(
-            a, json_pack("{s:s, s:s, s:s, s:s, s:i, s:o, s:o, s:o, s:I, s:b, s:b, s:o, s:o}",
-                         "step", gw_step_name(st->id), "title", gw_step_text(st->id)->title, "site",
-                         place_site(l, st), "state", gw_step_state_name(l->view.step[i].state),
-                         "attempt", (int)l->view.step[i].attempts, "started",
-                         time_json(t[i].began_ns), "ended",
-                         t[i].ended_ns >= t[i].began_ns ? time_json(t[i].ended_ns) : json_null(),
-                         "seconds",
-                         t[i].ended_ns >= t[i].began_ns && t[i].began_ns > 0
-                             ? json_real((double)t[i].took_ns / (double)GW_NS_PER_S)
-                             : json_null(),
-                         "ms", (json_int_t)(t[i].took_ns / GW_NS_PER_MS), "point_of_no_return",
-                         (st->flags & GW_STEP_PONR) != 0, "current", l->current == i, "evidence",
-                         detail != NULL ? detail : json_null(), "detail", gw_control_text(words)));
+            a, json_pack(
+                   "{s:s, s:s, s:s, s:s, s:i, s:o, s:o, s:o, s:I, s:b, s:b, s:o, s:o}", "step",
+                   gw_step_name(st->id), "title", gw_step_text(st->id)->title, "site",
+                   place_site(l, st, &t[i]), "state", gw_step_state_name(l->view.step[i].state),
+                   "attempt", (int)l->view.step[i].attempts, "started", time_json(t[i].began_ns),
+                   "ended", t[i].ended_ns >= t[i].began_ns ? time_json(t[i].ended_ns) : json_null(),
+                   "seconds",
+                   t[i].ended_ns >= t[i].began_ns && t[i].began_ns > 0
+                       ? json_real((double)t[i].took_ns / (double)GW_NS_PER_S)
+                       : json_null(),
+                   "ms", (json_int_t)(t[i].took_ns / GW_NS_PER_MS), "point_of_no_return",
+                   (st->flags & GW_STEP_PONR) != 0, "current", l->current == i, "evidence",
+                   detail != NULL ? detail : json_null(), "detail", gw_control_text(words)));
     }
     return a;
 }

@@ -126,6 +126,10 @@ const struct site_shape site_shapes[] = {
     { "Divergences", "plan:text divergence:[Divergence] missing:[Missing]", NULL },
 
     { "RunChoice", "choice:text text:text", NULL },
+    { "Event",
+      "id:int kind:text plan:text? run:text? severity:text text:text time:time data:object", NULL },
+    { "Events", "events:[Event] missed:bool",
+      "With `follow=no`. `missed`: older ones than those asked for are no longer kept." },
     { "Step",
       "step:text title:text site:text state:text attempt:int started:time? ended:time? seconds:number? "
       "ms:int point_of_no_return:bool current:bool detail:text evidence:object?", NULL },

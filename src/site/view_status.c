@@ -22,6 +22,21 @@ static json_t *reason_names(const struct site_view *v)
     return a;
 }
 
+/* A sentence of the tables, with the plan's names in it. */
+static json_t *expanded(const struct site_view *v, const char *pattern)
+{
+    char text[GW_PHASE_TEXT_MAX];
+    const struct gw_phase_names names = { .plan = v->doc->plan->plan,
+                                          .home = v->site[GW_LABEL_HOME],
+                                          .dr = v->site[GW_LABEL_DR],
+                                          .run = v->run,
+                                          .step = v->step,
+                                          .holder = v->holder,
+                                          .op = v->facts.op };
+    gw_phase_expand(pattern != NULL ? pattern : "", &names, text, sizeof text);
+    return gw_control_text(text);
+}
+
 static json_t *reasons_json(const struct site_view *v)
 {
     json_t *a = json_array();
@@ -30,10 +45,10 @@ static json_t *reasons_json(const struct site_view *v)
             continue;
         const struct gw_reason_row *row = gw_reason_row((enum gw_reason)r);
         bool unknown = (v->phase.unknown & (1u << r)) != 0;
-        json_array_append_new(a, json_pack("{s:s, s:b, s:s, s:s}", "reason", row->name, "unknown",
-                                           unknown, "sentence",
-                                           unknown ? row->unknown_sentence : row->sentence,
-                                           "way_out", row->way_out != NULL ? row->way_out : ""));
+        json_array_append_new(
+            a, json_pack("{s:s, s:b, s:o, s:o}", "reason", row->name, "unknown", unknown,
+                         "sentence", expanded(v, unknown ? row->unknown_sentence : row->sentence),
+                         "way_out", expanded(v, row->way_out)));
     }
     return a;
 }

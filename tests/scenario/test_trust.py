@@ -280,3 +280,24 @@ def test_after_a_revert_one_site_is_active(duo):
     duo.b.cli("revert", "shop", "--yes", "--reason", "the copy is bad")
     s = duo.a.wait_status("madrid is active", lambda s: s["active"] == "madrid")
     assert [n for n, x in s["sites"].items() if x["role"] == "active"] == ["madrid"], s["sites"]
+
+
+def test_a_status_command_that_says_nothing_is_no_silent_site(duo):
+    protected(duo)
+    with open(os.path.join(duo.root, "app.sh"), encoding="utf-8") as f:
+        text = f.read()
+    with open(os.path.join(duo.root, "app.sh"), "w", encoding="utf-8") as f:
+        f.write(text.replace("exit 3 ;;", "[ $GODWIT_SITE = lisbon ] && exit 99; exit 3 ;;"))
+    s = duo.a.wait_status("lisbon does not know", lambda s: "STANDBY_UNKNOWN" in s["reasons"])
+    assert s["reasons"] == ["STANDBY_UNKNOWN"], s["reasons"]
+    (said,) = [r for r in s["reason_details"] if r["reason"] == "STANDBY_UNKNOWN"]
+    assert said["sentence"] == "it is not known whether a service runs at lisbon", said
+
+
+def test_where_a_step_ran_is_not_rewritten(duo):
+    """The precheck ran at madrid, which coordinated the run until the handover."""
+    protected(duo)
+    run = run_of(duo.a.cli("switchover", "shop", "--yes"))
+    for site in (duo.a, duo.b):
+        steps = {x["step"]: x["site"] for x in site.get("/runs/%s/steps" % run)["steps"]}
+        assert steps["precheck"] == "madrid" and steps["report"] == "lisbon", steps

@@ -363,6 +363,20 @@ static void test_after_a_failover(void **state)
     is_phase(&f, GW_PHASE_HANDOVER_IN_DOUBT, BIT(LINK_DOWN) | BIT(SERVICE_DOWN));
 }
 
+/* The link is fine, its status command says nothing: that is what is said. */
+static void test_a_standby_that_does_not_know(void **state)
+{
+    struct gw_phase p;
+    struct gw_phase_facts f = good;
+    f.svc[GW_LABEL_DR] = GW_SVC_UNKNOWN;
+    gw_phase_of(&f, &p);
+    assert_int_equal(p.reasons, BIT(STANDBY_UNKNOWN));
+    assert_int_equal(p.unknown, BIT(STANDBY_UNKNOWN));
+    f.peer_reachable = GW_TRI_NO;
+    gw_phase_of(&f, &p);
+    assert_int_equal(p.reasons, BIT(PEER_DOWN));
+}
+
 static void test_seen_from_the_standby(void **state)
 {
     struct gw_phase p;
@@ -483,6 +497,7 @@ int main(void)
         cmocka_unit_test(test_damaged_numbers),
         cmocka_unit_test(test_protected),
         cmocka_unit_test(test_after_a_failover),
+        cmocka_unit_test(test_a_standby_that_does_not_know),
         cmocka_unit_test(test_seen_from_the_standby),
         cmocka_unit_test(test_a_person_decides),
         cmocka_unit_test(test_expand),
