@@ -75,7 +75,7 @@ static void next_phase(struct life *l)
     const uint64_t now = gw_boot_ns();
     l->phase = l->phase == PHASE_RUN ? PHASE_TERM : PHASE_KILL;
     l->phase_end_ns = now + (l->phase == PHASE_TERM ? grace_ms : GW_CHILD_KILL_MS) * GW_NS_PER_MS;
-    kill(-l->child.pid, l->phase == PHASE_TERM ? SIGTERM : SIGKILL);
+    (void)child_signal(l->child.pid, l->phase == PHASE_TERM ? SIGTERM : SIGKILL);
 }
 
 /* True: there may be more. */
@@ -188,7 +188,7 @@ static void end_group(struct life *l)
     uint64_t left = l->phase == PHASE_TERM && l->phase_end_ns > now ? l->phase_end_ns - now : 0;
     if (l->ended)
         (void)gw_child_end(&l->result->record, (unsigned)(left / GW_NS_PER_MS), NULL);
-    kill(-l->child.pid, SIGKILL); /* also those that have not kept the token */
+    (void)child_signal(l->child.pid, SIGKILL); /* also those that have not kept the token */
 }
 
 static void finish(struct life *l)

@@ -50,6 +50,10 @@ int child_find_program(const char *name, const char *search_path, char ret[PATH_
 
 /* ---- child_proc.c ---------------------------------------------------------------------------- */
 
+/* To a whole process group, by its leader, which is known to be (a child of ours, or looked at just
+ * now) or of which a member is. As kill(). */
+int child_signal(pid_t leader, int signal);
+
 /* Of a process that certainly exists (our own child, not yet waited for). */
 int child_record_of(pid_t pid, const struct gw_uuid *token, struct gw_child_record *ret,
                     struct gw_error *err);

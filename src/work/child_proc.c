@@ -273,6 +273,14 @@ static int any_member(const struct gw_child_record *record, pid_t *ret, struct g
     return r < 0 ? r : 0;
 }
 
+int child_signal(pid_t leader, int signal)
+{
+    int r = kill(-leader, signal);
+    /* Born, and not yet at the point where it makes its group: on a busy machine that takes long.
+     */
+    return r < 0 && errno == ESRCH ? kill(leader, signal) : r;
+}
+
 /* 0: nothing of the group runs. -ETIMEDOUT: something does. */
 static int group_end(const struct gw_child_record *record, uint64_t end_ns, struct gw_error *err)
 {
@@ -301,7 +309,8 @@ int gw_child_end(const struct gw_child_record *record, unsigned grace_ms, struct
         if (r < 0 || pid == 0)
             return r;
         /* A member runs, so the group's number is the one of this group. */
-        if (kill(-record->pid, signals[i]) < 0 && errno != ESRCH)
+        r = pid == record->pid ? child_signal(pid, signals[i]) : kill(-record->pid, signals[i]);
+        if (r < 0 && errno != ESRCH)
             return gw_error_errno(err, -errno, "cannot end process group %d", (int)record->pid);
         const unsigned ms = i == 0 ? grace_ms : GW_CHILD_KILL_MS;
         r = group_end(record, gw_boot_ns() + ms * GW_NS_PER_MS, err);
