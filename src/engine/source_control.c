@@ -327,7 +327,8 @@ int gw_source_resync(struct gw_source *s, bool all, struct gw_error *err)
         return gw_error_set(err, -EPERM, "the source is %s", gw_service_state_name(s->service));
     for (unsigned i = 0; all && i < s->plan->meta.n_volumes; i++)
         gw_dirtymap_mark_all_coarse(s->plan->map[i]);
-    if (s->ses.up)
+    /* Also one that is being opened: it goes by what we said of our sets before. */
+    if (s->ses.conn != NULL)
         gw_session_kill(s, GW_GOODBYE_RETRY, "resync asked for");
     return 0;
 }
