@@ -80,8 +80,12 @@ static int call_peer(void *ctx, const struct gw_run_message *m, struct gw_run_re
      * and a failover makes three a step. The beats find out when it is back. */
     if (!mate.reachable && (mate.heard_boot_ns != 0 || mate.why[0] != '\0'))
         return gw_error_set(err, -ENOTCONN, "site %s does not answer: %s", to, mate.why);
-    int r =
-        site_mate_call(s, to, "run", site_run_message_json(m), peer_ms(m), &answer, &outcome, err);
+    struct site_plan *p;
+    struct gw_error none = { 0 };
+    json_t *message = site_run_message_json(m);
+    if (m->kind == GW_RUN_COPY && site_plan_find(s, m->run.plan, &p, &none) == 0)
+        json_object_set_new(message, "sides", site_mates_side(s, p));
+    int r = site_mate_call(s, to, "run", message, peer_ms(m), &answer, &outcome, err);
     if (r == 0)
         return site_run_reply_read(answer, ret, err);
     return outcome == GW_HTTP_NOT_SENT ? -ENOTCONN : r;
@@ -439,6 +443,7 @@ int site_run_received(struct site *s, const char *from, const json_t *params, js
     if (strcmp(m.run.site[m.from], from) != 0)
         return gw_error_set(err, -EPERM, "the message says that it is from %s, the certificate %s",
                             m.run.site[m.from], from);
+    site_mates_told(s, from, site_at(params, "sides"));
     struct gw_run_reply reply = { 0 };
     bool wake = false;
     r = gw_run_receive(site_run_env(s), &m, &reply, &wake, err);

@@ -30,10 +30,12 @@ static json_t *reasons_json(const struct site_view *v)
             continue;
         const struct gw_reason_row *row = gw_reason_row((enum gw_reason)r);
         bool unknown = (v->phase.unknown & (1u << r)) != 0;
+        const char *sentence = unknown ? row->unknown_sentence : row->sentence;
+        if (r == GW_REASON_PEER_DOWN && v->one_way[0] != '\0')
+            sentence = v->one_way;
         json_array_append_new(a, json_pack("{s:s, s:b, s:s, s:s}", "reason", row->name, "unknown",
-                                           unknown, "sentence",
-                                           unknown ? row->unknown_sentence : row->sentence,
-                                           "way_out", row->way_out != NULL ? row->way_out : ""));
+                                           unknown, "sentence", sentence, "way_out",
+                                           row->way_out != NULL ? row->way_out : ""));
     }
     return a;
 }
