@@ -76,10 +76,12 @@ static bool recent(uint64_t boot_ns)
     return boot_ns != 0 && gw_boot_ns() - boot_ns < SITE_MATE_SILENT_MS * GW_NS_PER_MS;
 }
 
-/* Whatever it says, our beats have failed for as long as a silence lasts. site.mu is held. */
+/* It is heard, and our beats have failed, both for as long as a silence lasts: not one that has
+ * just come back, and that our next beat may reach. site.mu is held. */
 static bool deaf(const struct site_mate *m)
 {
-    return m->failing_boot_ns != 0 && !recent(m->failing_boot_ns) && !recent(m->answered_boot_ns);
+    return m->failing_boot_ns != 0 && !recent(m->failing_boot_ns) && !recent(m->answered_boot_ns) &&
+           !recent(m->hearing_boot_ns);
 }
 
 void site_mate_state(struct site *s, const char *name, struct site_mate_state *ret)
@@ -95,7 +97,7 @@ void site_mate_state(struct site *s, const char *name, struct site_mate_state *r
     ret->beaten_boot_ns = m->beaten_boot_ns;
     ret->heard = recent(m->heard_boot_ns);
     ret->reachable = ret->heard && !deaf(m);
-    if (ret->heard && deaf(m) && !recent(m->hearing_boot_ns))
+    if (ret->heard && deaf(m))
         snprintf(ret->one_way, sizeof ret->one_way, "we hear it, and cannot connect to it: %.200s",
                  m->why);
     else if (ret->heard && m->cannot[0] != '\0')

@@ -27,6 +27,7 @@
 #define FENCE_MS 60000u
 #define ASK_IN_ANSWERS_MS 30000u
 #define ASK_PAUSE_MS 50u
+#define LIVES_NOW_S 2.5           /* heartbeats of the data come each second */
 #define UNFENCE_MS (16u * 60000u) /* a start is given 15 minutes */
 
 /* ---- precheck ---------------------------------------------------------------------------------
@@ -80,7 +81,9 @@ static void old_silent(struct site *s, struct site_plan *p, const char *old,
     struct site_life life;
     site_mate_state(s, old, &mate);
     site_life_look(s, p, old, &life);
-    facts->ok[GW_GUARD_OLD_SILENT] = gw_tri_of(mate.heard || !life.recent);
+    /* What came some seconds ago may have been the last: the revoke waits whether it was. */
+    facts->ok[GW_GUARD_OLD_SILENT] =
+        gw_tri_of(mate.heard || life.last_boot_ns == 0 || life.ago_s >= LIVES_NOW_S);
     if (life.last_boot_ns == 0)
         snprintf(text, sizeof texts->text[0], "nothing was heard of %.63s", old);
     else
