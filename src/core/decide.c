@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright the godwit authors
-/* The next thing to do. Rules D1 to D9: decide.h. */
+/* The next thing to do. Rules D1 to D10: decide.h. */
 #include "core/decide.h"
 
 struct deciding {
@@ -107,8 +107,11 @@ static void begin(struct deciding *d, uint32_t i)
                                            : "the step was cut short before it happened");
         return;
     }
-    if (st->state == GW_STEP_FAILED && st->fails > s->retries) {
-        failed(d, i, "the step failed");
+    if ((st->state == GW_STEP_FAILED || (st->state == GW_STEP_NOTHING && st->timed_out)) &&
+        st->fails > s->retries) {
+        failed(d, i,
+               st->state == GW_STEP_FAILED ? "the step failed"
+                                           : "the step's time ran out, and it did not happen");
         return;
     }
     if (st->tries >= GW_STEP_TRIES_MAX) {
@@ -126,6 +129,15 @@ static void begin(struct deciding *d, uint32_t i)
         return;
     }
     act(d, GW_ACT_DO, i, "");
+}
+
+/* D10. What is open is looked at once (D1) before it is taken back; what became of a release is
+ * not known without the other site. */
+static bool out_too_long(const struct deciding *d, const struct gw_step *s, enum gw_step_state st)
+{
+    if (!d->f->outage_passed || d->v->ponr_passed)
+        return false;
+    return !is_open(st) || (!is_release(s) && st != GW_STEP_INTENT);
 }
 
 static void forward(struct deciding *d)
@@ -147,6 +159,10 @@ static void forward(struct deciding *d)
     enum gw_step_state st = v->step[i].state;
     if (d->f->abort_by_passed && !v->ponr_passed && !is_open(st)) { /* D4 */
         act(d, GW_ACT_CANCEL, i, "its time to abort by has passed");
+        return;
+    }
+    if (out_too_long(d, s, st)) {
+        act(d, GW_ACT_REVERT, i, "the services were stopped for as long as the plan allows");
         return;
     }
     if (st == GW_STEP_WAITS) {

@@ -22,10 +22,14 @@
  *   D6  Once the other site may know of the intent of a ONCE point of no return, this side does
  *       not go back before the other has heard so: it might have been told to take over. Until
  *       then the run is IN_DOUBT.
- *   D7  Retries and redos are bounded; what cannot go on halts with the choices listed.
+ *   D7  Retries and redos are bounded; what cannot go on halts with the choices listed. An attempt
+ *       whose time ran out, and that is then seen not to have happened, has failed: it is begun
+ *       again as often as the step's retries say, like any other. (A crash is no failure.)
  *   D8  After the end nothing is done.
  *   D9  Only the coordinator acts. The other site follows its copy of the log; it takes over when
  *       that log says that the release is done, or a person overrides.
+ *   D10 The services are not stopped for longer than the plan allows before the point of no
+ *       return: past it the run goes back (as after its time to abort by).
  *
  * The view is plain memory; any thread, one at a time.
  */
@@ -84,7 +88,8 @@ struct gw_step_view {
     unsigned attempts;      /* INTENTs, all */
     unsigned undo_attempts; /* UNDOs, all */
     unsigned tries;         /* since a person last said retry or resume */
-    unsigned fails;
+    unsigned fails;         /* attempts that failed, or timed out without an effect (D7) */
+    bool timed_out;         /* the present attempt said itself that its outcome is unknown */
     unsigned undo_tries;
     /* Of an idempotent step: an INTENT of it may have begun to take effect. Seen as before the step
      * it may still be half done (wanted, and not there yet): going back takes it back as well. */
@@ -155,8 +160,9 @@ struct gw_run_facts {
     unsigned approvals_needed;
     bool start_due;
     bool abort_by_passed;
-    bool late;       /* the current step's time is up: silent, or not to be observed */
-    bool superseded; /* a newer epoch of this plan exists */
+    bool outage_passed; /* the services are stopped for as long as they may be (D10) */
+    bool late;          /* the current step's time is up: silent, or not to be observed */
+    bool superseded;    /* a newer epoch of this plan exists */
     bool return_on_unhealthy;
     enum gw_choice choice; /* the oldest one not answered */
 };

@@ -68,6 +68,7 @@ static bool add_intent(struct gw_run_view *v, const struct gw_operation *op,
     if (st->state != GW_STEP_IDLE && st->state != GW_STEP_NOTHING && st->state != GW_STEP_FAILED)
         return fail("an intent of a step that has no outcome yet", why);
     st->state = GW_STEP_INTENT;
+    st->timed_out = false;
     st->attempts++;
     st->tries++;
     if ((s->flags & GW_STEP_PONR) && !v->dry) {
@@ -89,9 +90,11 @@ static bool add_outcome(struct gw_run_view *v, const struct gw_operation *op,
         return fail("an outcome of a step that was not begun", why);
     if (e->attempt != st->attempts)
         return fail("an outcome of another attempt", why);
-    st->state = to;
-    if (to == GW_STEP_FAILED)
+    if (to == GW_STEP_UNKNOWN && !(e->flags & GW_ENTRY_OBSERVED))
+        st->timed_out = true;
+    if (to == GW_STEP_FAILED || (to == GW_STEP_NOTHING && st->timed_out)) /* D7 */
         st->fails++;
+    st->state = to;
     if (s->class == GW_CLASS_IDEMPOTENT && !(e->flags & GW_ENTRY_NOT_SENT))
         st->begun = true;
     if (!(s->flags & GW_STEP_PONR) || v->dry)

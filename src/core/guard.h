@@ -81,6 +81,8 @@ enum gw_guard {
     GW_GUARD_PLAN_CHECKED,
     GW_GUARD_OLD_STOPPED, /* failover: the old site is fenced, or a person confirms that it is down
                            */
+    GW_GUARD_OLD_SILENT,  /* failover: no sign of life speaks against that word, or it can be asked
+                           */
     GW_GUARD_STANDBY_CONSISTENT, /* failover: the chosen recovery point is */
     GW_GUARD_SYNCED_SINCE_CHANGE,
     GW_GUARD_NOT_FOLLOWING, /* reverse: the standby does not follow yet, or a failover is open */

@@ -85,9 +85,10 @@ static const struct gw_guard_row failback[] = {
 static const struct gw_guard_row failover[] = {
     FIRM(NOT_RETIRED),      FIRM(ACTIVATED),      CAN(NOT_ACTIVE_THERE),
     FIRM(ASKED_AT_STANDBY), FIRM(NO_SPLIT_BRAIN), FIRM(STANDBY_CONSISTENT),
-    CAN(OLD_STOPPED),       CAN(NO_OTHER_RUN),    CAN(NOT_HELD),
-    CAN(MEMORY_CURRENT),    CAN(TAIL_SIGNED),     CAN(PREFLIGHT),
-    CAN(DRIVERS_KNOWN),     CAN(WITNESS),         WAITS(APPROVED),
+    CAN(OLD_STOPPED),       CAN(OLD_SILENT),      CAN(NO_OTHER_RUN),
+    CAN(NOT_HELD),          CAN(MEMORY_CURRENT),  CAN(TAIL_SIGNED),
+    CAN(PREFLIGHT),         CAN(DRIVERS_KNOWN),   CAN(WITNESS),
+    WAITS(APPROVED),
 };
 static const struct gw_guard_row reverse[] = {
     FIRM(NOT_RETIRED),    FIRM(ACTIVATED),    FIRM(NO_OTHER_RUN),   FIRM(MEMORY_CURRENT),

@@ -57,6 +57,10 @@ const struct gw_guard_text gw_guard_texts[GW_GUARD_MAX] = {
                                "godwit switchover {plan} if it works; else power it off, and say "
                                "so "
                                "with --confirm-site-down {active}" },
+    [GW_GUARD_OLD_SILENT] = { "old-silent", "signs of life of the old site",
+                              "{active} is heard of: a site that lives may be serving",
+                              "stop {plan} at {active} itself (godwit-ctl fence, or the power), or "
+                              "mend the link: who can be heard can be asked to stop" },
     [GW_GUARD_STANDBY_CONSISTENT] = { "standby-consistent", "the standby's image",
                                       "the image at the standby is no consistent copy",
                                       "wait for the copy; if the active site is lost: godwit-ctl "

@@ -353,7 +353,8 @@ static const struct gw_field failback[] = {
       .help = "When it may be; left out: at any time" },
     { "max_outage", GW_FIELD_DURATION, AT(gw_planfile_failback, max_outage_ms), .fallback = "2m",
       .min = S_MS, .max = DAY_MS,
-      .help = "From the last write acknowledged at DR to the first at home" },
+      .help = "From the last write acknowledged at DR to the first at home. A run that stopped the "
+              "services and has not handed over by then goes back" },
     { "on_unhealthy", GW_FIELD_WORD, AT(gw_planfile_failback, on_unhealthy), .fallback = "halt",
       .words = on_unhealthies,
       .help = "Home is red after the handover: wait for a person, or go back to DR" },

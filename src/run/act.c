@@ -197,6 +197,7 @@ int gw_run_do(struct gw_run_driver *d, uint32_t i, struct gw_error *err)
         if (r <= 0)
             return r;
     }
+    call.until_boot_ns = gw_run_until(d, i);
     return effect_and_outcome(d, &call, err);
 }
 

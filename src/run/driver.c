@@ -46,6 +46,42 @@ static void count_down(struct gw_run_driver *d, bool taken_up)
     d->abort_ns = gw_run_now(d) + (taken_up ? GW_MIN(left, given) : given) + 1;
 }
 
+/*
+ * Services are stopped from the first intent of `stop` on. A daemon that takes the run up knows
+ * only by wall time when that was: not more than all of it is left, however the clock is set.
+ */
+static void count_outage(struct gw_run_driver *d)
+{
+    const struct gw_run_log *log = &d->log;
+    const struct gw_run_world *world = log->env->world;
+    uint32_t stop = gw_operation_find(log->op, GW_STEP_STOP), i = 0;
+    if (d->outage_ns != 0 || world->outage_ms == NULL || log->v.dry ||
+        stop >= gw_operation_ponr(log->op) || gw_operation_ponr(log->op) >= log->op->n_steps)
+        return;
+    while (i < log->n &&
+           (log->entries[i].core.kind != GW_ENTRY_INTENT || log->entries[i].core.step != stop))
+        i++;
+    if (i == log->n)
+        return;
+    uint64_t may_ms = world->outage_ms(log->env->world_ctx, &log->run), may_ns = 0, past_ns = 0;
+    if (may_ms == 0 || ckd_mul(&may_ns, may_ms, GW_NS_PER_MS))
+        return;
+    if (i < d->opened_n &&
+        ckd_sub(&past_ns, world->wall_ns(log->env->world_ctx), log->entries[i].wall_ns))
+        past_ns = 0;
+    d->outage_ns = gw_run_now(d) + may_ns - GW_MIN(past_ns, may_ns);
+}
+
+uint64_t gw_run_until(struct gw_run_driver *d, uint32_t step)
+{
+    count_outage(d);
+    if (d->log.v.ponr_passed || d->log.v.back || step >= gw_operation_ponr(d->log.op))
+        return 0;
+    if (d->abort_ns == 0 || d->outage_ns == 0)
+        return GW_MAX(d->abort_ns, d->outage_ns);
+    return GW_MIN(d->abort_ns, d->outage_ns);
+}
+
 /* Since when has nothing come of the step at hand? */
 static bool is_late(struct gw_run_driver *d)
 {
@@ -73,6 +109,7 @@ static void gather(struct gw_run_driver *d, const struct gw_run_request *asked,
 {
     const struct gw_run *run = &d->log.run;
     count_down(d, false);
+    count_outage(d);
     *ret = (struct gw_run_facts){
         .me = d->log.me,
         .peer = d->peer,
@@ -80,6 +117,7 @@ static void gather(struct gw_run_driver *d, const struct gw_run_request *asked,
         .approvals_needed = run->approvals,
         .start_due = start_due(d),
         .abort_by_passed = d->abort_ns != 0 && gw_run_now(d) >= d->abort_ns,
+        .outage_passed = d->outage_ns != 0 && gw_run_now(d) >= d->outage_ns,
         .late = is_late(d),
         .superseded = d->superseded,
         .return_on_unhealthy = run->return_on_unhealthy,
@@ -351,6 +389,7 @@ int gw_run_open(const struct gw_run_env *env, const char *run, struct gw_run_dri
         return r;
     }
     d->over = gw_run_state_ended(d->log.v.state);
+    d->opened_n = d->log.n;
     d->at_step = GW_NO_STEP;
     d->since_ns = gw_run_now(d);
     count_down(d, true);

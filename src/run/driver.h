@@ -30,12 +30,16 @@ struct gw_run_driver {
     bool at_back;
     uint64_t since_ns;
     uint64_t abort_ns;      /* boot time; 0: never */
+    uint64_t outage_ns;     /* D10, the same */
+    uint32_t opened_n;      /* entries when it was opened: another began what they say */
     uint64_t not_before_ns; /* a pause after a failure */
     unsigned polls;         /* of a step here that waits, in a row */
     bool dead;              /* world->crash said so */
 };
 
 uint64_t gw_run_now(const struct gw_run_driver *d);
+/* When an effect of this step has to give up waiting (gw_run_call.until_boot_ns). */
+uint64_t gw_run_until(struct gw_run_driver *d, uint32_t step);
 
 /* peer.c ------------------------------------------------------------------------------------- */
 /* Send what the other site lacks; at least an empty greeting. d->peer says how it went. Negative

@@ -127,6 +127,9 @@ struct gw_run_call {
     uint32_t index;   /* of the step */
     uint32_t attempt; /* of the effect or of the undo */
     uint64_t epoch;   /* of the coordinator */
+    /* An effect before the point of no return ends what it waits for by then (boot time), and says
+     * UNKNOWN, whatever time its step still has. 0: nothing presses. */
+    uint64_t until_boot_ns;
     bool undo;
     bool dry;              /* change nothing */
     enum gw_run_side here; /* the side where it happens */

@@ -89,6 +89,9 @@ struct gw_run_world {
                 struct gw_error *err);
     uint64_t (*boot_ns)(void *ctx);
     uint64_t (*wall_ns)(void *ctx);
+    /* How long services may be stopped before the point of no return (D10), from the plan that the
+     * run is pinned to; 0: for ever. NULL is fine. */
+    uint64_t (*outage_ms)(void *ctx, const struct gw_run *run);
     /* Sleep until boot time `until`, or less: a request came, the link came up, the daemon stops.
      */
     void (*wait)(void *ctx, const char *run, uint64_t until_boot_ns);

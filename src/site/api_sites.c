@@ -18,24 +18,31 @@
 #define PAIR_MS 20000u
 #define ADDRESS_MS 5000u
 
+/* Heard is not the same as reached: a line that is cut in one direction is no healthy one. */
+static const char *health(const struct site_mate_state *m)
+{
+    if (!m->heard)
+        return "UNREACHABLE";
+    return m->reachable && m->one_way[0] == '\0' ? "HEALTHY" : "DEGRADED";
+}
+
 static json_t *peer_json(struct site *s, const struct gw_catalog_peer *row)
 {
     struct site_mate_state m;
     char when[GW_TIME_TEXT];
     site_mate_state(s, row->site, &m);
     gw_time_format(row->paired_wall_ns, when);
-    json_t *o =
-        json_pack("{s:s, s:b, s:s, s:s, s:s, s:s, s:s, s:o, s:o}", "site", row->site, "self", 0,
-                  "health", m.reachable ? "HEALTHY" : "UNREACHABLE", "link", row->link_address,
-                  "data", row->data_address, "fingerprint", row->fingerprint, "paired", when,
-                  "paired_by", gw_control_text(row->paired_by), "version",
-                  m.version[0] != '\0' ? gw_control_text(m.version) : json_null());
+    json_t *o = json_pack("{s:s, s:b, s:s, s:s, s:s, s:s, s:s, s:o, s:o}", "site", row->site,
+                          "self", 0, "health", health(&m), "link", row->link_address, "data",
+                          row->data_address, "fingerprint", row->fingerprint, "paired", when,
+                          "paired_by", gw_control_text(row->paired_by), "version",
+                          m.version[0] != '\0' ? gw_control_text(m.version) : json_null());
     json_object_set_new(o, "rtt_ms",
                         m.clock_known ? json_real((double)m.rtt_ns / 1e6) : json_null());
     json_object_set_new(o, "clock_offset_ms",
                         m.clock_known ? json_real((double)m.offset_ns / 1e6) : json_null());
-    if (!m.reachable)
-        json_object_set_new(o, "why", gw_control_text(m.why));
+    if (m.one_way[0] != '\0' || !m.reachable)
+        json_object_set_new(o, "why", gw_control_text(m.one_way[0] != '\0' ? m.one_way : m.why));
     return o;
 }
 

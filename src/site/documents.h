@@ -48,6 +48,9 @@ struct site_plan {
     bool look_now, looking;   /* at the workload */
     bool touched, tell;       /* looked at by the monitor soon; then told to the peer */
     char fence_why[256];      /* deposed: to be fenced by a look thread; "": not */
+    bool fence_source;        /* ... and its source at once, by the fencing thread */
+    bool fence_ordered;       /* ... whatever its directory says: the other site asked for it */
+    bool ask_fence;           /* a revoke asks the other site to fence itself: told with beats */
     bool volumes_due;         /* its volumes are not as the document says: for a look thread */
     uint64_t volumes_boot_ns; /* they are looked at again then */
     char volumes_why[256];    /* what the last try said, told once */

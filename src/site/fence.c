@@ -56,6 +56,25 @@ static int stop_workload(struct site *s, struct site_plan *p, struct gw_error *e
     return r;
 }
 
+bool site_fence_deposed(const struct site *s, const json_t *ours)
+{
+    const json_t *dir = site_at(ours, "dir");
+    const char *role = site_text(dir, "role"), *holder = site_text(ours, "holder");
+    return (strcmp(role, gw_role_name(GW_ROLE_ACTIVE)) == 0 ||
+            strcmp(role, gw_role_name(GW_ROLE_FENCED)) == 0) &&
+           !site_true(dir, "released") && holder[0] != '\0' && strcmp(holder, s->name) != 0 &&
+           site_number(ours, "epoch") > site_number(dir, "epoch") &&
+           strcmp(site_text(ours, "want"), gw_catalog_want_name(GW_CATALOG_WANT_SOURCE)) == 0;
+}
+
+int site_fence_source(struct site *s, struct site_plan *p, const char *reason, struct gw_error *err)
+{
+    int r = site_dp_call(s, p, json_pack("{s:s, s:s}", "cmd", "fence", "reason", reason),
+                         SITE_DP_CALL_MS, NULL, err);
+    /* No process, or one that is no source: it serves nothing. */
+    return r == -ENOENT || r == -ECONNREFUSED || r == -ENOSYS ? 0 : r;
+}
+
 int site_fence_plan_locked(struct site *s, struct site_plan *p, const char *reason,
                            struct gw_error *err)
 {

@@ -11,6 +11,8 @@
 
 #include "site/documents.h"
 
+#define SITE_FENCE_ORDERED "the other site takes over: its failover was ordered"
+
 /*
  * This side must not serve: recorded, its source fenced, its workload stopped. 0: it does not serve
  * any more. Called by the peer's revoke, and when the source was deposed.
@@ -18,6 +20,15 @@
 int site_fence_plan(struct site *s, struct site_plan *p, const char *reason, struct gw_error *err);
 int site_fence_plan_locked(struct site *s, struct site_plan *p, const char *reason,
                            struct gw_error *err);
+
+/* Is this side's directory one that reigns or did, while the catalog knows of a later epoch of the
+ * other site? Row `home | learn dr | its epoch is later` of the lifecycle: it obeys. */
+bool site_fence_deposed(const struct site *s, const json_t *ours);
+/* The source alone, at once, without plan_mu, which a step may hold for minutes: its fence is
+ * durable in the plan's directory, and site_fence_plan makes the rest true. 0: it serves nothing.
+ */
+int site_fence_source(struct site *s, struct site_plan *p, const char *reason,
+                      struct gw_error *err);
 
 /* Why service returns, and what the other side has become meanwhile. */
 struct site_unfence {

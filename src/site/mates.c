@@ -6,10 +6,14 @@
 #include "base/cond.h"
 #include "base/log.h"
 #include "catalog/peers.h"
+#include "control/message.h"
 #include "http/route.h"
 #include "link/peer.h"
 #include "site/documents.h"
+#include "site/fence.h"
+#include "site/monitor.h"
 #include "site/recall.h"
+#include "site/side.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -28,7 +32,11 @@ struct site_mate {
 
     /* site.mu: */
     uint64_t heard_boot_ns, rtt_ns;
-    uint64_t beaten_boot_ns; /* the last beat that it sent */
+    uint64_t hearing_boot_ns;  /* heard without a silence since */
+    uint64_t beaten_boot_ns;   /* the last beat that it sent */
+    uint64_t answered_boot_ns; /* the last answer to a call of ours */
+    uint64_t failing_boot_ns;  /* our beats fail since; 0: the last one did not */
+    char cannot[256];          /* it says why its calls to us fail; "": they do not */
     int64_t offset_ns;
     bool clock_known;
     char version[32], why[256];
@@ -63,6 +71,19 @@ int site_mate_address(struct site *s, const char *name, struct site_mate_address
     return 0;
 }
 
+static bool recent(uint64_t boot_ns)
+{
+    return boot_ns != 0 && gw_boot_ns() - boot_ns < SITE_MATE_SILENT_MS * GW_NS_PER_MS;
+}
+
+/* It is heard, and our beats have failed, both for as long as a silence lasts: not one that has
+ * just come back, and that our next beat may reach. site.mu is held. */
+static bool deaf(const struct site_mate *m)
+{
+    return m->failing_boot_ns != 0 && !recent(m->failing_boot_ns) && !recent(m->answered_boot_ns) &&
+           !recent(m->hearing_boot_ns);
+}
+
 void site_mate_state(struct site *s, const char *name, struct site_mate_state *ret)
 {
     LOCK_SCOPE(&s->mu);
@@ -73,8 +94,15 @@ void site_mate_state(struct site *s, const char *name, struct site_mate_state *r
         return;
     }
     ret->heard_boot_ns = m->heard_boot_ns;
-    ret->reachable = m->heard_boot_ns != 0 &&
-                     gw_boot_ns() - m->heard_boot_ns < SITE_MATE_SILENT_MS * GW_NS_PER_MS;
+    ret->beaten_boot_ns = m->beaten_boot_ns;
+    ret->heard = recent(m->heard_boot_ns);
+    ret->reachable = ret->heard && !deaf(m);
+    if (ret->heard && deaf(m))
+        snprintf(ret->one_way, sizeof ret->one_way, "we hear it, and cannot connect to it: %.200s",
+                 m->why);
+    else if (ret->heard && m->cannot[0] != '\0')
+        snprintf(ret->one_way, sizeof ret->one_way,
+                 "it answers us, and cannot connect to us: %.200s", m->cannot);
     ret->rtt_ns = m->rtt_ns;
     ret->offset_ns = m->offset_ns;
     ret->clock_known = m->clock_known;
@@ -130,6 +158,47 @@ static json_t *sides_for(struct site *s, const char *mate, bool all, size_t most
     return a;
 }
 
+/* Our sides of which the mate, by what it said last, does not know that a later epoch is here. */
+static json_t *later_for(struct site *s, const char *mate)
+{
+    json_t *a = json_array();
+    LOCK_SCOPE(&s->mu);
+    for (struct site_plan *p = s->plans; p != NULL; p = p->next) {
+        if (!p->gone && p->side != NULL && strcmp(p->peer, mate) == 0 &&
+            site_number(p->side, "epoch") > site_number(p->peer_side, "epoch"))
+            json_array_append_new(a, json_pack("{s:s, s:s, s:O}", "plan", p->name, "uuid",
+                                               p->uuid_text, "side", p->side));
+    }
+    return a;
+}
+
+/* Its plans that it is to fence: a revoke whose own call does not arrive asks so. */
+static json_t *orders_for(struct site *s, const char *mate)
+{
+    json_t *a = json_array();
+    LOCK_SCOPE(&s->mu);
+    for (struct site_plan *p = s->plans; p != NULL; p = p->next) {
+        if (!p->gone && p->ask_fence && strcmp(p->peer, mate) == 0)
+            json_array_append_new(a,
+                                  json_pack("{s:s, s:s}", "plan", p->name, "uuid", p->uuid_text));
+    }
+    return a;
+}
+
+static void take_orders(struct site *s, const char *mate, const json_t *orders)
+{
+    size_t i;
+    json_t *item;
+    json_array_foreach(orders, i, item)
+    {
+        struct gw_uuid uuid;
+        struct site_plan *p =
+            gw_uuid_parse(site_text(item, "uuid"), &uuid) ? site_plan_by_uuid(s, &uuid) : NULL;
+        if (p != NULL && strcmp(p->peer, mate) == 0)
+            site_monitor_depose(s, p, true, SITE_FENCE_ORDERED);
+    }
+}
+
 static void keep_sides(struct site *s, const char *mate, const json_t *sides)
 {
     size_t i;
@@ -147,7 +216,26 @@ static void keep_sides(struct site *s, const char *mate, const json_t *sides)
         json_decref(p->peer_side);
         p->peer_side = json_incref(side);
         p->peer_side_boot_ns = gw_boot_ns();
+        if (site_number(side, "epoch") > site_number(p->side, "epoch")) { /* obeyed at once */
+            p->touched = true;
+            s->touches++;
+            pthread_cond_broadcast(&s->changed);
+        }
     }
+}
+
+json_t *site_mates_side(struct site *s, struct site_plan *p)
+{
+    CLEANUP_SITE_JSON json_t *side = NULL;
+    struct gw_error none = { 0 };
+    return site_side_look(s, p, &side, &none) < 0 ? json_array()
+                                                  : json_pack("[{s:s, s:s, s:O}]", "plan", p->name,
+                                                              "uuid", p->uuid_text, "side", side);
+}
+
+void site_mates_told(struct site *s, const char *mate, const json_t *sides)
+{
+    keep_sides(s, mate, sides);
 }
 
 static void heard(struct site *s, const char *from)
@@ -156,11 +244,10 @@ static void heard(struct site *s, const char *from)
     struct site_mate *m = find(s, from);
     if (m == NULL)
         return;
-    bool back = m->heard_boot_ns == 0 ||
-                gw_boot_ns() - m->heard_boot_ns >= SITE_MATE_SILENT_MS * GW_NS_PER_MS;
+    bool back = !recent(m->heard_boot_ns);
     m->heard_boot_ns = gw_boot_ns();
-    m->why[0] = '\0';
     if (back) {
+        m->hearing_boot_ns = m->heard_boot_ns;
         s->runs_stale = true; /* what ended while we were apart is learnt by looking */
         s->changes++;
         pthread_cond_broadcast(&s->changed);
@@ -171,8 +258,31 @@ static void note_beat(struct site *s, const char *from)
 {
     LOCK_SCOPE(&s->mu);
     struct site_mate *m = find(s, from);
-    if (m != NULL)
-        m->beaten_boot_ns = gw_boot_ns();
+    if (m == NULL)
+        return;
+    m->beaten_boot_ns = gw_boot_ns();
+    m->cannot[0] = '\0';
+}
+
+/* A call of ours was answered. */
+static void answered(struct site *s, const char *name)
+{
+    heard(s, name);
+    LOCK_SCOPE(&s->mu);
+    struct site_mate *m = find(s, name);
+    if (m == NULL)
+        return;
+    m->answered_boot_ns = gw_boot_ns();
+    m->failing_boot_ns = 0;
+    m->why[0] = '\0';
+}
+
+/* What a site that beats to us is told of our own calls to it. */
+static void our_trouble(struct site *s, const char *name, char ret[256])
+{
+    LOCK_SCOPE(&s->mu);
+    const struct site_mate *m = find(s, name);
+    snprintf(ret, 256, "%s", m != NULL && deaf(m) ? m->why : "");
 }
 
 int site_mates_heard(struct site *s, const char *from, const json_t *params, json_t **ret,
@@ -182,13 +292,16 @@ int site_mates_heard(struct site *s, const char *from, const json_t *params, jso
     site_recall_heard(s, from, site_text(params, "instance"), site_number(params, "generation"));
     heard(s, from);
     note_beat(s, from);
-    /* Who hears our own beats need not be told twice. */
+    /* Who hears our own beats need not be told twice; except that it does not reign any more. */
     bool wants = json_is_false(site_at(params, "want")) == false;
     size_t at = 0;
-    *ret = json_pack("{s:o, s:I, s:s, s:s, s:I}", "sides",
-                     wants ? sides_for(s, from, true, SIZE_MAX, &at) : json_array(), "wall_ns",
-                     (json_int_t)gw_wall_ns(), "version", GODWIT_VERSION, "instance", s->instance,
-                     "generation", (json_int_t)s->generation);
+    char cannot[256];
+    our_trouble(s, from, cannot);
+    *ret = json_pack("{s:o, s:I, s:s, s:s, s:I, s:o, s:o}", "sides",
+                     wants ? sides_for(s, from, true, SIZE_MAX, &at) : later_for(s, from),
+                     "wall_ns", (json_int_t)gw_wall_ns(), "version", GODWIT_VERSION, "instance",
+                     s->instance, "generation", (json_int_t)s->generation, "cannot",
+                     gw_control_text(cannot), "fence", orders_for(s, from));
     return *ret != NULL ? 0 : gw_error_set(err, -ENOMEM, "out of memory");
 }
 
@@ -217,7 +330,7 @@ void site_mates_ask(struct site *s, struct site_plan *p)
         return;
     }
     keep_sides(s, p->peer, site_at(result, "sides"));
-    heard(s, p->peer);
+    answered(s, p->peer);
 }
 
 /* Its own beats do not come (yet): what it has to say comes with its answers. */
@@ -245,13 +358,18 @@ static int beat_some(struct site_mate *m, bool all, size_t *at)
         keep_sides(s, m->name, site_at(result, "sides"));
         site_recall_heard(s, m->name, site_text(result, "instance"),
                           site_number(result, "generation"));
-        heard(s, m->name);
+        answered(s, m->name);
+        take_orders(s, m->name, site_at(result, "fence"));
     }
     LOCK_SCOPE(&s->mu);
-    if (r < 0)
+    if (r < 0) {
         snprintf(m->why, sizeof m->why, "%.255s", err.msg);
-    else
+        if (m->failing_boot_ns == 0)
+            m->failing_boot_ns = gw_boot_ns();
+    } else {
         snprintf(m->version, sizeof m->version, "%s", site_text(result, "version"));
+        snprintf(m->cannot, sizeof m->cannot, "%.255s", site_text(result, "cannot"));
+    }
     return r;
 }
 

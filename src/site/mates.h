@@ -33,8 +33,12 @@ void site_mates_stop(struct site *s);
 void site_mates_free(struct site *s);
 
 struct site_mate_state {
-    bool paired, reachable; /* reachable: it answered or beat within SITE_MATE_SILENT_MS */
-    uint64_t heard_boot_ns; /* 0: never since we started */
+    /* heard: it answered or beat within SITE_MATE_SILENT_MS. reachable: and our own calls arrive.
+     */
+    bool paired, heard, reachable;
+    uint64_t heard_boot_ns;  /* 0: never since we started */
+    uint64_t beaten_boot_ns; /* its last beat to us */
+    char one_way[256];       /* heard, and calls arrive in one direction only: which, and why */
     uint64_t rtt_ns;
     int64_t offset_ns; /* its wall clock minus ours */
     bool clock_known;
@@ -54,6 +58,10 @@ int site_mate_call(struct site *s, const char *name, const char *method, json_t 
 /* A beat that a mate sent to us: its sides are kept; ours are the answer. */
 int site_mates_heard(struct site *s, const char *from, const json_t *params, json_t **ret,
                      struct gw_error *err);
+/* Our side of a plan, looked at now, as other messages than beats carry it; what came so is kept as
+ * if it had come with a beat: whoever reigns is known by whatever is heard first. */
+json_t *site_mates_side(struct site *s, struct site_plan *p);
+void site_mates_told(struct site *s, const char *mate, const json_t *sides);
 /*
  * What the peer of a plan knows of its half, looked at now, for who is about to decide: kept as if
  * it had come with a beat. A peer that is silent, or not as quick as SITE_ASK_MS, is left with what

@@ -29,8 +29,9 @@
 #include <unistd.h>
 
 struct watch { /* static: one site a process */
-    pthread_t thread[SITE_LOOK_THREADS];
+    pthread_t thread[SITE_LOOK_THREADS], fencing;
     unsigned n;
+    bool fences;
 } watch;
 
 void site_monitor_wake(struct site *s)
@@ -62,6 +63,17 @@ void site_monitor_look_soon(struct site *s, struct site_plan *p)
     LOCK_SCOPE(&s->mu);
     p->look_now = true;
     touch(s, p);
+}
+
+void site_monitor_depose(struct site *s, struct site_plan *p, bool ordered, const char *why)
+{
+    LOCK_SCOPE(&s->mu);
+    if (p->fence_why[0] == '\0') /* else it is known, and somebody is at it */
+        s->changes++;
+    snprintf(p->fence_why, sizeof p->fence_why, "%.255s", why);
+    p->fence_source = true;
+    p->fence_ordered = p->fence_ordered || ordered;
+    pthread_cond_broadcast(&s->changed);
 }
 
 static bool ending(const struct site *s)
@@ -261,20 +273,33 @@ static bool learn(struct site *s, struct site_plan *p, const json_t *ours, const
     return true;
 }
 
-/* A source that lost its reign says so; it stays fenced until a person brings the site home. */
-static void obey(struct site *s, struct site_plan *p, const json_t *ours)
+/*
+ * A source that lost its reign says so; or this side knows that the other one reigns in a later
+ * epoch, from a beat or a run, and its source has not heard. It stays fenced until a person brings
+ * the site home. true: it has to be fenced.
+ */
+static bool obey(struct site *s, struct site_plan *p, const json_t *ours)
 {
     const json_t *dp = site_true(ours, "dp_known") ? site_at(ours, "dp") : NULL;
-    if (strcmp(site_text(dp, "process"), "source") != 0 ||
-        strcmp(site_text(dp, "service"), "fenced") != 0 ||
-        strcmp(site_text(ours, "want"), "SOURCE") != 0)
-        return;
-    const char *why = site_text(dp, "reason");
-    LOCK_SCOPE(&s->mu);
-    snprintf(p->fence_why, sizeof p->fence_why, "%.255s",
-             why[0] != '\0' ? why : "its source was deposed");
-    s->changes++;
-    pthread_cond_broadcast(&s->changed);
+    char why[256];
+    if (strcmp(site_text(ours, "want"), "SOURCE") != 0)
+        return false;
+    bool said = strcmp(site_text(dp, "process"), "source") == 0 &&
+                strcmp(site_text(dp, "service"), "fenced") == 0;
+    if (said)
+        snprintf(why, sizeof why, "%.255s",
+                 site_text(dp, "reason")[0] != '\0' ? site_text(dp, "reason")
+                                                    : "its source was deposed");
+    else if (site_fence_deposed(s, ours))
+        snprintf(why, sizeof why,
+                 "%.63s reigns in epoch %llu: it was promoted, and this side of "
+                 "epoch %llu has to obey",
+                 site_text(ours, "holder"), (unsigned long long)site_number(ours, "epoch"),
+                 (unsigned long long)site_number(site_at(ours, "dir"), "epoch"));
+    else
+        return false;
+    site_monitor_depose(s, p, false, why);
+    return true;
 }
 
 /* As the catalog has it now: since it was seen a run may have begun to bring this side up to date.
@@ -299,10 +324,62 @@ static void fence_deposed(struct site *s, struct site_plan *p)
     pthread_mutex_unlock(&s->mu);
     if (why[0] == '\0')
         return;
-    LOCK_SCOPE(&p->plan_mu);
+    LOCK_SCOPE(&p->plan_mu); /* the fencing thread does not wait for it */
     if (wants_source(s, p) && site_fence_plan_locked(s, p, why, &err) < 0)
         site_event(s, "plan.fence_failed", p->name, NULL, SITE_ERROR, NULL,
                    "the workload could not be stopped: %s", err.msg);
+}
+
+/* What it was deposed for may be over: the other site may have handed over to this one since. */
+static bool still_deposed(struct site *s, struct site_plan *p, bool ordered)
+{
+    CLEANUP_SITE_JSON json_t *now = NULL;
+    struct gw_error none = { 0 };
+    if (ordered)
+        return wants_source(s, p);
+    return site_side_look(s, p, &now, &none) < 0 || site_fence_deposed(s, now);
+}
+
+/* The source of the next plan that has to be fenced; false: there is none. */
+static bool fence_a_source(struct site *s)
+{
+    char why[256];
+    struct gw_error err = { 0 };
+    bool ordered = false;
+    pthread_mutex_lock(&s->mu);
+    struct site_plan *p = s->plans;
+    while (p != NULL && (p->gone || !p->fence_source))
+        p = p->next;
+    if (p != NULL) {
+        memcpy(why, p->fence_why, sizeof why);
+        ordered = p->fence_ordered;
+        p->fence_source = p->fence_ordered = false;
+    }
+    pthread_mutex_unlock(&s->mu);
+    if (p == NULL)
+        return false;
+    if (still_deposed(s, p, ordered) &&
+        site_fence_source(s, p, why[0] != '\0' ? why : SITE_FENCE_ORDERED, &err) < 0)
+        site_event(s, "plan.fence_failed", p->name, NULL, SITE_ERROR, NULL,
+                   "the source could not be fenced: %s", err.msg);
+    return true;
+}
+
+/* A thread of its own: neither a command of a workload nor a step may keep a deposed side alive. */
+static void *fence_main(void *arg)
+{
+    struct site *s = arg;
+    while (!ending(s)) {
+        pthread_mutex_lock(&s->mu);
+        uint64_t seen = s->changes;
+        pthread_mutex_unlock(&s->mu);
+        if (fence_a_source(s))
+            continue;
+        LOCK_SCOPE(&s->mu);
+        if (s->changes == seen && !ending(s))
+            gw_cond_wait_ms(&s->changed, &s->mu, SITE_MONITOR_MS);
+    }
+    return NULL;
 }
 
 static void note_synced(struct site *s, struct site_plan *p, const json_t *ours)
@@ -406,14 +483,15 @@ static void look_after(struct site *s, struct site_plan *p)
         sign_empty(s, p, ours, theirs);
     if (age < SITE_MATE_SILENT_MS * GW_NS_PER_MS && !site_fenced(s))
         site_runs_settle(s, p, ours, theirs);
-    obey(s, p, ours);
+    bool deposed = obey(s, p, ours);
     if (site_fenced(s)) { /* what this site remembers may be old: nothing is done on its word */
         note_headline(s, p);
         return;
     }
     look_again(s, p, ours);
     note_synced(s, p, ours);
-    reconcile(s, p, ours);
+    if (!deposed) /* nothing is begun that would have to be fenced */
+        reconcile(s, p, ours);
     site_edits_send(s, p, ours, theirs);
     site_replace_go_on(s, p, ours, theirs);
     site_edits_commit_due(s, p, ours);
@@ -502,6 +580,9 @@ int site_monitor_start(struct site *s, struct gw_error *err)
     if (pthread_create(&s->monitor, NULL, monitor_main, s) != 0)
         return gw_error_set(err, -EAGAIN, "cannot make the monitor's thread");
     s->monitor_runs = true;
+    if (pthread_create(&watch.fencing, NULL, fence_main, s) != 0)
+        return gw_error_set(err, -EAGAIN, "cannot make the thread that fences");
+    watch.fences = true;
     for (; watch.n < SITE_LOOK_THREADS; watch.n++) {
         if (pthread_create(&watch.thread[watch.n], NULL, look_main, s) != 0)
             return gw_error_set(err, -EAGAIN, "cannot make a thread that looks at workloads");
@@ -515,6 +596,9 @@ void site_monitor_stop(struct site *s)
         return;
     site_monitor_wake(s);
     pthread_join(s->monitor, NULL);
+    if (watch.fences)
+        pthread_join(watch.fencing, NULL);
+    watch.fences = false;
     while (watch.n > 0)
         pthread_join(watch.thread[--watch.n], NULL);
     s->monitor_runs = false;

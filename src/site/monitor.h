@@ -6,7 +6,8 @@
  *
  *   sides        looked at and kept, so that beats and headlines are of now
  *   units        what the catalog wants to run here runs; a step that changes it is left alone
- *   deposed      a source that its peer has deposed: want NONE, FENCED, workload stopped
+ *   deposed      a source that its peer has deposed, by whatever way the news came: fenced at once
+ *                by a thread of its own, then want NONE, FENCED, workload stopped
  *   learning     a claim of a later epoch that the peer knows is recorded here
  *   workloads    looked at every SITE_LOOK_MS by threads of their own, for commands may take long
  *   headlines    a phase that changed becomes an event
@@ -33,6 +34,10 @@ void site_monitor_stop(struct site *s);
 /* Something changed: everything is looked at. Of one plan only: that is cheaper. */
 void site_monitor_wake(struct site *s);
 void site_monitor_touch(struct site *s, const char *plan);
+/* This side must not serve any more: its source is fenced at once, its workload stopped soon.
+ * `ordered`: the other site asked for it; else only if a look at the directory confirms that the
+ * other reigns in a later epoch. */
+void site_monitor_depose(struct site *s, struct site_plan *p, bool ordered, const char *why);
 /* This plan's workload was acted upon: look at it now. */
 void site_monitor_look_soon(struct site *s, struct site_plan *p);
 /* The same, and this is what was seen of it. */

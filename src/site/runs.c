@@ -9,6 +9,7 @@
 #include "run/at_work.h"
 #include "run/receive.h"
 #include "site/actions.h"
+#include "site/interrupt.h"
 #include "site/mates.h"
 #include "site/monitor.h"
 #include "site/runstore.h"
@@ -80,8 +81,12 @@ static int call_peer(void *ctx, const struct gw_run_message *m, struct gw_run_re
      * and a failover makes three a step. The beats find out when it is back. */
     if (!mate.reachable && (mate.heard_boot_ns != 0 || mate.why[0] != '\0'))
         return gw_error_set(err, -ENOTCONN, "site %s does not answer: %s", to, mate.why);
-    int r =
-        site_mate_call(s, to, "run", site_run_message_json(m), peer_ms(m), &answer, &outcome, err);
+    struct site_plan *p;
+    struct gw_error none = { 0 };
+    json_t *message = site_run_message_json(m);
+    if (m->kind == GW_RUN_COPY && site_plan_find(s, m->run.plan, &p, &none) == 0)
+        json_object_set_new(message, "sides", site_mates_side(s, p));
+    int r = site_mate_call(s, to, "run", message, peer_ms(m), &answer, &outcome, err);
     if (r == 0)
         return site_run_reply_read(answer, ret, err);
     return outcome == GW_HTTP_NOT_SENT ? -ENOTCONN : r;
@@ -163,6 +168,17 @@ static void on_change(void *ctx, const struct gw_run *run, const struct gw_run_v
     site_monitor_touch(s, run->plan);
 }
 
+static uint64_t outage_ms(void *ctx, const struct gw_run *run)
+{
+    CLEANUP_DOCUMENT struct site_document *doc = NULL;
+    struct site_plan *p;
+    struct gw_error none = { 0 };
+    if (site_plan_find(ctx, run->plan, &p, &none) < 0 ||
+        site_document_pinned(ctx, p, run->plan_hash, &doc, &none) < 0)
+        return 0;
+    return doc->plan->failback.max_outage_ms;
+}
+
 static const struct gw_run_world world = {
     .effect = do_effect,
     .undo = do_undo,
@@ -170,6 +186,7 @@ static const struct gw_run_world world = {
     .peer = call_peer,
     .boot_ns = now_boot,
     .wall_ns = now_wall,
+    .outage_ms = outage_ms,
     .wait = wait_until,
     .stopping = stopping,
     .changed = on_change,
@@ -418,6 +435,26 @@ uint64_t site_run_created_boot_ns(struct site *s, const char *id)
     return r != NULL ? r->created_boot_ns : 0;
 }
 
+/* Not where going back would need a site that is silent: the cancel will be refused. */
+static bool may_interrupt(struct site *s, const char *id)
+{
+    struct gw_run run;
+    struct gw_error none = { 0 };
+    struct site_mate_state mate;
+    if (site_run_store.load(s->catalog, id, &run, &none) < 0)
+        return false;
+    const struct gw_operation *op = gw_operation_get(run.operation);
+    const char *other = run.site[strcmp(run.site[GW_SIDE_OLD], s->name) == 0];
+    site_mate_state(s, other, &mate);
+    for (unsigned i = 0; op != NULL && i < op->n_steps && !mate.reachable; i++) {
+        if (op->steps[i].undo &&
+            ((op->steps[i].flags & GW_STEP_UNDO_AT_PEER) != 0 ||
+             strcmp(run.site[op->steps[i].place == GW_PLACE_NEW], s->name) != 0))
+            return false;
+    }
+    return op != NULL;
+}
+
 int site_run_ask(struct site *s, const char *id, enum gw_choice choice,
                  const struct site_person *who, const char *reason, struct gw_error *err)
 {
@@ -425,6 +462,8 @@ int site_run_ask(struct site *s, const char *id, enum gw_choice choice,
     snprintf(q.by, sizeof q.by, "%.63s", who->name);
     snprintf(q.reason, sizeof q.reason, "%.255s", reason);
     int r = gw_run_ask(site_run_env(s), id, &q, err);
+    if (r == 0 && choice == GW_CHOICE_CANCEL && may_interrupt(s, id))
+        site_interrupt_run(s, id);
     return r < 0 ? r : site_run_wake(s, id, err);
 }
 
@@ -439,6 +478,7 @@ int site_run_received(struct site *s, const char *from, const json_t *params, js
     if (strcmp(m.run.site[m.from], from) != 0)
         return gw_error_set(err, -EPERM, "the message says that it is from %s, the certificate %s",
                             m.run.site[m.from], from);
+    site_mates_told(s, from, site_at(params, "sides"));
     struct gw_run_reply reply = { 0 };
     bool wake = false;
     r = gw_run_receive(site_run_env(s), &m, &reply, &wake, err);

@@ -50,6 +50,7 @@
 #define SITE_NAME_TEXT 64
 #define SITE_SOCKET_PATH_MAX 100u /* of state_dir/run/PLAN.sock: what a socket's address holds */
 
+struct site_interrupt;
 struct site_mate;
 struct site_plan;
 struct site_runner;
@@ -88,11 +89,12 @@ struct site {
     struct site_plan *plans; /* living plans of the catalog, never removed before site_stop */
     struct site_mate *mates;
     struct site_runner *runners;
-    uint64_t changes;      /* whatever it was: all plans are looked at and told */
-    bool runs_stale;       /* a mate is back: open runs are looked at again */
-    uint64_t touches;      /* of single plans: site_plan.touched */
-    uint64_t tells;        /* sides that mates should hear of at once: site_plan.tell */
-    char replaced_by[128]; /* who made the last code that replaces a site; "" */
+    struct site_interrupt *interrupts; /* effects that can be cut short now */
+    uint64_t changes;                  /* whatever it was: all plans are looked at and told */
+    bool runs_stale;                   /* a mate is back: open runs are looked at again */
+    uint64_t touches;                  /* of single plans: site_plan.touched */
+    uint64_t tells;                    /* sides that mates should hear of at once: site_plan.tell */
+    char replaced_by[128];             /* who made the last code that replaces a site; "" */
 
     pthread_t monitor;
     bool monitor_runs;

@@ -4,6 +4,7 @@
 
 #include "base/clock.h"
 #include "site/dataplane.h"
+#include "site/interrupt.h"
 #include "site/monitor.h"
 #include "site/plandir.h"
 #include "site/points.h"
@@ -38,8 +39,10 @@ uint64_t site_step_deadline(const struct site_step *t)
 int site_step_pause(struct site_step *t, uint64_t deadline_ns, unsigned ms, const char *what,
                     struct gw_error *err)
 {
-    if (gw_stop_wait(gw_stop_fd(t->site->stop), ms))
-        return gw_error_set(err, -ECANCELED, "the daemon ends while waiting for %s", what);
+    if (gw_stop_wait(t->stop_fd, ms))
+        return gw_error_set(
+            err, -ECANCELED, "%s while waiting for %s",
+            gw_stop_wanted(gw_stop_fd(t->site->stop)) ? "the daemon ends" : "cut short", what);
     if (gw_boot_ns() >= deadline_ns)
         return gw_error_set(err, -ETIMEDOUT, "the time is up while waiting for %s", what);
     return 0;
@@ -97,8 +100,7 @@ int site_step_workload(struct site_step *t, struct site_workload **ret, struct g
     if (t->children != NULL)
         hooks = site_children_hooks(t->children);
     return site_workload_new(t->doc->plan, t->site->name, &facts,
-                             t->children != NULL ? &hooks : NULL, gw_stop_fd(t->site->stop), ret,
-                             err);
+                             t->children != NULL ? &hooks : NULL, t->stop_fd, ret, err);
 }
 
 /* ---- authority --------------------------------------------------------------------------------
@@ -152,7 +154,7 @@ int site_step_learn_reign(struct site_step *t, struct gw_error *err)
 static int begin(struct site *s, const struct gw_run_call *call, struct site_step *ret,
                  struct gw_error *err)
 {
-    *ret = (struct site_step){ .site = s, .call = call };
+    *ret = (struct site_step){ .site = s, .call = call, .stop_fd = gw_stop_fd(s->stop) };
     int r = site_plan_find(s, call->run->plan, &ret->plan, err);
     if (r == 0)
         r = site_document_pinned(s, ret->plan, call->run->plan_hash, &ret->doc, err);
@@ -228,6 +230,23 @@ static void conclude(struct site_step *t, int r, const struct gw_error *err,
     site_monitor_touch(t->site, t->call->run->plan);
 }
 
+/* With what can cut it short, where that is safe: what it does is taken back, or done again. */
+static int do_effect(struct site_step *t, site_step_fn *fn, bool undo, struct gw_error *err)
+{
+    const struct gw_run_call *call = t->call;
+    struct site_interrupt in;
+    if (undo || call->dry || call->index >= gw_operation_ponr(call->op))
+        return fn(t, err);
+    int r = site_interrupt_init(&in, t->site, call->run->id, call->until_boot_ns, err);
+    if (r == 0) {
+        t->stop_fd = in.fd;
+        r = fn(t, err);
+        t->stop_fd = gw_stop_fd(t->site->stop);
+    }
+    site_interrupt_done(&in);
+    return r;
+}
+
 static void run_with(struct site *s, const struct gw_run_call *call, struct gw_run_outcome *ret,
                      bool undo)
 {
@@ -248,7 +267,7 @@ static void run_with(struct site *s, const struct gw_run_call *call, struct gw_r
         pthread_mutex_lock(&t.plan->plan_mu);
         r = site_children_settle(s, call->run->id, &err);
         if (r == 0 && fn != NULL)
-            r = fn(&t, &err);
+            r = do_effect(&t, fn, undo, &err);
         pthread_mutex_unlock(&t.plan->plan_mu);
         t.children = NULL;
         site_children_done(&children);

@@ -25,6 +25,7 @@ struct site_step {
     bool old_here;  /* this site is OLD */
     json_t *detail; /* to be filled: an object */
     struct site_children *children;
+    int stop_fd; /* readable: end what is waited for (interrupt.h) */
     char waits_for[256];
 };
 

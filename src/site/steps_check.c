@@ -4,10 +4,13 @@
 #include "base/checked.h"
 #include "base/clock.h"
 #include "base/size.h"
+#include "control/message.h"
 #include "site/actions.h"
 #include "site/dataplane.h"
 #include "site/evidence.h"
+#include "site/fence.h"
 #include "site/forecast.h"
+#include "site/life.h"
 #include "site/mates.h"
 #include "site/plandir.h"
 #include "site/points.h"
@@ -23,6 +26,9 @@
 #include <sys/stat.h>
 
 #define FENCE_MS 60000u
+#define ASK_IN_ANSWERS_MS 30000u
+#define ASK_PAUSE_MS 50u
+#define LIVES_NOW_S 2.5           /* heartbeats of the data come each second */
 #define UNFENCE_MS (16u * 60000u) /* a start is given 15 minutes */
 
 /* ---- precheck ---------------------------------------------------------------------------------
@@ -67,6 +73,25 @@ static void ask_tail(struct site *s, struct site_plan *p, struct gw_guard_facts 
             gw_tri_of(site_true(tail, "complete") && site_number(tail, "blocks") > 0);
 }
 
+/* Who is heard over the link can be asked (revoke_old); who is heard by its data alone cannot. */
+static void old_silent(struct site *s, struct site_plan *p, const char *old,
+                       struct gw_guard_facts *facts, struct site_guard_texts *texts)
+{
+    char *text = texts->text[GW_GUARD_OLD_SILENT];
+    struct site_mate_state mate;
+    struct site_life life;
+    site_mate_state(s, old, &mate);
+    site_life_look(s, p, old, &life);
+    /* What came some seconds ago may have been the last: the revoke waits whether it was. */
+    facts->ok[GW_GUARD_OLD_SILENT] =
+        gw_tri_of(mate.heard || life.last_boot_ns == 0 || life.ago_s >= LIVES_NOW_S);
+    if (life.last_boot_ns == 0)
+        snprintf(text, sizeof texts->text[0], "nothing was heard of %.63s", old);
+    else
+        snprintf(text, sizeof texts->text[0], "%.80s %.1f s ago", life.what, life.ago_s);
+    facts->value[GW_GUARD_OLD_SILENT] = text;
+}
+
 int site_step_guards(struct site *s, struct site_plan *p, enum gw_request request,
                      const json_t *params, bool own_run, struct gw_guard_facts *facts,
                      struct site_guard_texts *texts, struct site_view *v)
@@ -81,6 +106,8 @@ int site_step_guards(struct site *s, struct site_plan *p, enum gw_request reques
     const char *old = v->holder == GW_HOLDER_HOME ? v->site[GW_LABEL_HOME] : v->site[GW_LABEL_DR];
     facts->ok[GW_GUARD_OLD_STOPPED] =
         gw_tri_of(v->holder != GW_HOLDER_NONE && strcmp(down, old) == 0);
+    if (request == GW_REQUEST_FAILOVER)
+        old_silent(s, p, old, facts, texts);
     facts->ok[GW_GUARD_NOT_ACTIVE_THERE] = GW_TRI_YES;
     facts->ok[GW_GUARD_NAMED_PERSON] = GW_TRI_YES;
     facts->ok[GW_GUARD_PLAN_CHECKED] = GW_TRI_YES;
@@ -136,45 +163,132 @@ static int forecast(struct site_step *t, struct gw_error *err)
 /* ---- failover ---------------------------------------------------------------------------------
  */
 
-/* The old site fences itself if it can be asked; else a person's word is the evidence. */
+/* Has it done what it was asked for, by what it says itself since? */
+static bool has_fenced(struct site_step *t, uint64_t since_ns)
+{
+    CLEANUP_SITE_JSON json_t *ours = NULL, *theirs = NULL;
+    uint64_t age;
+    site_sides(t->site, t->plan, &ours, &theirs, &age);
+    bool reigns =
+        strcmp(site_text(site_at(theirs, "dir"), "role"), gw_role_name(GW_ROLE_ACTIVE)) == 0;
+    return theirs != NULL && gw_boot_ns() - age > since_ns &&
+           site_text(theirs, "fenced")[0] != '\0' &&
+           strcmp(site_text(theirs, "want"), "NONE") == 0 &&
+           !(reigns && site_true(theirs, "dp_known"));
+}
+
+/* Our calls do not arrive, and its beats do: it is asked in the answers to them. */
+static bool ask_in_answers(struct site_step *t, const char *old)
+{
+    uint64_t since_ns = gw_boot_ns(), deadline = since_ns + ASK_IN_ANSWERS_MS * GW_NS_PER_MS;
+    struct site_mate_state mate;
+    struct gw_error over = { 0 };
+    bool done = false;
+    pthread_mutex_lock(&t->site->mu);
+    t->plan->ask_fence = true;
+    pthread_mutex_unlock(&t->site->mu);
+    do {
+        site_mate_state(t->site, old, &mate);
+        done = has_fenced(t, since_ns);
+    } while (!done && mate.heard && site_step_pause(t, deadline, ASK_PAUSE_MS, "", &over) == 0);
+    pthread_mutex_lock(&t->site->mu);
+    t->plan->ask_fence = false;
+    pthread_mutex_unlock(&t->site->mu);
+    return done;
+}
+
+/* By all ways that there are. 0: it is fenced; the answer, if there was one, is in the detail. */
+static int ask_old(struct site_step *t, const char *old, enum gw_http_outcome *ret_outcome,
+                   struct gw_error *why)
+{
+    struct site_mate_state mate;
+    CLEANUP_SITE_JSON json_t *answer = NULL;
+    int r = -ENOTCONN;
+    *ret_outcome = GW_HTTP_NOT_SENT;
+    site_mate_state(t->site, old, &mate);
+    if (mate.heard)
+        r = site_mate_call(t->site, old, "fence",
+                           json_pack("{s:s, s:s, s:s}", "plan", t->plan->name, "uuid",
+                                     t->plan->uuid_text, "reason", SITE_FENCE_ORDERED),
+                           mate.reachable ? FENCE_MS : SITE_BEAT_TIMEOUT_MS, &answer, ret_outcome,
+                           why);
+    else
+        gw_error_set(why, r, "%s", mate.why);
+    if (r == 0)
+        json_object_set(t->detail, "answer", answer);
+    else if (*ret_outcome != GW_HTTP_REFUSED && *ret_outcome != GW_HTTP_DONE && mate.heard &&
+             ask_in_answers(t, old))
+        r = 0;
+    return r;
+}
+
+/* When the person said so, by boot time; of a daemon before this one only the wall clock tells. */
+static uint64_t asked_boot_ns(const struct site_step *t)
+{
+    uint64_t at = site_run_created_boot_ns(t->site, t->call->run->id), now = gw_boot_ns();
+    uint64_t wall = gw_wall_ns(), created = t->call->run->created_wall_ns;
+    if (at != 0)
+        return at;
+    return now - GW_MIN(now, wall > created ? wall - created : 0);
+}
+
+/* A word that the old site's own signs of life contradict says nothing. One that died a moment ago
+ * was heard of a moment ago: what counts is that it stays silent. */
+static int stays_silent(struct site_step *t, const char *old, struct gw_error *err)
+{
+    uint64_t asked_ns = asked_boot_ns(t);
+    uint64_t deadline = gw_boot_ns() + 2 * SITE_MATE_SILENT_MS * GW_NS_PER_MS;
+    struct site_life life;
+    for (;;) {
+        site_life_look(t->site, t->plan, old, &life);
+        if (life.last_boot_ns > asked_ns)
+            return gw_error_set(err, -EPERM, "%s %.1f s ago, after this was asked for", life.what,
+                                life.ago_s);
+        if (!life.recent)
+            return 0;
+        int r = site_step_pause(t, deadline, ASK_PAUSE_MS, "a silence", err);
+        if (r < 0)
+            return r;
+    }
+}
+
+/* The old site fences itself if it can be asked; else a person's word is the evidence, if nothing
+ * speaks against it. */
 static int revoke_old(struct site_step *t, struct gw_error *err)
 {
     const char *old = site_step_site(t, GW_SIDE_OLD);
-    struct site_mate_state mate;
-    site_mate_state(t->site, old, &mate);
-    struct gw_error why = { 0 };
-    CLEANUP_SITE_JSON json_t *answer = NULL;
-    enum gw_http_outcome outcome = GW_HTTP_NOT_SENT;
-    int r = -ENOTCONN;
-    if (mate.reachable)
-        r = site_mate_call(t->site, old, "fence",
-                           json_pack("{s:s, s:s, s:s}", "plan", t->plan->name, "uuid",
-                                     t->plan->uuid_text, "reason",
-                                     "the other site takes over: its failover was ordered"),
-                           FENCE_MS, &answer, &outcome, &why);
-    if (r == 0) {
+    enum gw_http_outcome outcome;
+    struct gw_error why = { 0 }, alive = { 0 };
+    if (ask_old(t, old, &outcome, &why) == 0) {
         json_object_set_new(t->detail, "enforcement", json_string("the old site fenced itself"));
-        json_object_set(t->detail, "answer", answer);
         return 0;
     }
-    /* A word that is older than the site's last sign of life says nothing any more. An answer is
-     * such a sign; that it was heard of seconds ago is none: it may have died since. */
-    site_mate_state(t->site, old, &mate);
-    if (outcome == GW_HTTP_REFUSED || outcome == GW_HTTP_DONE ||
-        mate.heard_boot_ns > site_run_created_boot_ns(t->site, t->call->run->id))
-        return gw_error_set(err, -EPERM,
-                            "site %s is not down: it was heard of since this was asked for, and it "
-                            "did not fence itself (%s). Stop it there, or order the failover anew "
-                            "when it is surely gone",
-                            old, why.msg[0] != '\0' ? why.msg : mate.why);
     if (strcmp(site_text(t->params, "confirm_site_down"), old) != 0)
         return gw_error_set(err, -EPERM,
                             "site %s did not fence itself (%s) and nobody has confirmed that it is "
                             "down: make sure of it, then --confirm-site-down %s",
-                            old, mate.reachable ? why.msg : mate.why, old);
+                            old, why.msg, old);
+    bool forced = overridden(t, GW_GUARD_OLD_SILENT);
+    if (outcome == GW_HTTP_REFUSED || outcome == GW_HTTP_DONE)
+        gw_error_set(&alive, -EPERM, "it answered just now");
+    else if (stays_silent(t, old, &alive) == 0)
+        alive.code = 0;
+    if (alive.code != 0 && !forced)
+        return gw_error_set(err, -EPERM,
+                            "guard %s: site %s is not down: %s, and it did not fence itself (%s). "
+                            "Stop the plan there (godwit-ctl fence, or power it off) and order the "
+                            "failover anew; or, if it surely cannot serve, with --override %s "
+                            "--reason TEXT",
+                            gw_guard_name(GW_GUARD_OLD_SILENT), old, alive.msg, why.msg,
+                            gw_guard_name(GW_GUARD_OLD_SILENT));
     json_object_set_new(t->detail, "enforcement", json_string("a person's word"));
     json_object_set_new(t->detail, "confirmed_by", json_string(t->call->run->requester));
     json_object_set_new(t->detail, "site_down", json_string(old));
+    if (alive.code != 0) {
+        json_object_set_new(t->detail, "overridden",
+                            json_string(gw_guard_name(GW_GUARD_OLD_SILENT)));
+        json_object_set_new(t->detail, "sign_of_life", gw_control_text(alive.msg));
+    }
     return 0;
 }
 

@@ -15,6 +15,7 @@
 #include <string.h>
 
 #define PAUSE_MS 50u
+#define EQUAL_PIECE_MS 1000u
 #define RELEASE_MARGIN_MS 5000u
 #define CHOOSE_MS 15000u
 
@@ -432,13 +433,17 @@ static int final_sync(struct site_step *t, struct gw_error *err)
     }
 }
 
+/* Asked in pieces, so that it can be cut short between two; asking again is harmless. */
 static int equal(struct site_step *t, struct gw_error *err)
 {
     CLEANUP_SITE_JSON json_t *answer = NULL;
-    unsigned ms = step_ms(t);
-    int r = site_dp_call(t->site, t->plan,
-                         json_pack("{s:s, s:i}", "cmd", "equal", "timeout_ms", (int)ms), ms + 5000,
-                         &answer, err);
+    uint64_t deadline = site_step_deadline(t);
+    int r;
+    do {
+        r = site_dp_call(t->site, t->plan,
+                         json_pack("{s:s, s:i}", "cmd", "equal", "timeout_ms", (int)EQUAL_PIECE_MS),
+                         EQUAL_PIECE_MS + SITE_DP_CALL_MS, &answer, err);
+    } while (r == -ETIMEDOUT && site_step_pause(t, deadline, PAUSE_MS, "equality", err) == 0);
     if (r == 0)
         json_object_set(t->detail, "token", json_object_get(answer, "token"));
     return r;

@@ -158,7 +158,9 @@ static void fill_link(struct site *s, struct site_plan *p, struct site_view *v)
     struct gw_phase_facts *f = &v->facts;
     struct site_mate_state mate;
     site_mate_state(s, p->peer, &mate);
-    f->peer_reachable = gw_tri_of(mate.reachable);
+    /* A run goes to and fro: who cannot call us is as little there as who does not answer. */
+    f->peer_reachable = gw_tri_of(mate.reachable && mate.one_way[0] == '\0');
+    memcpy(v->one_way, mate.one_way, sizeof v->one_way);
     f->clock_suspect = mate.clock_known ? gw_tri_of(mate.offset_ns > (int64_t)CLOCK_SUSPECT_NS ||
                                                     mate.offset_ns < -(int64_t)CLOCK_SUSPECT_NS)
                                         : GW_TRI_UNKNOWN;

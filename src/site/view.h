@@ -32,6 +32,7 @@ struct site_view {
 
     /* The run that is on, as its row says here; id "" if there is none. */
     char run[40], operation[32], run_state[32], step[32];
+    char one_way[256]; /* of the line to the other site: which direction fails, and why; "": none */
     /* It stands still because a site cannot record what it does; shown as halted. "": it does not.
      */
     char run_why[SITE_WHY_TEXT];

@@ -139,7 +139,9 @@ void site_view_guards(struct site *s, struct site_plan *p, const struct site_vie
     struct site_mate_state mate;
     site_mate_state(s, p->peer, &mate);
     snprintf(store->text[GW_GUARD_PEER_REACHABLE], sizeof store->text[0], "%.127s",
-             mate.reachable ? "answers" : mate.why);
+             mate.one_way[0] != '\0' ? mate.one_way
+             : mate.reachable        ? "answers"
+                                     : mate.why);
     f->value[GW_GUARD_PEER_REACHABLE] = store->text[GW_GUARD_PEER_REACHABLE];
     f->value[GW_GUARD_NO_OTHER_RUN] = v->run[0] != '\0' ? v->run : "none";
 }

@@ -45,10 +45,12 @@ static json_t *reasons_json(const struct site_view *v)
             continue;
         const struct gw_reason_row *row = gw_reason_row((enum gw_reason)r);
         bool unknown = (v->phase.unknown & (1u << r)) != 0;
+        const char *sentence = unknown ? row->unknown_sentence : row->sentence;
+        if (r == GW_REASON_PEER_DOWN && v->one_way[0] != '\0')
+            sentence = v->one_way;
         json_array_append_new(
             a, json_pack("{s:s, s:b, s:o, s:o}", "reason", row->name, "unknown", unknown,
-                         "sentence", expanded(v, unknown ? row->unknown_sentence : row->sentence),
-                         "way_out", expanded(v, row->way_out)));
+                         "sentence", expanded(v, sentence), "way_out", expanded(v, row->way_out)));
     }
     return a;
 }

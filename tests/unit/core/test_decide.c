@@ -3,7 +3,7 @@
 /*
  * The decider, exhaustively over small operations: from the creation on, every fact, every outcome
  * of every action, every word of a person; each state of the run once. What is decided must fit
- * into the log, and the rules D1 to D9 must hold in every state and on every edge.
+ * into the log, and the rules D1 to D10 must hold in every state and on every edge.
  */
 #include "core/decide.h"
 
@@ -78,9 +78,9 @@ static void forget_counts(struct gw_run_view *v)
         st->undo_attempts = st->undo_attempts > 0;
         if (st->state == GW_STEP_DONE || st->state == GW_STEP_CONTINUED ||
             st->state == GW_STEP_SKIPPED || st->state == GW_STEP_UNDONE)
-            st->tries = st->fails = st->undo_tries = 0;
+            st->tries = st->fails = st->undo_tries = st->timed_out = 0;
         if (v->back)
-            st->tries = st->fails = 0;
+            st->tries = st->fails = st->timed_out = 0;
     }
 }
 
@@ -154,7 +154,7 @@ static void outcomes(const struct node *n, struct gw_run_view v, enum gw_run_sid
     }
 }
 
-/* D1 to D9 at the moment of an action. */
+/* D1 to D10 at the moment of an action. */
 static void check_action(const struct gw_run_view *v, const struct gw_run_facts *f,
                          const struct gw_action *a)
 {
@@ -171,7 +171,9 @@ static void check_action(const struct gw_run_view *v, const struct gw_run_facts 
         assert_true(st->state != GW_STEP_INTENT && st->state != GW_STEP_UNKNOWN); /* D1 */
         assert_true(s->class != GW_CLASS_ONCE || st->attempts == 0);              /* D2 */
         assert_true(st->tries < GW_STEP_TRIES_MAX);                               /* D7 */
-        assert_true(v->decision == 0 || f->peer_has >= v->decision);              /* D5 */
+        assert_true(st->fails <= s->retries);
+        assert_true(v->ponr_passed || !f->outage_passed);            /* D10 */
+        assert_true(v->decision == 0 || f->peer_has >= v->decision); /* D5 */
     }
     if (a->act == GW_ACT_UNDO) {
         assert_true(v->back && !v->ponr_passed);                     /* D3 */
@@ -294,20 +296,23 @@ static void follow_action(const struct node *n, const struct gw_run_facts *f,
 static void visit(const struct node *n)
 {
     been[n->v.state] = true;
-    for (unsigned bits = 0; bits < 2 * 3 * 2 * 2 * 2 * GW_CHOICE_MAX; bits++) {
+    for (unsigned bits = 0; bits < 2 * 3 * 2 * 2 * 2 * 2 * GW_CHOICE_MAX; bits++) {
         unsigned b = bits;
         struct gw_run_facts f = { .approvals_needed = 1, .start_due = true };
         f.me = (enum gw_run_side)(b % 2), b /= 2;
         f.peer = (enum gw_peer_contact)(b % 3), b /= 3;
         f.late = b % 2, b /= 2;
         f.abort_by_passed = b % 2, b /= 2;
+        f.outage_passed = b % 2, b /= 2;
         f.return_on_unhealthy = b % 2, b /= 2;
         f.choice = (enum gw_choice)b;
         if (f.choice > GW_CHOICE_APPROVE && n->words >= WORDS_MAX)
             continue;
         if (f.return_on_unhealthy && (f.abort_by_passed || f.choice != GW_CHOICE_NONE))
             continue; /* they have nothing to do with each other */
-        if (f.abort_by_passed && f.choice != GW_CHOICE_NONE)
+        if ((f.abort_by_passed || f.outage_passed) && f.choice != GW_CHOICE_NONE)
+            continue;
+        if (f.outage_passed && (f.abort_by_passed || f.return_on_unhealthy))
             continue;
         struct gw_action a, again;
         gw_decide(op, &n->v, &f, &a);
@@ -419,6 +424,66 @@ static void test_release_cut_short(void **state)
     assert_int_equal(s.a.step, 0); /* the services; what was not released is not taken back */
 }
 
+/* D7: the table's retries, and not the last resort, say how often a step is begun that times out.
+ */
+static void test_timed_out(void **state)
+{
+    struct story s;
+    (void)state;
+    begin_story(&s);
+    s.v = (struct gw_run_view){ 0 };
+    must_add(&s.v, GW_ENTRY_CREATED, GW_SIDE_OLD, GW_NO_STEP, 0, 5);
+    must_add(&s.v, GW_ENTRY_STARTED, GW_SIDE_OLD, GW_NO_STEP, 0, 5);
+    for (uint32_t attempt = 1; attempt <= 2; attempt++) {
+        decide(&s);
+        assert_int_equal(s.a.act, GW_ACT_DO);
+        must_add(&s.v, GW_ENTRY_INTENT, GW_SIDE_OLD, 0, attempt, 5);
+        must_add(&s.v, GW_ENTRY_UNKNOWN, GW_SIDE_OLD, 0, attempt, 5);
+        decide(&s);
+        assert_int_equal(s.a.act, GW_ACT_OBSERVE);
+        must_add(&s.v, GW_ENTRY_NOTHING, GW_SIDE_OLD, 0, attempt, 5);
+    }
+    decide(&s);
+    assert_int_equal(s.a.act, GW_ACT_REVERT); /* retries: 1 */
+}
+
+/* A crash is no failure: what is seen as before after it is begun again. */
+static void test_crashes_are_no_failures(void **state)
+{
+    struct story s;
+    (void)state;
+    begin_story(&s);
+    s.v = (struct gw_run_view){ 0 };
+    must_add(&s.v, GW_ENTRY_CREATED, GW_SIDE_OLD, GW_NO_STEP, 0, 5);
+    must_add(&s.v, GW_ENTRY_STARTED, GW_SIDE_OLD, GW_NO_STEP, 0, 5);
+    for (uint32_t attempt = 1; attempt < GW_STEP_TRIES_MAX; attempt++) {
+        must_add(&s.v, GW_ENTRY_INTENT, GW_SIDE_OLD, 0, attempt, 5);
+        must_add(&s.v, GW_ENTRY_NOTHING, GW_SIDE_OLD, 0, attempt, 5);
+        decide(&s);
+        assert_int_equal(s.a.act, GW_ACT_DO);
+    }
+}
+
+/* D10 */
+static void test_outage_passed(void **state)
+{
+    struct story s;
+    (void)state;
+    begin_story(&s);
+    s.f.outage_passed = true;
+    decide(&s);
+    assert_int_equal(s.a.act, GW_ACT_OBSERVE); /* of a release nothing is assumed */
+    must_add(&s.v, GW_ENTRY_FAILED, GW_SIDE_OLD, 1, 1, 5);
+    decide(&s);
+    assert_int_equal(s.a.act, GW_ACT_REVERT);
+
+    begin_story(&s); /* past the point of no return it counts for nothing */
+    must_add(&s.v, GW_ENTRY_DONE, GW_SIDE_OLD, 1, 1, 5);
+    s.f.outage_passed = true;
+    decide(&s);
+    assert_int_equal(s.a.act, GW_ACT_HAND_OVER);
+}
+
 static void test_follower(void **state)
 {
     struct story s;
@@ -509,6 +574,9 @@ int main(void)
         cmocka_unit_test(test_switchover),
         cmocka_unit_test(test_failover),
         cmocka_unit_test(test_release_cut_short),
+        cmocka_unit_test(test_timed_out),
+        cmocka_unit_test(test_crashes_are_no_failures),
+        cmocka_unit_test(test_outage_passed),
         cmocka_unit_test(test_follower),
         cmocka_unit_test(test_damaged_logs),
         cmocka_unit_test(test_words),
