@@ -82,13 +82,15 @@ static void test_approvals(void **state)
     assert_int_equal(state_at(0), GW_RUN_WAITING_APPROVAL);
     assert_int_equal(ask(0, GW_CHOICE_APPROVE, "ada", &err), -EPERM); /* she asked for it */
     assert_non_null(strstr(err.msg, "somebody else"));
+    assert_int_equal(ask(0, GW_CHOICE_APPROVE, "Ada@lisbon", &err), -EPERM); /* from elsewhere */
     assert_int_equal(ask(0, GW_CHOICE_APPROVE, "", &err), -EINVAL);
     assert_int_equal(ask(0, GW_CHOICE_APPROVE, "bob", &err), 0);
-    assert_int_equal(ask(0, GW_CHOICE_APPROVE, "bob", &err), 0); /* not recorded yet */
+    assert_int_equal(ask(0, GW_CHOICE_APPROVE, "bob@lisbon", &err), 0); /* not recorded yet */
     run_for(5000);
     assert_int_equal(state_at(0), GW_RUN_WAITING_APPROVAL); /* one person is one approval */
     assert_true(has_entry(GW_ENTRY_REFUSED, GW_STEP_ID_MAX));
     assert_int_equal(ask(0, GW_CHOICE_APPROVE, "bob", &err), -EPERM);
+    assert_int_equal(ask(0, GW_CHOICE_APPROVE, "bob@madrid", &err), -EPERM);
     assert_int_equal(ask(0, GW_CHOICE_APPROVE, "eva", &err), 0);
     sim_settle(&sim, HOUR_MS);
     assert_int_equal(state_at(0), GW_RUN_DONE);
