@@ -336,3 +336,28 @@ def test_a_dry_run_that_could_not_look_is_not_green(duo):
     p = duo.a.cli("switchover", "shop", "--dry-run", code=FAILED)
     assert re.search(r"^\S+ +unknown +stop the services +madrid", p.stdout, re.M), p.said
     assert "not everything could be looked at" in p.stderr, p.said
+
+
+# ---- runs, after the memory was lost --------------------------------------------------------------
+
+def test_runs_are_known_again_after_a_rebuild(duo):
+    assert duo.a.cli("run", "list").stdout == "No runs are known at this site.\n"
+    protected(duo)
+    duo.a.cli("switchover", "shop", "--yes")
+    duo.b.wait_phase(*STABLE)
+    duo.b.cli("failback", "shop", "--yes")
+    duo.a.wait_phase("PROTECTED")
+    before = duo.a.get("/runs")["runs"]
+    logs = [duo.a.get("/runs/%s/log" % r["id"]) for r in before]
+    duo.a.stop()
+    for name in os.listdir(duo.a.dir):
+        if name.startswith("catalog.db"):
+            os.unlink(os.path.join(duo.a.dir, name))
+    duo.a.start("--rebuild")
+    wait_for("the plan is known again", lambda: duo.a.api("GET", "/plans/shop")[0] == 200)
+    duo.a.wait_phase("PROTECTED")
+    after = duo.a.get("/runs")["runs"]
+    assert [(r["id"], r["operation"], r["state"]) for r in after] == [
+        (r["id"], r["operation"], "DONE") for r in before]
+    assert [duo.a.get("/runs/%s/log" % r["id"]) for r in after] == logs
+    duo.a.cli("switchover", "shop", "--yes")
