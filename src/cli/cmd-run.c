@@ -43,6 +43,8 @@ int cli_cmd_run_list(struct gw_term *t)
             gw_term_say("%s", gw_term_text(json_array_get(runs, i), "id"));
         return GW_EXIT_OK;
     }
+    if (json_array_size(runs) == 0)
+        gw_term_say("No runs are known at this site.");
     gw_term_table(columns, GW_ARRAY_SIZE(columns), runs);
     return GW_EXIT_OK;
 }

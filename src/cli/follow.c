@@ -97,7 +97,11 @@ static void show_step(const json_t *step)
         cli_seconds_format(gw_term_real(step, "seconds"), took);
     else if (cli_between(begun, ended, &seconds))
         cli_seconds_format(seconds, took);
-    char attempt[32] = "";
+    char attempt[32] = "", estimate[GW_TERM_DURATION_TEXT];
+    if (json_is_number(gw_term_at(step, "estimate_ms"))) { /* of a dry run */
+        cli_seconds_format(gw_term_real(step, "estimate_ms") / 1000.0, estimate);
+        snprintf(took, sizeof took, "about %.20s", estimate);
+    }
     if (gw_term_number(step, "attempt") > 1)
         snprintf(attempt, sizeof attempt, " (attempt %llu)",
                  (unsigned long long)gw_term_number(step, "attempt"));
@@ -163,6 +167,11 @@ int cli_run_exit(struct gw_term *t, const json_t *run, enum cli_run_kind wanted)
     enum cli_run_kind kind = cli_run_kind(gw_term_text(run, "state"));
     char hint[SENTENCE_MAX] = "";
     const char *id = gw_term_text(run, "id");
+    const json_t *steps = gw_term_at(run, "steps");
+    for (size_t i = 0; kind == CLI_RUN_DONE && i < json_array_size(steps); i++) {
+        if (step_is(json_array_get(steps, i), "UNKNOWN")) /* of a dry run */
+            return said(t, run, GW_EXIT_FAILED, "did not see everything", "");
+    }
     if (kind == wanted)
         return GW_EXIT_OK;
     switch (kind) {

@@ -51,7 +51,8 @@ enum gw_entry_flag {
     GW_ENTRY_OBSERVED = 1 << 1, /* an outcome that was observed, not returned */
     /* NOTHING: the other site has certainly not seen the intent (D6 does not hold). */
     GW_ENTRY_NOT_SENT = 1 << 2,
-    GW_ENTRY_FLAGS_ALL = 7,
+    GW_ENTRY_UNSEEN = 1 << 3, /* DONE, in a dry run: what is there could not be seen */
+    GW_ENTRY_FLAGS_ALL = 15,
 };
 
 /* The part of a log entry that decides. */

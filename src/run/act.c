@@ -106,6 +106,7 @@ static int do_dry(struct gw_run_driver *d, const struct gw_run_call *call, struc
 {
     struct gw_run_outcome o = { .outcome = GW_OUTCOME_DONE };
     enum gw_entry_kind kind = GW_ENTRY_DONE;
+    uint32_t flags = 0;
     int r = 0;
     if (call->step->dry == GW_DRY_SKIP) {
         snprintf(o.detail, sizeof o.detail, "dry run: passed over");
@@ -113,10 +114,11 @@ static int do_dry(struct gw_run_driver *d, const struct gw_run_call *call, struc
         bool probe = call->step->dry == GW_DRY_PROBE;
         r = carry_out(d, probe ? GW_RUN_OBSERVE : GW_RUN_EFFECT, call, &o, err);
         kind = probe ? GW_ENTRY_DONE : outcome_of_effect(o.outcome);
+        flags = probe && o.outcome == GW_OUTCOME_UNKNOWN ? GW_ENTRY_UNSEEN : 0;
         if (kind == GW_ENTRY_WAITING)
             kind = GW_ENTRY_DONE;
     }
-    return r < 0 ? r : record(d, kind, call, 0, o.detail, 0, true, err);
+    return r < 0 ? r : record(d, kind, call, flags, o.detail, 0, true, err);
 }
 
 /* Is the last entry still our intent? The exchange may have brought what a higher epoch wrote. */

@@ -262,6 +262,51 @@ static int pull_open(void *arg, const char *id)
     return pull_run(x->site, x->peer, run, x->err);
 }
 
+/* A run that has ended, which this site does not know; what it refuses it does without. */
+static int take_ended(struct site *s, const char *peer, const json_t *fixed, struct gw_error *err)
+{
+    CLEANUP_FREE struct gw_run *run = calloc(1, sizeof *run);
+    CLEANUP_FREE struct gw_run *known = calloc(1, sizeof *known);
+    struct gw_error none = { 0 };
+    if (run == NULL || known == NULL)
+        return gw_error_set(err, -ENOMEM, "out of memory");
+    if (site_run_read(fixed, run, &none) < 0 ||
+        site_run_store.load(s->catalog, run->id, known, &none) == 0)
+        return 0;
+    int r = pull_run(s, peer, run, err);
+    if (r == -EPROTO) {
+        gw_log(GW_LOG_WARNING, "run %s of site %s is not taken over: %s", run->id, peer, err->msg);
+        *err = (struct gw_error){ 0 };
+    }
+    return r == -EPROTO ? 0 : r;
+}
+
+/* What ran before, for people: the newest, the oldest of them first. Before the open run, for a
+ * plan has one at a time. A site that cannot tell is of a release before. */
+static int take_history(struct site *s, const char *peer, struct gw_error *err)
+{
+    int r = 0;
+    pthread_mutex_lock(&s->mu);
+    struct site_plan *p = s->plans;
+    pthread_mutex_unlock(&s->mu);
+    for (; p != NULL && r == 0; p = p->next) {
+        CLEANUP_SITE_JSON json_t *answer = NULL;
+        struct gw_error none = { 0 };
+        size_t i;
+        json_t *fixed;
+        if (p->gone || strcmp(p->peer, peer) != 0 ||
+            site_mate_call(s, peer, "runs", json_pack("{s:s}", "plan", p->name), CALL_MS, &answer,
+                           NULL, &none) < 0)
+            continue;
+        json_array_foreach(json_object_get(answer, "runs"), i, fixed)
+        {
+            if (r == 0)
+                r = take_ended(s, peer, fixed, err);
+        }
+    }
+    return r;
+}
+
 static int take_runs(struct site *s, const char *peer, const json_t *told, struct gw_error *err)
 {
     struct pulling x = { .site = s, .peer = peer, .err = err };
@@ -270,6 +315,8 @@ static int take_runs(struct site *s, const char *peer, const json_t *told, struc
     json_t *fixed;
     int r = run == NULL ? gw_error_set(err, -ENOMEM, "out of memory")
                         : site_run_store.each_open(s->catalog, pull_open, &x, err);
+    if (r == 0)
+        r = take_history(s, peer, err);
     json_array_foreach(json_object_get(told, "runs"), i, fixed)
     {
         if (r == 0)

@@ -25,6 +25,9 @@
 #include "link/serve.h"
 #include "site/documents.h"
 
+/* The newest runs of a plan that have ended, as they are fixed, the oldest first: for the peer. */
+int site_recall_runs(struct site *s, const struct site_plan *p, json_t **ret, struct gw_error *err);
+
 bool site_fenced(struct site *s);
 /* -EAGAIN with the sentence while the site is fenced. */
 int site_fenced_check(struct site *s, struct gw_error *err);

@@ -12,6 +12,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define RUNS_TOLD 20u /* ended ones, of a plan */
+
 void site_recall_heard(struct site *s, const char *peer, const char *instance, uint64_t generation)
 {
     CLEANUP_CATALOG_MEM struct gw_catalog_mem mem = { 0 };
@@ -112,6 +114,28 @@ int site_recall_told(void *ctx, const struct gw_link_request *q, json_t **ret, s
         json_pack("{s:O, s:O, s:O, s:s, s:I}", "plans", plans, "runs", runs, "retired", retired,
                   "your_instance", peer.instance, "your_generation", (json_int_t)peer.generation);
     return *ret != NULL ? 0 : gw_error_set(err, -ENOMEM, "out of memory");
+}
+
+int site_recall_runs(struct site *s, const struct site_plan *p, json_t **ret, struct gw_error *err)
+{
+    CLEANUP_FREE struct gw_run *run = calloc(1, sizeof *run);
+    CLEANUP_FREE char(*ids)[GW_RUN_ID_MAX] = NULL;
+    size_t n = 0;
+    if (run == NULL)
+        return gw_error_set(err, -ENOMEM, "out of memory");
+    int r = site_runstore_list(s->catalog, p->name, false, RUNS_TOLD, &ids, &n, err);
+    json_t *a = json_array();
+    for (size_t i = n; r == 0 && i > 0; i--) { /* the newest comes first in the list */
+        char open[GW_RUN_ID_MAX] = "";
+        r = site_run_store.current(s->catalog, p->name, open, err);
+        if (r >= 0 && strcmp(open, ids[i - 1]) != 0) {
+            r = site_run_store.load(s->catalog, ids[i - 1], run, err);
+            json_array_append_new(a, r == 0 ? site_run_fixed_json(run) : NULL);
+        }
+        r = r > 0 ? 0 : r;
+    }
+    *ret = a;
+    return r;
 }
 
 int site_recall_document(void *ctx, const struct gw_link_request *q, json_t **ret,

@@ -233,6 +233,23 @@ static int on_point(void *ctx, const struct gw_link_request *q, json_t **ret, st
                                      ret, err);
 }
 
+static int on_runs(void *ctx, const struct gw_link_request *q, json_t **ret, struct gw_error *err)
+{
+    struct site *s = ctx;
+    struct site_plan *p;
+    json_t *runs = NULL;
+    int r = site_fenced_check(s, err);
+    if (r == 0)
+        r = shared_plan(s, q, &p, err);
+    if (r == 0)
+        r = site_recall_runs(s, p, &runs, err);
+    if (r == 0)
+        *ret = json_pack("{s:o}", "runs", runs);
+    else
+        json_decref(runs);
+    return r;
+}
+
 static int on_findings(void *ctx, const struct gw_link_request *q, json_t **ret,
                        struct gw_error *err)
 {
@@ -292,6 +309,7 @@ static const struct gw_link_method methods[] = {
     { "volume_prepare", "plan change name bytes path", on_volume_prepare },
     { "slots", "plan", on_slots },
     { "findings", "document", on_findings },
+    { "runs", "plan", on_runs },
     { "address", NULL, on_address },
     { "recall", "instance generation", site_recall_told },
     { "document", "uuid hash", site_recall_document },

@@ -2,6 +2,7 @@
 // Copyright the godwit authors
 /* Runs as the API shows them. */
 #include "base/clock.h"
+#include "catalog/timings.h"
 #include "control/message.h"
 #include "site/mates.h"
 #include "site/runs.h"
@@ -30,7 +31,8 @@ static json_t *time_json(uint64_t wall_ns)
 
 struct times {
     uint64_t began_ns, ended_ns, took_ns;
-    bool known; /* who coordinated it: */
+    bool unseen; /* in a dry run */
+    bool known;  /* who coordinated it: */
     enum gw_run_side coordinator;
     char detail[GW_RUN_DETAIL_MAX];
 };
@@ -78,6 +80,7 @@ static void fold(const struct gw_run_entry *e, unsigned n, struct times *t)
             x->ended_ns = e[i].wall_ns;
             x->took_ns = e[i].took_ns;
         }
+        x->unseen = x->unseen || (e[i].core.flags & GW_ENTRY_UNSEEN) != 0;
         if (e[i].detail[0] != '\0')
             memcpy(x->detail, e[i].detail, sizeof x->detail);
     }
@@ -94,8 +97,35 @@ static const char *place_site(const struct gw_run_look *l, const struct gw_step 
     return l->run.site[t->known ? t->coordinator : l->view.coordinator];
 }
 
-static json_t *steps_json(const struct gw_run_look *l, const struct gw_operation *op,
-                          const struct times *t, const struct site_run_live *live)
+/* Of a step of a dry run nothing is done: what was looked at, what could not be, what was not. */
+static const char *state_word(const struct gw_run_look *l, const struct gw_step *st,
+                              const struct times *t, unsigned i)
+{
+    enum gw_step_state state = l->view.step[i].state;
+    if (!l->run.dry_run || state != GW_STEP_DONE)
+        return gw_step_state_name(state);
+    return t->unseen ? "unknown" : st->dry == GW_DRY_SKIP ? "not_done" : "checked";
+}
+
+/* How long the real step would take: as it did, else its target; null where it waits for a copy. */
+static void add_estimate(struct site *s, const struct gw_run_look *l, const struct gw_step *st,
+                         json_t *o)
+{
+    struct gw_catalog_timing t = { 0 };
+    struct site_plan *p;
+    struct gw_error none = { 0 };
+    if (site_plan_find(s, l->run.plan, &p, &none) == 0)
+        gw_catalog_timing_get(s->catalog, p->uuid_text, gw_operation_name(l->run.operation),
+                              gw_step_name(st->id), &t, &none);
+    uint64_t ms = t.n > 0 ? t.median_ms : st->target_ms;
+    json_object_set_new(o, "estimate_ms",
+                        ms > 0 || t.n > 0 ? json_integer((json_int_t)ms) : json_null());
+    json_object_set_new(o, "estimate_from", json_string(t.n > 0 ? "measured" : "target"));
+}
+
+static json_t *steps_json(struct site *s, const struct gw_run_look *l,
+                          const struct gw_operation *op, const struct times *t,
+                          const struct site_run_live *live)
 {
     json_t *a = json_array();
     for (unsigned i = 0; i < op->n_steps; i++) {
@@ -103,23 +133,26 @@ static json_t *steps_json(const struct gw_run_look *l, const struct gw_operation
         json_t *detail = t[i].detail[0] != '\0' ? json_loads(t[i].detail, 0, NULL) : NULL;
         bool waits = l->view.step[i].state == GW_STEP_WAITS && live->waits_for[0] != '\0';
         /* A detail that is text alone, and what a step waited for once and waits for no more. */
-        const char *words = waits                                   ? live->waits_for
-                            : l->view.step[i].state == GW_STEP_DONE ? ""
-                                                                    : site_text(detail, "sentence");
+        const char *words = waits ? live->waits_for
+                            : l->view.step[i].state == GW_STEP_DONE && !t[i].unseen
+                                ? ""
+                                : site_text(detail, "sentence");
         json_array_append_new(
-            a, json_pack(
-                   "{s:s, s:s, s:s, s:s, s:i, s:o, s:o, s:o, s:I, s:b, s:b, s:o, s:o}", "step",
-                   gw_step_name(st->id), "title", gw_step_text(st->id)->title, "site",
-                   place_site(l, st, &t[i]), "state", gw_step_state_name(l->view.step[i].state),
-                   "attempt", (int)l->view.step[i].attempts, "started", time_json(t[i].began_ns),
-                   "ended", t[i].ended_ns >= t[i].began_ns ? time_json(t[i].ended_ns) : json_null(),
-                   "seconds",
-                   t[i].ended_ns >= t[i].began_ns && t[i].began_ns > 0
-                       ? json_real((double)t[i].took_ns / (double)GW_NS_PER_S)
-                       : json_null(),
-                   "ms", (json_int_t)(t[i].took_ns / GW_NS_PER_MS), "point_of_no_return",
-                   (st->flags & GW_STEP_PONR) != 0, "current", l->current == i, "evidence",
-                   detail != NULL ? detail : json_null(), "detail", gw_control_text(words)));
+            a,
+            json_pack("{s:s, s:s, s:s, s:s, s:i, s:o, s:o, s:o, s:I, s:b, s:b, s:o, s:o}", "step",
+                      gw_step_name(st->id), "title", gw_step_text(st->id)->title, "site",
+                      place_site(l, st, &t[i]), "state", state_word(l, st, &t[i], i), "attempt",
+                      (int)l->view.step[i].attempts, "started", time_json(t[i].began_ns), "ended",
+                      t[i].ended_ns >= t[i].began_ns ? time_json(t[i].ended_ns) : json_null(),
+                      "seconds",
+                      t[i].ended_ns >= t[i].began_ns && t[i].began_ns > 0
+                          ? json_real((double)t[i].took_ns / (double)GW_NS_PER_S)
+                          : json_null(),
+                      "ms", (json_int_t)(t[i].took_ns / GW_NS_PER_MS), "point_of_no_return",
+                      (st->flags & GW_STEP_PONR) != 0, "current", l->current == i, "evidence",
+                      detail != NULL ? detail : json_null(), "detail", gw_control_text(words)));
+        if (l->run.dry_run)
+            add_estimate(s, l, st, json_array_get(a, i));
     }
     return a;
 }
@@ -170,6 +203,11 @@ static json_t *sentence_json(const struct gw_run_look *l, const struct gw_run_en
     char result[256];
     if (l->shown == GW_RUN_DONE) {
         site_run_result(l, result, sizeof result);
+        for (unsigned i = 0; i < n; i++) {
+            if ((e[i].core.flags & GW_ENTRY_UNSEEN) != 0)
+                return json_string("A dry run: nothing was changed, and not everything could be "
+                                   "looked at.");
+        }
         return gw_control_text(result);
     }
     if (live->waits_for[0] != '\0')
@@ -266,7 +304,7 @@ int site_run_json(struct site *s, const char *id, json_t **ret, struct gw_error 
     json_object_set_new(o, "sentence", sentence_json(l, e, n, &live));
     json_object_set(o, "progress", live.progress != NULL ? live.progress : json_null());
     json_object_set_new(o, "mode", json_string(l->run.dry_run ? "dry-run" : "real"));
-    json_object_set_new(o, "steps", op != NULL ? steps_json(l, op, t, &live) : json_array());
+    json_object_set_new(o, "steps", op != NULL ? steps_json(s, l, op, t, &live) : json_array());
     site_run_live_done(&live);
     say_stuck(s, l, o);
     *ret = o;

@@ -132,7 +132,10 @@ const struct site_shape site_shapes[] = {
       "With `follow=no`. `missed`: older ones than those asked for are no longer kept." },
     { "Step",
       "step:text title:text site:text state:text attempt:int started:time? ended:time? seconds:number? "
-      "ms:int point_of_no_return:bool current:bool detail:text evidence:object?", NULL },
+      "ms:int point_of_no_return:bool current:bool detail:text evidence:object? estimate_ms?:int? "
+      "estimate_from?:text",
+      "Of a dry run: `state` is \"checked\", \"unknown\" (it could not be looked at) or \"not_done\", "
+      "and `estimate_ms` what the real step would take, as \"measured\" or by its \"target\"." },
     { "Run", RUN_WORDS "progress:Progress? steps?:[Step]", NULL },
     { "Runs", "runs:[Run]", NULL },
     { "Steps", "run:text steps:[Step]", NULL },

@@ -87,7 +87,7 @@ class Site:
         self.link, self.data = "127.0.0.1:%d" % free_port(), "127.0.0.1:%d" % free_port()
         self.program, self.options = None, ""
 
-    def start(self):
+    def start(self, *args):
         with open(self.config, "w", encoding="utf-8") as f:
             f.write('site: %s\nstate_dir: %s\nlisten: {api: "unix:%s", link: "%s", data: "%s"}\n%s'
                     % (self.name, self.dir, self.socket, self.link, self.data, self.options))
@@ -98,7 +98,7 @@ class Site:
             env["GODWIT_NBDKIT_PRELOAD"] = preload
         self.program = Program("godwitd of " + self.name,
                                [DAEMON, "--config", self.config, "--init", "--programs",
-                                godwit.BUILD], os.path.join(self.duo.root, self.name + ".log"),
+                                godwit.BUILD, *args], os.path.join(self.duo.root, self.name + ".log"),
                                env=env)
         self.program.wait_output("ready: ", LONG_S)
 

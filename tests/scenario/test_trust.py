@@ -301,3 +301,63 @@ def test_where_a_step_ran_is_not_rewritten(duo):
     for site in (duo.a, duo.b):
         steps = {x["step"]: x["site"] for x in site.get("/runs/%s/steps" % run)["steps"]}
         assert steps["precheck"] == "madrid" and steps["report"] == "lisbon", steps
+
+
+# ---- dry runs -------------------------------------------------------------------------------------
+
+def test_a_dry_run_has_times_and_no_more_than_it_saw(duo):
+    protected(duo)
+    p = duo.a.cli("switchover", "shop", "--dry-run")
+    assert re.search(r"^\S+ +checked +stop the services +madrid +about 15 s", p.stdout, re.M), p.said
+    assert re.search(r"^\S+ +not_done +", p.stdout, re.M), p.said
+    assert not re.search(r"^\S+ +done ", p.stdout, re.M), p.said
+    steps = {x["step"]: x for x in duo.a.get("/runs/%s/steps" % run_of(p))["steps"]}
+    assert (steps["stop"]["estimate_ms"], steps["stop"]["estimate_from"]) == (15000, "target")
+
+    duo.a.cli("switchover", "shop", "--yes")
+    duo.b.wait_phase(*STABLE)
+    duo.b.cli("failback", "shop", "--yes")
+    duo.a.wait_phase("PROTECTED")
+    p = duo.a.cli("switchover", "shop", "--dry-run")
+    steps = {x["step"]: x for x in duo.a.get("/runs/%s/steps" % run_of(p))["steps"]}
+    assert steps["stop"]["estimate_from"] == "measured" and steps["stop"]["estimate_ms"] < 15000
+
+
+def test_a_dry_run_that_could_not_look_is_not_green(duo):
+    """The status command of madrid answers neither yes nor no from the probe of the first step on."""
+    protected(duo)
+    path = os.path.join(duo.root, "app.sh")
+    with open(path, encoding="utf-8") as f:
+        text = f.read()
+    with open(path + ".new", "w", encoding="utf-8") as f:
+        f.write(text.replace("status) ", "status) [ -n \"$GODWIT_RUN\" ] && exit 99; "))
+    os.chmod(path + ".new", 0o755)
+    os.rename(path + ".new", path)
+    p = duo.a.cli("switchover", "shop", "--dry-run", code=FAILED)
+    assert re.search(r"^\S+ +unknown +stop the services +madrid", p.stdout, re.M), p.said
+    assert "not everything could be looked at" in p.stderr, p.said
+
+
+# ---- runs, after the memory was lost --------------------------------------------------------------
+
+def test_runs_are_known_again_after_a_rebuild(duo):
+    assert duo.a.cli("run", "list").stdout == "No runs are known at this site.\n"
+    protected(duo)
+    duo.a.cli("switchover", "shop", "--yes")
+    duo.b.wait_phase(*STABLE)
+    duo.b.cli("failback", "shop", "--yes")
+    duo.a.wait_phase("PROTECTED")
+    before = duo.a.get("/runs")["runs"]
+    logs = [duo.a.get("/runs/%s/log" % r["id"]) for r in before]
+    duo.a.stop()
+    for name in os.listdir(duo.a.dir):
+        if name.startswith("catalog.db"):
+            os.unlink(os.path.join(duo.a.dir, name))
+    duo.a.start("--rebuild")
+    wait_for("the plan is known again", lambda: duo.a.api("GET", "/plans/shop")[0] == 200)
+    duo.a.wait_phase("PROTECTED")
+    after = duo.a.get("/runs")["runs"]
+    assert [(r["id"], r["operation"], r["state"]) for r in after] == [
+        (r["id"], r["operation"], "DONE") for r in before]
+    assert [duo.a.get("/runs/%s/log" % r["id"]) for r in after] == logs
+    duo.a.cli("switchover", "shop", "--yes")
