@@ -142,16 +142,19 @@ static int on_hold(void *ctx, const struct gw_link_request *q, json_t **ret, str
     struct site_person who = person_of(q);
     const char *reason = site_text(q->params, "reason");
     bool held = site_true(q->params, "held");
+    struct site_audited log = { .seq = 0 };
+    char object[96];
     (void)ret;
     int r = shared_plan(s, q, &p, err);
+    snprintf(object, sizeof object, "plan %s", r == 0 ? p->name : "");
     if (r == 0)
-        r = site_audit(s, &who, held ? "hold" : "release", p->name, "begun",
-                       json_pack("{s:o}", "reason", gw_control_text(reason)), err);
+        r = site_audit_begin(s, &who, held ? "hold" : "release", object,
+                             json_pack("{s:o}", "reason", gw_control_text(reason)), &log, err);
     if (r == 0)
         r = site_hold_here(s, p, held, reason, err);
     if (r == 0)
         site_monitor_wake(s);
-    return r;
+    return site_audit_end(s, &log, r, NULL, err);
 }
 
 static int on_unfence(void *ctx, const struct gw_link_request *q, json_t **ret,
