@@ -48,9 +48,9 @@ static json_t *reasons_json(const struct site_view *v)
         const char *sentence = unknown ? row->unknown_sentence : row->sentence;
         if (r == GW_REASON_PEER_DOWN && v->one_way[0] != '\0')
             sentence = v->one_way;
-        json_array_append_new(
-            a, json_pack("{s:s, s:b, s:o, s:o}", "reason", row->name, "unknown", unknown,
-                         "sentence", expanded(v, sentence), "way_out", expanded(v, row->way_out)));
+        json_array_append_new(a, json_pack("{s:s, s:b, s:o, s:o}", "reason", row->name, "unknown",
+                                           unknown, "sentence", expanded(v, sentence), "way_out",
+                                           expanded(v, row->way_out)));
     }
     return a;
 }
