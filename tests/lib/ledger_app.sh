@@ -41,7 +41,8 @@ health)
     printf 'GET / HTTP/1.0\r\n\r\n' >&3
     read -r _ code _ <&3
     [ "$code" = 200 ]; exit ;;
-route-status) cat "$dir/route"; exit 0 ;;
+# Before anybody was sent anywhere, clients are where the plan begins.
+route-status) cat "$dir/route" 2>>/dev/null || echo madrid; exit 0 ;;
 esac
 
 echo "$site $verb $GODWIT_OPERATION $word" >> "$dir/calls"

@@ -495,7 +495,13 @@ def test_replica_restored_from_an_older_copy(sites, rng, home):
     if home != "running":
         pair.home.source()
     s = pair.settle(pair.home)
-    assert s["verdict"]["compare_all"] or s["assess"]["compared_bytes"] >= sum(pair.volumes.values())
+    # Or, after a crash so early that home has not forgotten anything on disk yet: its hot extents,
+    # which then cover all that was ever written.
+    all_of_it = sum(pair.volumes.values())
+    if home == "crashed":
+        touched = {unit * load.align >> 20 for unit in load.written}
+        all_of_it = sum(min(1 << 20, pair.volumes["data"] - (e << 20)) for e in touched)
+    assert s["verdict"]["compare_all"] or s["assess"]["compared_bytes"] >= all_of_it
     pair.check_equal()
 
 
