@@ -83,7 +83,8 @@ static int take_address(struct gw_http_client *c, struct gw_error *err)
 static int copy_config(struct gw_http_client *c, struct gw_error *err)
 {
     const struct gw_http_client_config *config = &c->config;
-    if (!copy_text(config->address, &c->address) || !copy_text(config->cert_file, &c->cert_file) ||
+    c->address = strdup(config->address);
+    if (c->address == NULL || !copy_text(config->cert_file, &c->cert_file) ||
         !copy_text(config->key_file, &c->key_file) || !copy_text(config->ca_file, &c->ca_file) ||
         !copy_text(config->peer, &c->peer))
         return gw_error_set(err, -ENOMEM, "out of memory");
