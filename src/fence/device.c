@@ -64,7 +64,7 @@ enum seen { SEEN_NOTHING, SEEN_ON, SEEN_OFF };
 /* One look. Whatever is not an answer is nothing: 1 is every error of an agent. */
 static enum seen look(struct fencing *f, const char *input, char why[GW_WORK_TEXT_MAX])
 {
-    struct gw_child_result result;
+    struct gw_child_result result = { .timeout_ms = 0 };
     struct gw_error err = { 0 };
     unsigned ms = left_ms(f);
     f->report->looks++;
@@ -108,7 +108,7 @@ static void await_off(struct fencing *f, const char *input)
 static int agent_off(struct fencing *f, struct gw_error *err)
 {
     struct gw_fence_metadata m;
-    struct gw_child_result result;
+    struct gw_child_result result = { .timeout_ms = 0 };
     char *off = NULL, *status = NULL;
     int r = gw_fence_describe(f->d->agent, &m, err);
     if (r < 0)
@@ -149,7 +149,7 @@ static int run_command(struct fencing *f, const char *const *argv, unsigned time
 
 static int verify_command(struct fencing *f, struct gw_error *err)
 {
-    struct gw_child_result result;
+    struct gw_child_result result = { .timeout_ms = 0 };
     char why[GW_WORK_TEXT_MAX], text[GW_FENCE_TEXT_MAX];
     unsigned ms = left_ms(f);
     f->report->looks++;
@@ -169,7 +169,7 @@ static int verify_command(struct fencing *f, struct gw_error *err)
 
 static int command_off(struct fencing *f, struct gw_error *err)
 {
-    struct gw_child_result result;
+    struct gw_child_result result = { .timeout_ms = 0 };
     int r = run_command(f, f->d->exec, left_ms(f) * OFF_SHARE, &result, err);
     if (r < 0)
         return r;
@@ -205,7 +205,7 @@ static int monitor_agent(const struct gw_fence_device *d, const struct gw_fence_
                          struct gw_error *err)
 {
     struct gw_fence_metadata m;
-    struct gw_child_result result;
+    struct gw_child_result result = { .timeout_ms = 0 };
     char *input = NULL, text[GW_WORK_TEXT_MAX];
     int r = gw_fence_describe(d->agent, &m, err);
     if (r < 0)

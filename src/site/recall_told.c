@@ -119,7 +119,7 @@ int site_recall_told(void *ctx, const struct gw_link_request *q, json_t **ret, s
 int site_recall_runs(struct site *s, const struct site_plan *p, json_t **ret, struct gw_error *err)
 {
     CLEANUP_FREE struct gw_run *run = calloc(1, sizeof *run);
-    CLEANUP_FREE char(*ids)[GW_RUN_ID_MAX] = NULL;
+    char(*ids)[GW_RUN_ID_MAX] = NULL;
     size_t n = 0;
     if (run == NULL)
         return gw_error_set(err, -ENOMEM, "out of memory");
@@ -134,6 +134,7 @@ int site_recall_runs(struct site *s, const struct site_plan *p, json_t **ret, st
         }
         r = r > 0 ? 0 : r;
     }
+    free(ids);
     *ret = a;
     return r;
 }

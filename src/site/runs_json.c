@@ -258,9 +258,10 @@ static void say_stuck(struct site *s, const struct gw_run_look *l, json_t *o)
     json_object_set_new(o, "sentence", gw_control_text(why));
 }
 
-int site_run_json(struct site *s, const char *id, json_t **ret, struct gw_error *err)
+/* *ret_entries: its log, for the caller to free in any case. */
+static int run_json(struct site *s, const char *id, struct gw_run_entry **ret_entries, json_t **ret,
+                    struct gw_error *err)
 {
-    CLEANUP_FREE struct gw_run_entry *e = NULL;
     CLEANUP_FREE struct gw_run_look *l = calloc(1, sizeof *l);
     CLEANUP_FREE struct times *t = calloc(GW_OPERATION_STEPS_MAX, sizeof *t);
     unsigned n = 0;
@@ -268,7 +269,7 @@ int site_run_json(struct site *s, const char *id, json_t **ret, struct gw_error 
         return gw_error_set(err, -ENOMEM, "out of memory");
     int r = look(s, id, l, err);
     if (r == 0)
-        r = read_all(s, id, &e, &n, err);
+        r = read_all(s, id, ret_entries, &n, err);
     if (site_runstore_is_damage(r)) { /* shown as that: the others are no worse for it */
         const struct gw_error why = *err;
         return site_runstore_damaged(s->catalog, id, &why, ret, err);
@@ -276,6 +277,7 @@ int site_run_json(struct site *s, const char *id, json_t **ret, struct gw_error 
     if (r < 0)
         return r;
     const struct gw_operation *op = gw_operation_get(l->run.operation);
+    const struct gw_run_entry *e = *ret_entries;
     fold(e, n, t);
     struct site_run_live live;
     site_run_live(s, l, &live);
@@ -309,6 +311,14 @@ int site_run_json(struct site *s, const char *id, json_t **ret, struct gw_error 
     say_stuck(s, l, o);
     *ret = o;
     return 0;
+}
+
+int site_run_json(struct site *s, const char *id, json_t **ret, struct gw_error *err)
+{
+    struct gw_run_entry *entries = NULL;
+    int r = run_json(s, id, &entries, ret, err);
+    free(entries);
+    return r;
 }
 
 int site_run_log_json(struct site *s, const char *id, uint64_t from, json_t **ret,
