@@ -29,7 +29,7 @@ struct doubt_proxy {
     int listener, stop[2];
     pthread_t thread;
     atomic_uint connections;
-    size_t held_bytes; /* written by the thread before it ends the connection */
+    atomic_size_t held_bytes; /* set once `held` is whole, before the connection ends */
     char held[BYTES_MAX];
 };
 
@@ -116,7 +116,7 @@ static void treat(struct doubt_proxy *p, int client, char how)
             take_message(p, server, bytes);
         if (how == 'h' && len > 0) {
             memcpy(p->held, bytes, len);
-            p->held_bytes = len;
+            atomic_store(&p->held_bytes, len);
         }
     }
     if (server >= 0)
@@ -171,10 +171,11 @@ unsigned doubt_proxy_connections(struct doubt_proxy *p)
 void doubt_proxy_deliver(struct doubt_proxy *p)
 {
     char bytes[BYTES_MAX];
-    assert_true(p->held_bytes > 0);
+    const size_t held_bytes = atomic_load(&p->held_bytes);
+    assert_true(held_bytes > 0);
     int server = dial(p->to);
     assert_true(server >= 0);
-    assert_true(send_all(server, p->held, p->held_bytes));
+    assert_true(send_all(server, p->held, held_bytes));
     assert_true(take_message(p, server, bytes) > 0);
     close(server);
 }
