@@ -305,10 +305,10 @@ static int run_piece(struct gw_source *s, struct piece *p)
 
 static int check_range(const struct gw_source *s, unsigned volume, uint64_t off, uint64_t len)
 {
-    uint64_t end;
-    if (volume >= GW_VOLUMES_MAX || s->volume_bytes[volume] == 0)
+    uint64_t end, bytes = volume < GW_VOLUMES_MAX ? s->volume_bytes[volume] : 0;
+    if (bytes == 0)
         return -ENODEV;
-    if (ckd_add(&end, off, len) || end > s->volume_bytes[volume])
+    if (ckd_add(&end, off, len) || end > bytes)
         return -EINVAL;
     return 0;
 }

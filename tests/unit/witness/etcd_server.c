@@ -2,11 +2,11 @@
 // Copyright the godwit authors
 #include "etcd_server.h"
 
-#include "base/clock.h"
 #include "certs.h"
 
 #include <arpa/inet.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <spawn.h>
@@ -18,13 +18,13 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <cmocka.h>
 
-#define ANSWER_MS 500u
-#define LOOK_MS 20u
 #define READY_MS 60000u
 
 const char *etcd_server_path(const struct etcd_server *s, const char *name)
@@ -109,12 +109,20 @@ static void fill(const struct etcd_server *s, int member, struct arguments *a)
 void etcd_server_start(struct etcd_server *s, int member)
 {
     struct arguments a;
+    struct sockaddr_un at = { .sun_family = AF_UNIX };
+    char name[16];
     fill(s, member, &a);
     const char *log = etcd_server_path(s, "log");
+    snprintf(name, sizeof name, "ready%d", member);
+    snprintf(at.sun_path, sizeof at.sun_path, "%s", etcd_server_path(s, name));
+    unlink(at.sun_path); /* of its former life */
+    s->ready[member] = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    assert_int_equal(bind(s->ready[member], (struct sockaddr *)&at, sizeof at), 0);
     pid_t parent = getpid(), pid = fork();
     assert_true(pid >= 0);
     if (pid == 0) {
         prctl(PR_SET_PDEATHSIG, SIGKILL);
+        setenv("NOTIFY_SOCKET", at.sun_path, 1);
         int fd = open(log, O_WRONLY | O_CREAT | O_APPEND, 0600);
         dup2(fd, STDOUT_FILENO);
         dup2(fd, STDERR_FILENO);
@@ -151,18 +159,21 @@ static void show_log(const struct etcd_server *s)
 
 void etcd_server_await(struct etcd_server *s, int member)
 {
-    struct gw_register *reg = etcd_server_open(s, s->url[member], NULL);
     struct gw_register_value v;
     struct gw_error err = { 0 };
-    uint64_t end_ns = gw_boot_ns() + READY_MS * GW_NS_PER_MS;
-    int r;
-    while ((r = gw_register_read(reg, "nothing", ANSWER_MS, &v, &err)) < 0 &&
-           gw_boot_ns() < end_ns && waitpid(s->pid[member], NULL, WNOHANG) == 0)
-        usleep(LOOK_MS * 1000);
-    if (r < 0) {
+    int pidfd = (int)syscall(SYS_pidfd_open, s->pid[member], 0);
+    struct pollfd f[] = { { .fd = s->ready[member], .events = POLLIN },
+                          { .fd = pidfd, .events = POLLIN } };
+    assert_true(pidfd >= 0);
+    if (poll(f, 2, READY_MS) <= 0 || f[0].revents == 0) {
         show_log(s);
-        fail_msg("etcd does not answer: %s", err.msg);
+        fail_msg("etcd %s", f[1].revents != 0 ? "has ended" : "does not become ready");
     }
+    close(pidfd);
+    close(s->ready[member]);
+    struct gw_register *reg = etcd_server_open(s, s->url[member], NULL);
+    if (gw_register_read(reg, "nothing", READY_MS, &v, &err) < 0)
+        fail_msg("etcd does not answer: %s", err.msg);
     gw_register_free(reg);
 }
 

@@ -21,6 +21,7 @@ struct etcd_server {
     unsigned client_port[ETCD_MEMBERS_MAX], peer_port[ETCD_MEMBERS_MAX];
     char url[ETCD_MEMBERS_MAX][64];
     pid_t pid[ETCD_MEMBERS_MAX]; /* 0: does not run */
+    int ready[ETCD_MEMBERS_MAX]; /* where it says so (sd_notify) */
 };
 
 /* Started, and one member answers. */
