@@ -312,6 +312,11 @@ void site_view_make(struct site *s, struct site_plan *p, struct site_view *ret)
                                     .choices = choices };
     gw_phase_expand(v->phase.sentence, &names, v->sentence, sizeof v->sentence);
     gw_phase_expand(v->phase.next, &names, v->next, sizeof v->next);
+    if (strcmp(v->run_state, gw_run_state_name(GW_RUN_SCHEDULED)) == 0)
+        snprintf(v->next, sizeof v->next,
+                 "nothing: the %s begins by itself; godwit run show %s says when, godwit run "
+                 "cancel %s takes it back",
+                 v->operation, v->run, v->run);
     if (v->run_why[0] == '\0')
         return;
     snprintf(v->sentence, sizeof v->sentence, "%s stands still at %s: %.200s", v->operation,

@@ -361,3 +361,16 @@ def test_runs_are_known_again_after_a_rebuild(duo):
         (r["id"], r["operation"], "DONE") for r in before]
     assert [duo.a.get("/runs/%s/log" % r["id"]) for r in after] == logs
     duo.a.cli("switchover", "shop", "--yes")
+
+
+def test_what_comes_next_of_a_scheduled_failback(duo):
+    """The status of a plan that waits for its time does not ask for what is ordered already."""
+    protected(duo)
+    duo.a.cli("switchover", "shop", "--yes")
+    duo.b.wait_phase("PROTECTED_SWAPPED", "READY_TO_FAIL_BACK")
+    run = run_of(duo.b.cli("failback", "shop", "--yes", "--no-wait", "--at", "+2h"))
+    for site in (duo.a, duo.b):
+        site.wait_status("the failback is scheduled", lambda s: s["run"] is not None)
+        p = site.cli("plan", "status", "shop")
+        assert "godwit run cancel " + run in p.stdout and "now or --at" not in p.stdout, p.said
+    duo.b.cli("run", "cancel", run)
