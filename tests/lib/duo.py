@@ -308,3 +308,22 @@ class Duo:
 
     def logs(self):
         return "\n".join("=== %s\n%s" % (s.name, s.log()[-6000:]) for s in self.sites.values())
+
+
+def protected(d, **kw):
+    """A plan that serves at madrid and is followed at lisbon."""
+    d.apply(**kw)
+    d.activate()
+    d.b.wait_phase("PROTECTED")
+
+
+def swapped(d, **kw):
+    """The same the other way round."""
+    protected(d, **kw)
+    d.a.cli("switchover", "shop", "--yes")
+    d.b.wait_phase("PROTECTED_SWAPPED", "READY_TO_FAIL_BACK")
+
+
+def run_of(p):
+    """The id of the run that a command says it began."""
+    return re.search(r"^Run ([0-9a-z]+)", p.stdout, re.M).group(1)

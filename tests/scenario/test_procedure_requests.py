@@ -10,7 +10,7 @@ import threading
 import time
 
 import pytest
-from duo import Duo
+from duo import Duo, protected, run_of, swapped
 from godwit import FAILED, REFUSED, USAGE, WAITING, wait_for
 
 
@@ -18,22 +18,6 @@ from godwit import FAILED, REFUSED, USAGE, WAITING, wait_for
 def duo():
     with Duo() as d:
         yield d
-
-
-def protected(d, **kw):
-    d.apply(**kw)
-    d.activate()
-    d.b.wait_phase("PROTECTED")
-
-
-def swapped(d, **kw):
-    protected(d, **kw)
-    d.a.cli("switchover", "shop", "--yes")
-    d.b.wait_phase("PROTECTED_SWAPPED", "READY_TO_FAIL_BACK")
-
-
-def run_of(p):
-    return re.search(r"^Run ([0-9a-z]+)", p.stdout, re.M).group(1)
 
 
 def lost(d):

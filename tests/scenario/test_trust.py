@@ -8,7 +8,7 @@ import re
 import threading
 
 import pytest
-from duo import Duo
+from duo import Duo, protected, run_of, swapped
 from godwit import FAILED, OK, REFUSED, wait_for
 
 STABLE = ("PROTECTED", "PROTECTED_SWAPPED", "READY_TO_FAIL_BACK")
@@ -18,16 +18,6 @@ STABLE = ("PROTECTED", "PROTECTED_SWAPPED", "READY_TO_FAIL_BACK")
 def duo():
     with Duo() as d:
         yield d
-
-
-def protected(d, **kw):
-    d.apply(**kw)
-    d.activate()
-    d.b.wait_phase("PROTECTED")
-
-
-def run_of(p):
-    return re.search(r"^Run ([0-9a-z]+)", p.stdout, re.M).group(1)
 
 
 # ---- plan check -----------------------------------------------------------------------------------
@@ -365,9 +355,7 @@ def test_runs_are_known_again_after_a_rebuild(duo):
 
 def test_what_comes_next_of_a_scheduled_failback(duo):
     """The status of a plan that waits for its time does not ask for what is ordered already."""
-    protected(duo)
-    duo.a.cli("switchover", "shop", "--yes")
-    duo.b.wait_phase("PROTECTED_SWAPPED", "READY_TO_FAIL_BACK")
+    swapped(duo)
     run = run_of(duo.b.cli("failback", "shop", "--yes", "--no-wait", "--at", "+2h"))
     for site in (duo.a, duo.b):
         site.wait_status("the failback is scheduled", lambda s: s["run"] is not None)
