@@ -9,7 +9,7 @@ import threading
 
 import pytest
 from duo import Duo, protected, run_of, swapped
-from godwit import FAILED, OK, REFUSED, wait_for
+from godwit import FAILED, wait_for
 
 STABLE = ("PROTECTED", "PROTECTED_SWAPPED", "READY_TO_FAIL_BACK")
 
